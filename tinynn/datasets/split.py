@@ -1,0 +1,84 @@
+"""Dividing images into training and validation images that share none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinynn.datasets._checks import checked_images, checked_labels
+from tinynn.datasets._random import integer, key_from, permutation
+
+Images = npt.NDArray[Any]
+Labels = npt.NDArray[Any]
+
+
+def split_images(
+    images: npt.ArrayLike, labels: npt.ArrayLike, validation: int = 5000, rng: Any = 0
+) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
+    """Keep some images out of training, at random, every label in its share.
+
+    Parameters
+    ----------
+    images : array-like
+        Shape (count, height, width) or (count, pixels); uint8, float32 or float64.
+    labels : array-like
+        Shape (count,), integers.
+    validation : int
+        How many images to keep out, 1 to count - 1.
+    rng : int, numpy.random.SeedSequence or numpy.random.Generator
+        Decides which. The same `rng` gives the same split.
+
+    Returns
+    -------
+    (training images, training labels), (validation images, validation labels)
+        Each image is in exactly one of the two; both keep the order of `images`. In the validation part each
+        label is as frequent as in the whole, up to one image.
+
+    Raises
+    ------
+    TypeError
+        For a wrong dtype.
+    ValueError
+        For empty images, labels that do not match, or `validation` out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> images = np.arange(8, dtype=np.uint8).reshape(8, 1)
+    >>> labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    >>> (x, y), (x_validation, y_validation) = split_images(images, labels, validation=2)
+    >>> y, y_validation
+    (array([0, 0, 0, 1, 1, 1]), array([0, 1]))
+    """
+    caller = "split_images"
+    images = checked_images(images, caller)
+    labels = checked_labels(labels, len(images), caller)
+    validation = integer(validation, "validation", caller, minimum=1)
+    if validation >= len(images):
+        raise ValueError(
+            f"{caller}: validation={validation:,} leaves nothing to train on: there are {len(images):,} "
+            "images; choose a smaller number"
+        )
+    chosen = stratified(labels, validation, permutation(key_from(rng, caller), b"split", len(labels)))
+    return (images[~chosen], labels[~chosen]), (images[chosen], labels[chosen])
+
+
+def stratified(labels: Labels, count: int, order: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Choose `count` of the labels, each class in its share: of each, those which come first in `order`.
+
+    Returns
+    -------
+    numpy.ndarray
+        True where chosen, shape of `labels`.
+    """
+    _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    # Whole shares first; the images left over go to the classes that lost the largest remainders.
+    quotas, remainders = np.divmod(sizes * count, len(labels))
+    quotas[np.argsort(-remainders, kind="stable")[: count - quotas.sum()]] += 1
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    for index, quota in enumerate(quotas):
+        members = order[classes[order] == index]
+        chosen[members[:quota]] = True
+    return chosen
