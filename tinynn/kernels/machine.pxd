@@ -1,0 +1,265 @@
+"""What a kernel computes with: its worker, and the vector functions of the instruction set in use.
+
+The functions here only choose between float and double. Their contracts stand in ``simd/table.h``.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+
+ctypedef fused real:
+    float
+    double
+
+cdef extern from "simd/simd.h" nogil:
+    enum: LINEAR, RELU, SIGMOID, TANH
+    enum: PACK_COLUMNS, GEMM_SCRATCH_BYTES
+    ctypedef struct Simd_float:
+        void gemm(float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
+                  Py_ssize_t, Py_ssize_t, Py_ssize_t, bint, const float*, int, void*) noexcept nogil
+        void gemm_pack(float*, const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void gemm_packed(float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
+                         Py_ssize_t, bint, const float*, int) noexcept nogil
+        void exp(float*, const float*, Py_ssize_t) noexcept nogil
+        void log(float*, const float*, Py_ssize_t) noexcept nogil
+        void log1p_exp(float*, const float*, Py_ssize_t) noexcept nogil
+        void activation_forward(float*, const float*, Py_ssize_t, int) noexcept nogil
+        void activation_backward(float*, const float*, const float*, Py_ssize_t, int) noexcept nogil
+        float sum(const float*, Py_ssize_t) noexcept nogil
+        float dot(const float*, const float*, Py_ssize_t) noexcept nogil
+        float maximum(const float*, Py_ssize_t) noexcept nogil
+        void column_sum(float*, const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint) noexcept nogil
+        void scale(float*, const float*, float, Py_ssize_t) noexcept nogil
+        void axpy(float*, const float*, float, Py_ssize_t) noexcept nogil
+        void softmax_forward(float*, const float*, Py_ssize_t) noexcept nogil
+        void softmax_backward(float*, const float*, const float*, Py_ssize_t) noexcept nogil
+        void convert_uint8(float*, const unsigned char*, float, float, Py_ssize_t) noexcept nogil
+        void convert_float(float*, const float*, float, float, Py_ssize_t) noexcept nogil
+        void convert_double(float*, const double*, float, float, Py_ssize_t) noexcept nogil
+        void lstm_forward(float*, float*, float*, float*, const float*, Py_ssize_t) noexcept nogil
+        void lstm_backward(float*, float*, const float*, const float*, const float*, const float*, Py_ssize_t) noexcept nogil
+        void gru_forward(float*, float*, const float*, const float*, Py_ssize_t) noexcept nogil
+        void gru_backward(float*, float*, float*, const float*, const float*, const float*, const float*, Py_ssize_t) noexcept nogil
+        void sgd(float*, const float*, float*, float, float, bint, Py_ssize_t) noexcept nogil
+        void adam(float*, const float*, float*, float*, float, float, float, float, float, Py_ssize_t) noexcept nogil
+        void rmsprop(float*, const float*, float*, float*, float, float, float, float, Py_ssize_t) noexcept nogil
+    ctypedef struct Simd_double:
+        void gemm(double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
+                  Py_ssize_t, Py_ssize_t, Py_ssize_t, bint, const double*, int, void*) noexcept nogil
+        void gemm_pack(double*, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void gemm_packed(double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
+                         Py_ssize_t, bint, const double*, int) noexcept nogil
+        void exp(double*, const double*, Py_ssize_t) noexcept nogil
+        void log(double*, const double*, Py_ssize_t) noexcept nogil
+        void log1p_exp(double*, const double*, Py_ssize_t) noexcept nogil
+        void activation_forward(double*, const double*, Py_ssize_t, int) noexcept nogil
+        void activation_backward(double*, const double*, const double*, Py_ssize_t, int) noexcept nogil
+        double sum(const double*, Py_ssize_t) noexcept nogil
+        double dot(const double*, const double*, Py_ssize_t) noexcept nogil
+        double maximum(const double*, Py_ssize_t) noexcept nogil
+        void column_sum(double*, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint) noexcept nogil
+        void scale(double*, const double*, double, Py_ssize_t) noexcept nogil
+        void axpy(double*, const double*, double, Py_ssize_t) noexcept nogil
+        void softmax_forward(double*, const double*, Py_ssize_t) noexcept nogil
+        void softmax_backward(double*, const double*, const double*, Py_ssize_t) noexcept nogil
+        void convert_uint8(double*, const unsigned char*, double, double, Py_ssize_t) noexcept nogil
+        void convert_float(double*, const float*, double, double, Py_ssize_t) noexcept nogil
+        void convert_double(double*, const double*, double, double, Py_ssize_t) noexcept nogil
+        void lstm_forward(double*, double*, double*, double*, const double*, Py_ssize_t) noexcept nogil
+        void lstm_backward(double*, double*, const double*, const double*, const double*, const double*, Py_ssize_t) noexcept nogil
+        void gru_forward(double*, double*, const double*, const double*, Py_ssize_t) noexcept nogil
+        void gru_backward(double*, double*, double*, const double*, const double*, const double*, const double*, Py_ssize_t) noexcept nogil
+        void sgd(double*, const double*, double*, double, double, bint, Py_ssize_t) noexcept nogil
+        void adam(double*, const double*, double*, double*, double, double, double, double, double, Py_ssize_t) noexcept nogil
+        void rmsprop(double*, const double*, double*, double*, double, double, double, double, Py_ssize_t) noexcept nogil
+    ctypedef struct Simd:
+        const char* name
+        const Simd_float* f32
+        const Simd_double* f64
+
+cdef extern from "parallel.h" nogil:
+    ctypedef struct Range:
+        Py_ssize_t start
+        Py_ssize_t stop
+    ctypedef struct Team:
+        pass
+    ctypedef struct Worker:
+        Team* team
+        const Simd_float* f32
+        const Simd_double* f64
+        void* scratch
+    bint claim(Worker* worker, Py_ssize_t n, Py_ssize_t grain, Range* range) noexcept
+
+cdef const Simd* instruction_set_in_use() noexcept nogil
+
+
+cdef class Solo:
+    """A worker without a team, with scratch memory of its own."""
+    cdef Worker worker
+
+
+# --- matrix products ---------------------------------------------------------------------------------
+
+cdef inline void gemm(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t a_row, Py_ssize_t a_column,
+                      const real* b, Py_ssize_t b_row, Py_ssize_t b_column, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+                      bint accumulate, const real* bias, int activation, Worker* worker) noexcept nogil:
+    """C := activation([C +] A B + bias), on this thread alone."""
+    if real is float:
+        worker.f32.gemm(c, c_row, a, a_row, a_column, b, b_row, b_column, m, n, k, accumulate, bias, activation,
+                        worker.scratch)
+    else:
+        worker.f64.gemm(c, c_row, a, a_row, a_column, b, b_row, b_column, m, n, k, accumulate, bias, activation,
+                        worker.scratch)
+
+
+cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t a_row, Py_ssize_t a_column,
+                           const real* b, Py_ssize_t b_row, Py_ssize_t b_column, Py_ssize_t m, Py_ssize_t n,
+                           Py_ssize_t k, bint accumulate, const real* bias, int activation,
+                           Worker* worker) noexcept nogil:
+    """The same, shared out over the team in tiles of C; one phase."""
+    cdef Py_ssize_t row_blocks, column_blocks, columns, tile, row, column, parts
+    cdef Range tiles
+    cdef const real* tile_bias = NULL
+    # About 2^18 multiply-adds pay for a claim; 96 rows of A and a K-block of it fit the second-level cache.
+    parts = min(16, 1 + m * n * k // 262144)
+    row_blocks = (m + 95) // 96
+    column_blocks = 1
+    if row_blocks < parts:
+        column_blocks = min((n + PACK_COLUMNS - 1) // PACK_COLUMNS, (parts + row_blocks - 1) // row_blocks)
+        row_blocks = max(row_blocks, min((m + 31) // 32, parts // column_blocks))
+    columns = (n + column_blocks - 1) // column_blocks
+    columns = (columns + PACK_COLUMNS - 1) // PACK_COLUMNS * PACK_COLUMNS
+    column_blocks = (n + columns - 1) // columns
+    while claim(worker, row_blocks * column_blocks, 1, &tiles):
+        for tile in range(tiles.start, tiles.stop):
+            row = tile // column_blocks * m // row_blocks
+            column = tile % column_blocks * columns
+            if bias != NULL:
+                tile_bias = bias + column
+            gemm(c + row * c_row + column, c_row, a + row * a_row, a_row, a_column,
+                 b + column * b_column, b_row, b_column,
+                 (tile // column_blocks + 1) * m // row_blocks - row, min(columns, n - column), k, accumulate,
+                 tile_bias, activation, worker)
+
+
+cdef inline void gemm_pack(real* packed, const real* b, Py_ssize_t b_row, Py_ssize_t b_column, Py_ssize_t k,
+                           Py_ssize_t n, Worker* worker) noexcept nogil:
+    """B (k, n) in the form gemm_packed reads, k * round_up(n, PACK_COLUMNS) numbers; one phase."""
+    cdef Range columns
+    while claim(worker, n, PACK_COLUMNS, &columns):
+        if real is float:
+            worker.f32.gemm_pack(packed, b, b_row, b_column, k, n, columns.start, columns.stop)
+        else:
+            worker.f64.gemm_pack(packed, b, b_row, b_column, k, n, columns.start, columns.stop)
+
+
+cdef inline void gemm_packed(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t a_row, Py_ssize_t a_column,
+                             const real* packed, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, bint accumulate,
+                             const real* bias, int activation, Worker* worker) noexcept nogil:
+    """C := activation([C +] A B + bias) with B packed, on this thread alone."""
+    if real is float:
+        worker.f32.gemm_packed(c, c_row, a, a_row, a_column, packed, m, n, k, accumulate, bias, activation)
+    else:
+        worker.f64.gemm_packed(c, c_row, a, a_row, a_column, packed, m, n, k, accumulate, bias, activation)
+
+
+# --- vectors -------------------------------------------------------------------------------------------
+
+cdef inline void vector_exp(real* y, const real* x, Py_ssize_t n, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.exp(y, x, n)
+    else:
+        worker.f64.exp(y, x, n)
+
+
+cdef inline void vector_log(real* y, const real* x, Py_ssize_t n, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.log(y, x, n)
+    else:
+        worker.f64.log(y, x, n)
+
+
+cdef inline void vector_log1p_exp(real* y, const real* x, Py_ssize_t n, Worker* worker) noexcept nogil:
+    """y = log(1 + exp(-|x|))"""
+    if real is float:
+        worker.f32.log1p_exp(y, x, n)
+    else:
+        worker.f64.log1p_exp(y, x, n)
+
+
+cdef inline void vector_activation(real* y, const real* x, Py_ssize_t n, int activation, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.activation_forward(y, x, n, activation)
+    else:
+        worker.f64.activation_forward(y, x, n, activation)
+
+
+cdef inline void vector_activation_backward(real* dx, const real* dy, const real* y, Py_ssize_t n, int activation,
+                                            Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.activation_backward(dx, dy, y, n, activation)
+    else:
+        worker.f64.activation_backward(dx, dy, y, n, activation)
+
+
+cdef inline real vector_sum(const real* x, Py_ssize_t n, Worker* worker) noexcept nogil:
+    if real is float:
+        return worker.f32.sum(x, n)
+    else:
+        return worker.f64.sum(x, n)
+
+
+cdef inline real vector_dot(const real* x, const real* y, Py_ssize_t n, Worker* worker) noexcept nogil:
+    if real is float:
+        return worker.f32.dot(x, y, n)
+    else:
+        return worker.f64.dot(x, y, n)
+
+
+cdef inline real vector_maximum(const real* x, Py_ssize_t n, Worker* worker) noexcept nogil:
+    if real is float:
+        return worker.f32.maximum(x, n)
+    else:
+        return worker.f64.maximum(x, n)
+
+
+cdef inline void vector_scale(real* y, const real* x, real alpha, Py_ssize_t n, Worker* worker) noexcept nogil:
+    """y = alpha x"""
+    if real is float:
+        worker.f32.scale(y, x, alpha, n)
+    else:
+        worker.f64.scale(y, x, alpha, n)
+
+
+cdef inline void vector_axpy(real* y, const real* x, real alpha, Py_ssize_t n, Worker* worker) noexcept nogil:
+    """y += alpha x"""
+    if real is float:
+        worker.f32.axpy(y, x, alpha, n)
+    else:
+        worker.f64.axpy(y, x, alpha, n)
+
+
+cdef inline void column_sum_team(real* y, const real* x, Py_ssize_t x_row, Py_ssize_t rows, Py_ssize_t n,
+                                 bint accumulate, Worker* worker) noexcept nogil:
+    """y (n) := [y +] sum of the rows of x (rows, n); one phase, split by columns."""
+    cdef Range columns
+    while claim(worker, n, max(64, 65536 // max(rows, 1) // 64 * 64), &columns):
+        if real is float:
+            worker.f32.column_sum(y + columns.start, x + columns.start, x_row, rows, columns.stop - columns.start,
+                                  accumulate)
+        else:
+            worker.f64.column_sum(y + columns.start, x + columns.start, x_row, rows, columns.stop - columns.start,
+                                  accumulate)
+
+
+cdef inline void softmax_row(real* y, const real* x, Py_ssize_t n, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.softmax_forward(y, x, n)
+    else:
+        worker.f64.softmax_forward(y, x, n)
+
+
+cdef inline void softmax_row_backward(real* dx, const real* dy, const real* y, Py_ssize_t n,
+                                      Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.softmax_backward(dx, dy, y, n)
+    else:
+        worker.f64.softmax_backward(dx, dy, y, n)

@@ -1,0 +1,57 @@
+"""What an op is: a kernel pair that the engine can run, and the call it is run with."""
+
+from libc.stdint cimport uint64_t
+
+from tinynn.kernels.machine cimport Worker
+
+cdef enum: MOST_SIZES = 12
+
+# Where a run stands: what counter-based randomness is keyed by.
+cdef struct Step:
+    uint64_t key
+    uint64_t epoch
+    uint64_t step
+
+# One op in one plan, its buffers resolved. Every array is dense, of the plan's dtype unless the op says otherwise.
+cdef struct Call:
+    Py_ssize_t rows             # of this mini-batch, as the op counts them
+    const Py_ssize_t* sizes     # what Op.sizes returned
+    const double* scalars       # what Op.scalars returned
+    void** inputs
+    void** d_inputs             # OUT; an entry is NULL when nobody needs it
+    void** outputs
+    void** d_outputs            # backward may overwrite them
+    void** parameters           # an entry is NULL when the op goes without it
+    void** d_parameters         # OUT, or INOUT when accumulate; NULL when frozen
+    bint accumulate
+    void* workspace             # kept from forward to backward
+    void* temporary             # only within one call; shared with the other ops
+    const Step* step
+    uint64_t identity           # of this op in its plan
+    void* python                # the object behind an op written in Python
+
+ctypedef void (*Run)(Call* call, Worker* worker) noexcept nogil
+
+
+cdef class Op:
+    cdef readonly str name
+    # float32, float64
+    cdef Run forward[2]
+    cdef Run backward[2]
+
+
+# How an optimizer changes n consecutive parameters: w, their gradient dw, the optimizer's state vectors.
+# scalars are what Prepare wrote for this step.
+ctypedef void (*Update)(void* w, const void* dw, void** state, const double* scalars, Py_ssize_t n,
+                        Worker* worker) noexcept nogil
+# The numbers of step `step` (1, 2, ...): from the optimizer's configuration and its learning rate.
+# `decayed` says whether these parameters take part in weight decay.
+ctypedef void (*Prepare)(double* scalars, const double* configuration, double learning_rate, uint64_t step,
+                         bint decayed) noexcept nogil
+
+
+cdef class Rule:
+    cdef readonly str name
+    cdef Prepare prepare
+    # float32, float64
+    cdef Update update[2]

@@ -1,0 +1,50 @@
+/* Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
+ * A number is a function of (key, counter), so its bits depend on neither the order of the draws nor the threads. */
+#ifndef TINYNN_RANDOM_H
+#define TINYNN_RANDOM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the randomness is for: keeps one purpose's counters apart from another's. */
+enum { FOR_SHUFFLE = 1, FOR_DROPOUT = 2 };
+
+typedef struct {
+    uint32_t word[4];
+} Random;
+
+/* Four words for one counter: the run's key, and (purpose and who asks, epoch, step, element / 4). */
+static inline Random philox(uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step, uint32_t element)
+{
+    uint32_t c0 = element, c1 = step, c2 = epoch, c3 = purpose;
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    for (int round = 0; round < 10; round++) {
+        const uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    const Random result = {{c0, c1, c2, c3}};
+    return result;
+}
+
+/* The numbers 0..n-1 in random order (Fisher and Yates), the same for the same key and epoch. */
+static inline void shuffle(int64_t *order, int64_t n, uint64_t key, uint32_t epoch)
+{
+    for (int64_t i = 0; i < n; i++)
+        order[i] = i;
+    for (int64_t i = n - 1; i > 0; i--) {
+        const Random draw = philox(key, FOR_SHUFFLE, epoch, (uint32_t)(i >> 32), (uint32_t)i);
+        /* 64 random bits scaled to 0..i: a bias below 2^-32 for any n that fits in memory. */
+        const uint64_t bits = (uint64_t)draw.word[0] << 32 | draw.word[1];
+        const int64_t j = (int64_t)(((unsigned __int128)bits * (uint64_t)(i + 1)) >> 64);
+        const int64_t keep = order[i];
+        order[i] = order[j];
+        order[j] = keep;
+    }
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* Everything for one instruction set and dtype, ending in its table of functions. */
+#include "vector.h"
+
+#include "functions.h"
+
+#include "gemm.h"
+#include "optimizers.h"
+#include "recurrent.h"
+#include "reduce.h"
+
+static const NAME(Simd) NAME(table) = {
+    .gemm = NAME(gemm), .gemm_pack = NAME(gemm_pack), .gemm_packed = NAME(gemm_packed),
+    .exp = NAME(exp), .log = NAME(log), .log1p_exp = NAME(log1p_exp),
+    .activation_forward = NAME(activation_forward), .activation_backward = NAME(activation_backward),
+    .sum = NAME(sum), .dot = NAME(dot), .maximum = NAME(maximum), .column_sum = NAME(column_sum),
+    .scale = NAME(scale), .axpy = NAME(axpy),
+    .softmax_forward = NAME(softmax_forward), .softmax_backward = NAME(softmax_backward),
+    .convert_uint8 = NAME(convert_uint8), .convert_float = NAME(convert_float), .convert_double = NAME(convert_double),
+    .lstm_forward = NAME(lstm_forward), .lstm_backward = NAME(lstm_backward),
+    .gru_forward = NAME(gru_forward), .gru_backward = NAME(gru_backward),
+    .sgd = NAME(sgd), .adam = NAME(adam), .rmsprop = NAME(rmsprop),
+};

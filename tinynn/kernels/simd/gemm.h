@@ -1,0 +1,211 @@
+/* Matrix products. Only b is packed: a panel of TILE_COLUMNS of its columns, K_BLOCK of its rows at a time,
+ * stays in the first-level cache while tiles of TILE_ROWS rows of a run past it, their sums in registers.
+ *
+ * Design: every element of c is one chain of multiply-adds with p ascending from 0. A later K-block loads the
+ * chain from c and goes on; edges run the same tile with fewer rows or a masked vector. So an element's bits
+ * depend on its row of a and its column of b alone, not on the size of the matrices nor on who computes it. */
+
+#if VECTOR_BYTES == 64
+#define TILE_ROWS 14
+#else
+#define TILE_ROWS 6
+#endif
+#define TILE_COLUMNS (2 * LANES)
+#define K_BLOCK 256
+
+/* c tile (rows, vectors * LANES) := [c +] a (rows, k) b (k, ...); with columns < LANES the only vector is partial. */
+INLINE void NAME(tile)(const int rows, const int vectors, const int partial, REAL *c, ptrdiff_t c_row,
+                       const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row,
+                       ptrdiff_t k, int accumulate, ptrdiff_t columns)
+{
+    vector sum[TILE_ROWS][2];
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < vectors; j++)
+            sum[i][j] = !accumulate ? NAME(broadcast)(0)
+                        : partial   ? NAME(load_first)(c + i * c_row, columns)
+                                    : NAME(load)(c + i * c_row + j * LANES);
+    for (ptrdiff_t p = 0; p < k; p++) {
+        vector row[2];
+        for (int j = 0; j < vectors; j++)
+            row[j] = partial ? NAME(load_first)(b, columns) : NAME(load)(b + j * LANES);
+        for (int i = 0; i < rows; i++) {
+            vector element = NAME(broadcast)(a[i * a_row]);
+            for (int j = 0; j < vectors; j++)
+                sum[i][j] = NAME(multiply_add)(element, row[j], sum[i][j]);
+        }
+        a += a_column;
+        b += b_row;
+    }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < vectors; j++)
+            if (partial)
+                NAME(store_first)(c + i * c_row, sum[i][j], columns);
+            else
+                NAME(store)(c + i * c_row + j * LANES, sum[i][j]);
+}
+
+#define TILE_CASE(count) \
+    case count: NAME(tile)(count, vectors, partial, c, c_row, a, a_row, a_column, b, b_row, k, accumulate, columns); \
+        break;
+
+/* The tile with its number of rows made a constant. */
+INLINE void NAME(tile_rows)(int rows, const int vectors, const int partial, REAL *c, ptrdiff_t c_row,
+                            const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row,
+                            ptrdiff_t k, int accumulate, ptrdiff_t columns)
+{
+    switch (rows) {
+        TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6)
+#if TILE_ROWS == 14
+        TILE_CASE(7) TILE_CASE(8) TILE_CASE(9) TILE_CASE(10) TILE_CASE(11) TILE_CASE(12) TILE_CASE(13) TILE_CASE(14)
+#endif
+    }
+}
+
+/* All rows of c against one panel of at most TILE_COLUMNS columns; the rows are shared out evenly over the tiles. */
+static void NAME(panel)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
+                        const REAL *b, ptrdiff_t b_row, ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate)
+{
+    const ptrdiff_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
+    for (ptrdiff_t t = 0, first = 0; t < tiles; t++) {
+        const ptrdiff_t end = (t + 1) * m / tiles;
+        const int rows = (int)(end - first);
+        REAL *to = c + first * c_row;
+        const REAL *from = a + first * a_row;
+        if (columns == TILE_COLUMNS)
+            NAME(tile_rows)(rows, 2, 0, to, c_row, from, a_row, a_column, b, b_row, k, accumulate, columns);
+        else {
+            const REAL *rest = b;
+            ptrdiff_t left = columns;
+            if (left >= LANES) {
+                NAME(tile_rows)(rows, 1, 0, to, c_row, from, a_row, a_column, b, b_row, k, accumulate, LANES);
+                rest += LANES;
+                to += LANES;
+                left -= LANES;
+            }
+            if (left > 0)
+                NAME(tile_rows)(rows, 1, 1, to, c_row, from, a_row, a_column, rest, b_row, k, accumulate, left);
+        }
+        first = end;
+    }
+}
+
+/* Bias, then activation, on a block of c that is still in the cache. */
+static void NAME(finish)(REAL *c, ptrdiff_t c_row, ptrdiff_t m, ptrdiff_t columns, const REAL *bias, int activation)
+{
+    if (!bias && activation == LINEAR)
+        return;
+    for (ptrdiff_t row = 0; row < m; row++) {
+        REAL *y = c + row * c_row;
+        if (bias)
+            FOR_EACH_VECTOR(columns, { STORE(y, LOAD(y) + LOAD(bias)); });
+        if (activation != LINEAR)
+            NAME(activation_forward)(y, y, columns, activation);
+    }
+}
+
+/* LANES x LANES numbers, read by rows of x, written by columns: log2(LANES) rounds of exchanges. */
+INLINE void NAME(transpose)(REAL *y, ptrdiff_t y_row, const REAL *x, ptrdiff_t x_row)
+{
+    vector rows[VECTOR_BYTES / sizeof(REAL)];
+    for (int i = 0; i < LANES; i++)
+        rows[i] = NAME(load)(x + i * x_row);
+    for (int distance = 1; distance < LANES; distance *= 2) {
+        integers from_low, from_high;
+        for (int lane = 0; lane < LANES; lane++) {
+            from_low[lane] = lane & distance ? lane - distance + LANES : lane;
+            from_high[lane] = lane & distance ? lane + LANES : lane + distance;
+        }
+        for (int i = 0; i < LANES; i++)
+            if (!(i & distance)) {
+                vector low = rows[i], high = rows[i + distance];
+                rows[i] = __builtin_shuffle(low, high, from_low);
+                rows[i + distance] = __builtin_shuffle(low, high, from_high);
+            }
+    }
+    for (int i = 0; i < LANES; i++)
+        NAME(store)(y + i * y_row, rows[i]);
+}
+
+/* k rows of `columns` columns of b, one row after the other, TILE_COLUMNS apart. */
+static void NAME(pack_panel)(REAL *packed, const REAL *b, ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t k,
+                             ptrdiff_t columns)
+{
+    if (b_column == 1) {
+        if (columns == TILE_COLUMNS)
+            for (ptrdiff_t p = 0; p < k; p++, packed += TILE_COLUMNS, b += b_row) {
+                NAME(store)(packed, NAME(load)(b));
+                NAME(store)(packed + LANES, NAME(load)(b + LANES));
+            }
+        else
+            for (ptrdiff_t p = 0; p < k; p++, packed += TILE_COLUMNS, b += b_row)
+                for (ptrdiff_t j = 0; j < columns; j++)
+                    packed[j] = b[j];
+        return;
+    }
+    for (ptrdiff_t j = 0; j < columns; ) {
+        ptrdiff_t p = 0;
+        if (columns - j >= LANES) {
+            for (; p + LANES <= k; p += LANES)
+                NAME(transpose)(packed + p * TILE_COLUMNS + j, TILE_COLUMNS, b + j * b_column + p * b_row, b_column);
+            for (; p < k; p++)
+                for (int lane = 0; lane < LANES; lane++)
+                    packed[p * TILE_COLUMNS + j + lane] = b[(j + lane) * b_column + p * b_row];
+            j += LANES;
+        } else {
+            for (; p < k; p++)
+                packed[p * TILE_COLUMNS + j] = b[j * b_column + p * b_row];
+            j++;
+        }
+    }
+}
+
+static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
+                       const REAL *b, ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+                       int accumulate, const REAL *bias, int activation, void *scratch)
+{
+    REAL *packed = scratch;
+    /* Few rows do not earn back a packing, and a small b is in the cache as it is. */
+    const int direct = b_column == 1 && (m <= TILE_ROWS || k * b_row <= 4096 / (ptrdiff_t)sizeof(REAL));
+    for (ptrdiff_t p = 0; p == 0 || p < k; p += K_BLOCK) {
+        const ptrdiff_t depth = k - p < K_BLOCK ? k - p : K_BLOCK;
+        const int last = p + K_BLOCK >= k;
+        for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS) {
+            const ptrdiff_t columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
+            const REAL *panel = b + p * b_row + j * b_column;
+            ptrdiff_t panel_row = b_row;
+            if (!direct) {
+                NAME(pack_panel)(packed, panel, b_row, b_column, depth, columns);
+                panel = packed;
+                panel_row = TILE_COLUMNS;
+            }
+            NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, panel, panel_row, m, columns, depth,
+                        accumulate || p > 0);
+            if (last)
+                NAME(finish)(c + j, c_row, m, columns, bias ? bias + j : NULL, activation);
+        }
+    }
+}
+
+static void NAME(gemm_pack)(REAL *packed, const REAL *b, ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t k, ptrdiff_t n,
+                            ptrdiff_t first, ptrdiff_t last)
+{
+    for (ptrdiff_t j = first; j < last && j < n; j += TILE_COLUMNS)
+        NAME(pack_panel)(packed + j * k, b + j * b_column, b_row, b_column, k,
+                         n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS);
+}
+
+static void NAME(gemm_packed)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
+                              const REAL *packed, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate,
+                              const REAL *bias, int activation)
+{
+    for (ptrdiff_t p = 0; p == 0 || p < k; p += K_BLOCK) {
+        const ptrdiff_t depth = k - p < K_BLOCK ? k - p : K_BLOCK;
+        for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS) {
+            const ptrdiff_t columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
+            NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, packed + j * k + p * TILE_COLUMNS,
+                        TILE_COLUMNS, m, columns, depth, accumulate || p > 0);
+            if (p + K_BLOCK >= k)
+                NAME(finish)(c + j, c_row, m, columns, bias ? bias + j : NULL, activation);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+/* Update rules, as Keras 3 states them, on n consecutive parameters. */
+
+/* velocity = momentum velocity - rate dw;   w += velocity   (Nesterov: w += momentum velocity - rate dw)
+ * Without momentum, velocity is NULL and w -= rate dw. */
+static void NAME(sgd)(REAL *w, const REAL *dw, REAL *velocity, REAL rate, REAL momentum, int nesterov, ptrdiff_t n)
+{
+    if (!velocity)
+        FOR_EACH_VECTOR(n, { STORE(w, NAME(multiply_add)(NAME(broadcast)(-rate), LOAD(dw), LOAD(w))); });
+    else
+        FOR_EACH_VECTOR(n, {
+            vector step = rate * LOAD(dw);
+            vector v = NAME(multiply_add)(NAME(broadcast)(momentum), LOAD(velocity), -step);
+            vector change = nesterov ? NAME(multiply_add)(NAME(broadcast)(momentum), v, -step) : v;
+            STORE(velocity, v);
+            STORE(w, LOAD(w) + change);
+        });
+}
+
+/* m += (1 - beta_1)(dw - m);  v += (1 - beta_2)(dw^2 - v);  w -= decay w;  w -= rate m / (sqrt(v) + epsilon)
+ * rate holds the bias correction, decay is learning rate times weight decay (AdamW; 0 for Adam). */
+static void NAME(adam)(REAL *w, const REAL *dw, REAL *m, REAL *v, REAL rate, REAL beta_1, REAL beta_2, REAL epsilon,
+                       REAL decay, ptrdiff_t n)
+{
+    const vector toward_1 = NAME(broadcast)(1 - beta_1);
+    const vector toward_2 = NAME(broadcast)(1 - beta_2);
+    FOR_EACH_VECTOR(n, {
+        vector gradient = LOAD(dw);
+        vector first = LOAD(m);
+        vector second = LOAD(v);
+        first = NAME(multiply_add)(gradient - first, toward_1, first);
+        second = NAME(multiply_add)(gradient * gradient - second, toward_2, second);
+        vector weight = LOAD(w);
+        weight -= decay * weight;
+        STORE(m, first);
+        STORE(v, second);
+        STORE(w, weight - rate * first / (NAME(square_root)(second) + epsilon));
+    });
+}
+
+/* v = rho v + (1 - rho) dw^2;  step = rate dw / sqrt(v + epsilon);  velocity = momentum velocity + step;  w -= velocity
+ * Without momentum, velocity is NULL and w -= step. */
+static void NAME(rmsprop)(REAL *w, const REAL *dw, REAL *v, REAL *velocity, REAL rate, REAL rho, REAL momentum,
+                          REAL epsilon, ptrdiff_t n)
+{
+    FOR_EACH_VECTOR(n, {
+        vector gradient = LOAD(dw);
+        vector mean = NAME(multiply_add)(NAME(broadcast)(rho), LOAD(v), (1 - rho) * gradient * gradient);
+        vector step = rate * gradient / NAME(square_root)(mean + epsilon);
+        STORE(v, mean);
+        if (velocity) {
+            step = NAME(multiply_add)(NAME(broadcast)(momentum), LOAD(velocity), step);
+            STORE(velocity, step);
+        }
+        STORE(w, LOAD(w) - step);
+    });
+}

@@ -1,0 +1,111 @@
+/* Sums whose order does not depend on the vector width: element i goes to accumulator i mod 16, each
+ * accumulator adds in order, and the sixteen are added as a tree. Rows of a matrix are added in order. */
+
+#define ACCUMULATORS 16
+#define VECTORS (ACCUMULATORS / LANES)
+
+INLINE REAL NAME(tree)(const vector *partial)
+{
+    REAL x[ACCUMULATORS];
+    memcpy(x, partial, sizeof x);
+    for (int width = ACCUMULATORS / 2; width >= 1; width /= 2)
+        for (int i = 0; i < width; i++)
+            x[i] += x[i + width];
+    return x[0];
+}
+
+/* TERM(i, count) is the vector of terms from element i on; its lanes from count on must be 0. */
+#define REDUCE(n, WHOLE, FIRST) \
+    vector partial[VECTORS] = {{0}}; \
+    ptrdiff_t i = 0; \
+    for (; i + ACCUMULATORS <= (n); i += ACCUMULATORS) \
+        for (int part = 0; part < VECTORS; part++) { \
+            const ptrdiff_t at = i + part * LANES; \
+            partial[part] = WHOLE; \
+        } \
+    for (int part = 0; part < VECTORS && i < (n); part++, i += LANES) { \
+        const ptrdiff_t at = i, count = (n) - i < LANES ? (n) - i : LANES; \
+        if (count == LANES) \
+            partial[part] = WHOLE; \
+        else \
+            partial[part] = FIRST; \
+    } \
+    return NAME(tree)(partial);
+
+static REAL NAME(sum)(const REAL *x, ptrdiff_t n)
+{
+    REDUCE(n, partial[part] + NAME(load)(x + at), partial[part] + NAME(load_first)(x + at, count))
+}
+
+static REAL NAME(dot)(const REAL *x, const REAL *y, ptrdiff_t n)
+{
+    REDUCE(n, NAME(multiply_add)(NAME(load)(x + at), NAME(load)(y + at), partial[part]),
+           NAME(multiply_add)(NAME(load_first)(x + at, count), NAME(load_first)(y + at, count), partial[part]))
+}
+
+/* The largest element; NaN if there is one. */
+static REAL NAME(maximum)(const REAL *x, ptrdiff_t n)
+{
+    vector largest = NAME(broadcast)(x[0]);
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vector v = NAME(load)(x + i);
+        largest = NAME(select)((v > largest) | (v != v), v, largest);
+    }
+    REAL result = largest[0];
+    for (int lane = 1; lane < LANES; lane++)
+        if (largest[lane] > result || largest[lane] != largest[lane])
+            result = largest[lane];
+    for (; i < n; i++)
+        if (x[i] > result || x[i] != x[i])
+            result = x[i];
+    return result;
+}
+
+static void NAME(column_sum)(REAL *y, const REAL *x, ptrdiff_t x_row, ptrdiff_t rows, ptrdiff_t n, int accumulate)
+{
+    FOR_EACH_VECTOR(n, {
+        vector total = accumulate ? LOAD(y) : NAME(broadcast)(0);
+        for (ptrdiff_t row = 0; row < rows; row++)
+            total += LOAD(x + row * x_row);
+        STORE(y, total);
+    });
+}
+
+static void NAME(scale)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n)
+{
+    FOR_EACH_VECTOR(n, { STORE(y, alpha * LOAD(x)); });
+}
+
+static void NAME(axpy)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n)
+{
+    FOR_EACH_VECTOR(n, { STORE(y, NAME(multiply_add)(NAME(broadcast)(alpha), LOAD(x), LOAD(y))); });
+}
+
+static void NAME(softmax_forward)(REAL *y, const REAL *x_, ptrdiff_t n)
+{
+    const REAL largest = NAME(maximum)(x_, n);
+    FOR_EACH_VECTOR(n, { STORE(y, NAME(vector_exp)(LOAD(x_) - largest)); });
+    const REAL total = NAME(sum)(y, n);
+    FOR_EACH_VECTOR(n, { STORE(y, LOAD(y) / total); });
+}
+
+static void NAME(softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrdiff_t n)
+{
+    const REAL mean = NAME(dot)(dy, y, n);
+    FOR_EACH_VECTOR(n, { STORE(dx, LOAD(y) * (LOAD(dy) - mean)); });
+}
+
+#define CONVERT(function_name, type) \
+    static void NAME(function_name)(REAL *y, const type *x, REAL factor, REAL offset, ptrdiff_t n) \
+    { \
+        if (offset == 0) \
+            for (ptrdiff_t i = 0; i < n; i++) \
+                y[i] = (REAL)x[i] * factor; \
+        else \
+            for (ptrdiff_t i = 0; i < n; i++) \
+                y[i] = (REAL)x[i] * factor + offset; \
+    }
+CONVERT(convert_uint8, unsigned char)
+CONVERT(convert_float, float)
+CONVERT(convert_double, double)

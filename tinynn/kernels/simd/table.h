@@ -1,0 +1,63 @@
+/* The vector functions of one instruction set, for one dtype. Included twice by simd.h, with REAL and NAME set.
+ * Conventions: outputs first, then inputs, then sizes; n counts elements; matrices are row-major.
+ * An output may be the same array as an input of the same shape; otherwise arrays do not overlap. */
+
+typedef struct {
+    /* c (m,n) := [c +] a (m,k) b (k,n), then + bias (n), then the activation.
+     * Element (i,p) of a is a[i * a_row + p * a_column]; so for b. One of b's strides is 1.
+     * Each element of c is one chain of multiply-adds, p ascending: its bits depend on nothing else. */
+    void (*gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
+                 const REAL *b, ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+                 int accumulate, const REAL *bias, int activation, void *scratch);
+    /* The same product in two parts, for a b that is used many times: pack columns first..last of it
+     * (first a multiple of PACK_COLUMNS), then multiply. */
+    void (*gemm_pack)(REAL *packed, const REAL *b, ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t k,
+                      ptrdiff_t n, ptrdiff_t first, ptrdiff_t last);
+    void (*gemm_packed)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
+                        const REAL *packed, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate,
+                        const REAL *bias, int activation);
+
+    /* y = f(x) element by element. */
+    void (*exp)(REAL *y, const REAL *x, ptrdiff_t n);
+    void (*log)(REAL *y, const REAL *x, ptrdiff_t n);
+    void (*activation_forward)(REAL *y, const REAL *x, ptrdiff_t n, int activation);
+    /* dx = dy f'(x), written in terms of y = f(x). */
+    void (*activation_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrdiff_t n, int activation);
+    /* log(1 + exp(-|x|)): the bounded part of log sigmoid and of the binary cross-entropy. */
+    void (*log1p_exp)(REAL *y, const REAL *x, ptrdiff_t n);
+
+    /* Reductions: one fixed tree, the same for every vector width. */
+    REAL (*sum)(const REAL *x, ptrdiff_t n);
+    REAL (*dot)(const REAL *x, const REAL *y, ptrdiff_t n);
+    REAL (*maximum)(const REAL *x, ptrdiff_t n);
+    /* y (n) := [y +] sum of the rows of x (rows, n), rows ascending. */
+    void (*column_sum)(REAL *y, const REAL *x, ptrdiff_t x_row, ptrdiff_t rows, ptrdiff_t n, int accumulate);
+
+    /* y = alpha x;  y += alpha x. */
+    void (*scale)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n);
+    void (*axpy)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n);
+
+    /* y = exp(x - max x) / sum of the same, one row of n;  dx = y (dy - sum dy y). */
+    void (*softmax_forward)(REAL *y, const REAL *x, ptrdiff_t n);
+    void (*softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrdiff_t n);
+
+    /* y = x * factor + offset from bytes, float and double: what gathers a mini-batch. */
+    void (*convert_uint8)(REAL *y, const unsigned char *x, REAL factor, REAL offset, ptrdiff_t n);
+    void (*convert_float)(REAL *y, const float *x, REAL factor, REAL offset, ptrdiff_t n);
+    void (*convert_double)(REAL *y, const double *x, REAL factor, REAL offset, ptrdiff_t n);
+
+    /* Recurrent cells, one row of h units: the part of a step that is not a matrix product. See recurrent.h. */
+    void (*lstm_forward)(REAL *gates, REAL *c, REAL *tanh_c, REAL *h, const REAL *c_previous, ptrdiff_t units);
+    void (*lstm_backward)(REAL *dz, REAL *dc, const REAL *dh, const REAL *gates, const REAL *tanh_c,
+                          const REAL *c_previous, ptrdiff_t units);
+    void (*gru_forward)(REAL *gates, REAL *h, const REAL *recurrent, const REAL *h_previous, ptrdiff_t units);
+    void (*gru_backward)(REAL *dz, REAL *d_recurrent, REAL *dh_previous, const REAL *dh, const REAL *gates,
+                         const REAL *recurrent, const REAL *h_previous, ptrdiff_t units);
+
+    /* Optimizers on n consecutive parameters w with gradient dw. See optimizers.h. */
+    void (*sgd)(REAL *w, const REAL *dw, REAL *velocity, REAL rate, REAL momentum, int nesterov, ptrdiff_t n);
+    void (*adam)(REAL *w, const REAL *dw, REAL *m, REAL *v, REAL rate, REAL beta_1, REAL beta_2, REAL epsilon,
+                 REAL decay, ptrdiff_t n);
+    void (*rmsprop)(REAL *w, const REAL *dw, REAL *v, REAL *velocity, REAL rate, REAL rho, REAL momentum,
+                    REAL epsilon, ptrdiff_t n);
+} NAME(Simd);
