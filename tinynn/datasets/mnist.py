@@ -36,9 +36,14 @@ class _OfficialFile:
     compressed: str  # SHA-256 of the official .gz
     uncompressed: str  # SHA-256 of what is in it, however it was compressed
 
+    @property
+    def largest(self) -> int:
+        """More bytes than any sensible way to store it takes."""
+        return 2 * self.size + 1024
+
     def has_content(self, path: Path) -> bool:
         """Tell whether `path` holds the official bytes: the .gz, the plain file, or that compressed anew."""
-        data = path.read_bytes() if path.stat().st_size <= 2 * self.size else b""
+        data = path.read_bytes() if path.stat().st_size <= self.largest else b""
         if hashlib.sha256(data).hexdigest() in (self.compressed, self.uncompressed):
             return True
         try:
@@ -210,8 +215,8 @@ def find_mnist(directory: str | os.PathLike[str] | None = None, download: bool =
     cache = _cache_directory()
     if cache is not None and all(_existing(cache, file) for file in FILES):
         return _described("cache", cache)
-    if os.environ.get("TINYNN_OFFLINE", "0") != "0":
-        note = "it is not in the cache, and TINYNN_OFFLINE forbids to download it"
+    if os.environ.get("TINYNN_OFFLINE", "") not in ("", "0"):
+        note = "it is not in the cache, and TINYNN_OFFLINE forbids downloading it"
     elif not download:
         note = "it has not been downloaded"
     elif cache is None:
@@ -321,5 +326,5 @@ def _download(cache: Path) -> None:
     for file in FILES:
         if not _existing(cache, file):
             name = file.name + ".gz"
-            delivered = download_file(mirrors, name, cache / name, file.check, largest=2 * file.size)
+            delivered = download_file(mirrors, name, cache / name, file.check, file.largest)
             mirrors.sort(key=lambda mirror: mirror != delivered)  # the next file from there first

