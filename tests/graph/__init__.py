@@ -1,0 +1,1 @@
+"""Tests of the teaching graph, one file per module."""
