@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 
@@ -59,7 +60,7 @@ def finite_numbers(argument: str, values: Any, names: tuple[str, ...]) -> list[f
     [1.0, 2.0]
     """
     expected = f"{len(names)} numbers ({names[0]} to {names[-1]})"
-    ordered = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping | Set)
+    ordered = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping | AbstractSet)
     if not ordered or getattr(values, "shape", None) == ():
         raise TypeError(f"{argument} is {values!r} ({type(values).__name__}), expected a list of {expected}")
     items = list(values)

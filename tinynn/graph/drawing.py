@@ -80,13 +80,17 @@ def draw(nodes: Mapping[str, Node]) -> str:
         boxes.append(box(name, node, shares if len(shares) > 1 else []))
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="tinynn" viewBox="0 0 {WIDTH} {HEIGHT}" '
-            f'width="{WIDTH}" height="{HEIGHT}">',
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" class="tinynn" viewBox="0 0 {WIDTH} {HEIGHT}" '
+                f'width="{WIDTH}" height="{HEIGHT}">'
+            ),
             "  <title>Backpropagation by hand: the worked example as a graph</title>",
             f"  <style>{STYLE}  </style>",
-            '  <defs><marker id="tinynn-arrow" viewBox="0 0 10 10" refX="9" refY="5" '
-            'markerWidth="8" markerHeight="8" orient="auto">'
-            '<path d="M 0 1 L 10 5 L 0 9 z" fill="#777777"/></marker></defs>',
+            (
+                '  <defs><marker id="tinynn-arrow" viewBox="0 0 10 10" refX="9" refY="5" '
+                'markerWidth="8" markerHeight="8" orient="auto">'
+                '<path d="M 0 1 L 10 5 L 0 9 z" fill="#777777"/></marker></defs>'
+            ),
             f'  <rect x="0" y="0" width="{WIDTH}" height="{HEIGHT}" style="fill: #ffffff; stroke: none"/>',
             *edges,
             *boxes,
@@ -129,8 +133,10 @@ def box(name: str, node: Node, shares: list[float]) -> str:
     lines = [
         "  <g>",
         f"    <title>{escape(name)}: output {node.output!r}, gradient {node.gradient!r}</title>",
-        f'    <rect class="{kind}" x="{x - NODE_WIDTH / 2:g}" y="{top}" '
-        f'width="{NODE_WIDTH}" height="{NODE_HEIGHT}" rx="{corner:g}"/>',
+        (
+            f'    <rect class="{kind}" x="{x - NODE_WIDTH / 2:g}" y="{top}" '
+            f'width="{NODE_WIDTH}" height="{NODE_HEIGHT}" rx="{corner:g}"/>'
+        ),
         f'    <text class="formula middle" x="{x}" y="{y + 6}">{PLACES[name][2]}</text>',
         f'    <text class="value middle" x="{x}" y="{top - 8}">{number(node.output)}</text>',
         f'    <text class="gradient middle" x="{x}" y="{bottom + 20}">{number(node.gradient)}</text>',
@@ -149,12 +155,18 @@ def legend() -> list[str]:
     return [
         f'  <text class="title" x="{left}" y="{top}">Backpropagation by hand</text>',
         f'  <text x="{left}" y="{top + 28}">s(z) = 1 / (1 + exp(−z))</text>',
-        f'  <text class="value end" x="{right}" y="{top - 5}">above each node, blue: its value '
-        "(forward, left to right)</text>",
-        f'  <text class="gradient end" x="{right}" y="{top + 20}">below each node, red: its gradient '
-        "dL/d(node) (backward, right to left)</text>",
-        f'  <text class="small end" x="{x - NODE_WIDTH // 2}" y="{y + NODE_HEIGHT // 2 + 58}">'
-        "n₁ feeds two units: both paths add up</text>",
+        (
+            f'  <text class="value end" x="{right}" y="{top - 5}">above each node, blue: its value '
+            "(forward, left to right)</text>"
+        ),
+        (
+            f'  <text class="gradient end" x="{right}" y="{top + 20}">below each node, red: its gradient '
+            "dL/d(node) (backward, right to left)</text>"
+        ),
+        (
+            f'  <text class="small end" x="{x - NODE_WIDTH // 2}" y="{y + NODE_HEIGHT // 2 + 58}">'
+            "n₁ feeds two units: both paths add up</text>"
+        ),
     ]
 
 
