@@ -1,0 +1,525 @@
+"""The user's data at the border: conversions and checks, before anything runs.
+
+Pure functions over NumPy arrays. Each error begins with the function the user called and names the argument,
+what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "as_sample_weight",
+    "as_samples",
+    "as_targets",
+    "check_count",
+    "check_finite",
+    "check_labels",
+    "check_real",
+    "check_same_length",
+    "class_weight_to_sample_weight",
+    "split_validation",
+]
+
+Array = NDArray[Any]
+
+#: Elements looked at per step of `check_finite`: small enough to stay in the cache.
+_CHUNK = 1 << 16
+
+
+def check_count(value: Any, argument: str, function: str, minimum: int = 1) -> int:
+    """Check a whole number, such as a batch size or a number of epochs.
+
+    Parameters
+    ----------
+    value : int
+        The number; NumPy integers are fine, booleans and floats are not.
+    argument, function : str
+        Names for the error.
+    minimum : int
+        The smallest number allowed.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If it is smaller than `minimum`.
+
+    Examples
+    --------
+    >>> check_count(np.int64(32), "batch_size", "fit")
+    32
+    >>> check_count(0, "batch_size", "fit")
+    Traceback (most recent call last):
+    ...
+    ValueError: fit: batch_size must be at least 1, got 0
+    """
+    is_flag = isinstance(value, (bool, np.bool_))
+    try:
+        number = operator.index(value)
+    except TypeError:
+        is_flag = True
+    if is_flag:
+        got = f"{value!r} ({type(value).__name__})"
+        raise TypeError(f"{function}: {argument} must be a whole number, got {got}")
+    if number < minimum:
+        raise ValueError(f"{function}: {argument} must be at least {minimum}, got {number}")
+    return number
+
+
+def check_real(
+    value: Any,
+    argument: str,
+    function: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Check a finite real number, such as a learning rate or a validation split.
+
+    Parameters
+    ----------
+    value : float
+        The number; NumPy numbers are fine, booleans and strings are not.
+    argument, function : str
+        Names for the error.
+    minimum, maximum, above, below : float, optional
+        The bounds, inclusive and exclusive.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is not finite or out of bounds.
+
+    Examples
+    --------
+    >>> check_real(0.2, "validation_split", "fit", minimum=0, below=1)
+    0.2
+    >>> check_real(1, "validation_split", "fit", minimum=0, below=1)
+    Traceback (most recent call last):
+    ...
+    ValueError: fit: validation_split must be a finite number >= 0 and < 1, got 1
+    """
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not is_number and isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf":
+        is_number = True
+    if not is_number:
+        got = f"{value!r} ({type(value).__name__})"
+        raise TypeError(f"{function}: {argument} must be a real number, got {got}")
+    number = float(value)
+    fits = (
+        math.isfinite(number)
+        and (minimum is None or number >= minimum)
+        and (maximum is None or number <= maximum)
+        and (above is None or number > above)
+        and (below is None or number < below)
+    )
+    if not fits:
+        bounds = ((">=", minimum), (">", above), ("<=", maximum), ("<", below))
+        wanted = " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+        wanted = f"a finite number {wanted}".rstrip()
+        raise ValueError(f"{function}: {argument} must be {wanted}, got {value}")
+    return number
+
+
+def _as_array(data: Any, argument: str, function: str) -> Array:
+    """Any buffer, ``__array__``, DLPack exporter or list as a C-contiguous native array of real numbers."""
+    where = f"{function}: {argument}"
+    if data is None:
+        raise TypeError(f"{where} is None; pass an array")
+    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
+        raise TypeError(f"{where} is an array with masked values; fill or drop them first (.filled(value))")
+    try:
+        # NumPy knows buffers and __array__; DLPack is for those that offer nothing else
+        only_dlpack = hasattr(data, "__dlpack__") and not hasattr(data, "__array__")
+        array: Array = np.from_dlpack(data) if only_dlpack else np.asarray(data)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        hint = "; do its rows have different lengths?" if isinstance(data, (list, tuple)) else ""
+        what = f"{where} ({type(data).__name__})"
+        raise TypeError(f"{what} cannot be read as an array: {error}{hint}") from error
+    if array.dtype.kind not in "biuf":
+        hint = ""
+        if array.dtype.kind == "O":
+            hint = "; do its rows have different lengths, or its columns different types?"
+            if hasattr(data, "toarray"):
+                hint = "; a sparse matrix is passed as x.toarray()"
+        elif array.dtype.kind == "c":
+            hint = "; pass its real and imaginary parts as two features"
+        expected = "real numbers (float32, float64, uint8, ...)"
+        raise TypeError(f"{where} has dtype {array.dtype}; expected {expected}{hint}")
+    if array.ndim == 0:
+        raise ValueError(f"{where} is a single number; expected an array whose first axis counts the samples")
+    if array.size == 0:
+        raise ValueError(f"{where} is empty: it has shape {array.shape}")
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
+
+
+def as_samples(x: Any, argument: str = "x", function: str = "fit") -> Array:
+    """Bring input data to a dtype the engine reads, copying only when it must.
+
+    float32, float64 and uint8 stay as they are; bool becomes uint8; float16 and the integers of up to 16 bits
+    become float32, wider integers and long doubles float64, so that no usual value changes.
+
+    Parameters
+    ----------
+    x : array_like
+        Anything with the buffer protocol, ``__array__`` or ``__dlpack__``, or nested lists; shape (samples,
+        ...), any byte order and strides, possibly read-only.
+    argument, function : str
+        Names for the error.
+
+    Returns
+    -------
+    ndarray of float32, float64 or uint8
+        C-contiguous, in native byte order; shares memory with `x` where no conversion is needed.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of real numbers (object, complex, string, date, masked, ragged).
+    ValueError
+        If it is empty or a single number.
+
+    Examples
+    --------
+    >>> as_samples([[1, 2], [3, 4]]).dtype
+    dtype('float64')
+    >>> as_samples(np.zeros((2, 3), complex))
+    Traceback (most recent call last):
+    ...
+    TypeError: fit: x has dtype complex128; expected real numbers (float32, float64, uint8, ...); pass its \
+real and imaginary parts as two features
+    """
+    array = _as_array(x, argument, function)
+    if array.dtype in (np.float32, np.float64, np.uint8):
+        return array
+    if array.dtype == np.bool_:
+        return array.view(np.uint8)
+    exact_in_single = array.dtype.itemsize <= 2
+    return array.astype(np.float32 if exact_in_single else np.float64)
+
+
+def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
+    """Bring targets to int64 (labels, counts, one-hot rows of integers) or to float32 / float64.
+
+    Parameters
+    ----------
+    y : array_like
+        As for `as_samples`, shape (samples, ...).
+    argument, function : str
+        Names for the error.
+
+    Returns
+    -------
+    ndarray of int64, float32 or float64
+        Integers and booleans as int64; float16 as float32, long doubles as float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `as_samples`; also for unsigned integers beyond int64.
+
+    Examples
+    --------
+    >>> as_targets(np.array([3, 1], "uint8")).dtype
+    dtype('int64')
+    """
+    array = _as_array(y, argument, function)
+    if array.dtype.kind == "f":
+        if array.dtype in (np.float32, np.float64):
+            return array
+        return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
+    if array.dtype == np.uint64 and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{function}: {argument} holds {array.max()}, too large for a signed 64-bit integer")
+    return array.astype(np.int64, copy=False)
+
+
+def check_finite(array: Array, argument: str, function: str) -> None:
+    """Check that there is no NaN and no infinity.
+
+    One sum per 65,536 elements: a sum is finite only when all its terms are, so the exact look is needed only
+    where it is not.
+
+    Parameters
+    ----------
+    array : ndarray
+        Integers pass at once.
+    argument, function : str
+        Names for the error.
+
+    Raises
+    ------
+    ValueError
+        Names the first bad value and its index.
+
+    Examples
+    --------
+    >>> check_finite(np.array([[1.0, 2.0], [np.nan, 4.0]]), "x", "fit")
+    Traceback (most recent call last):
+    ...
+    ValueError: fit: x holds nan at index (1, 0); expected finite numbers. Clean the data, or pass \
+check_finite=False to skip this check
+    """
+    if array.dtype.kind != "f" or array.size == 0:
+        return
+    rows = max(1, _CHUNK * len(array) // array.size)
+    for first in range(0, len(array), rows):
+        part = array[first : first + rows]
+        with np.errstate(all="ignore"):  # the sum of large finite numbers may overflow
+            if np.isfinite(np.add.reduce(part, axis=None)):
+                continue
+        finite = np.isfinite(part)
+        if finite.all():
+            continue
+        index = np.unravel_index(int(np.argmin(finite)), finite.shape)
+        full = (first + int(index[0]), *(int(i) for i in index[1:]))
+        raise ValueError(
+            f"{function}: {argument} holds {part[index]} at index {full}; expected finite numbers. "
+            "Clean the data, or pass check_finite=False to skip this check"
+        )
+
+
+def check_same_length(function: str, **arrays: Any) -> int:
+    """Check that arrays have one length.
+
+    Parameters
+    ----------
+    function : str
+        Name for the error.
+    **arrays : array or None
+        By argument name; None is left out.
+
+    Returns
+    -------
+    int
+        The length.
+
+    Raises
+    ------
+    ValueError
+        Names all lengths.
+
+    Examples
+    --------
+    >>> check_same_length("fit", x=np.zeros((3, 2)), y=np.zeros(2))
+    Traceback (most recent call last):
+    ...
+    ValueError: fit: the first axes must have one length, got x 3, y 2; were rows dropped from one of them?
+    """
+    lengths = {name: len(array) for name, array in arrays.items() if array is not None}
+    if len(set(lengths.values())) > 1:
+        got = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(
+            f"{function}: the first axes must have one length, got {got}; were rows dropped from one of them?"
+        )
+    return next(iter(lengths.values()), 0)
+
+
+def check_labels(y: Array, classes: int, argument: str = "y", function: str = "fit") -> NDArray[np.int64]:
+    """Check class labels: whole numbers from 0 to classes - 1.
+
+    Parameters
+    ----------
+    y : ndarray
+        Labels of any shape; floats are fine when they are whole numbers, as they come out of a table.
+    classes : int
+        The number of classes.
+    argument, function : str
+        Names for the error.
+
+    Returns
+    -------
+    ndarray of int64
+        The labels, in the same shape.
+
+    Raises
+    ------
+    ValueError
+        Names the first bad label, its index and the range.
+
+    Examples
+    --------
+    >>> check_labels(np.array([0, 3, 10]), classes=10)
+    Traceback (most recent call last):
+    ...
+    ValueError: fit: y holds the label 10 at index 2; with 10 classes labels go from 0 to 9
+    """
+    # NaN fails both comparisons, so it is caught here even when check_finite is off
+    good = (y >= 0) & (y < classes)
+    if y.dtype.kind == "f":
+        good &= np.floor(y) == y
+    if not good.all():
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmin(good)), y.shape))
+        label = y[index].item()
+        hint = ""
+        if not float(label).is_integer():
+            hint = "; expected whole numbers"
+        elif label == classes and y.min() == 1 and y.max() == classes:
+            hint = "; do yours start at 1? Then subtract 1"
+        where = index[0] if len(index) == 1 else index
+        raise ValueError(
+            f"{function}: {argument} holds the label {label} at index {where}; with {classes} classes "
+            f"labels go from 0 to {classes - 1}{hint}"
+        )
+    return y.astype(np.int64, copy=False)
+
+
+def as_sample_weight(
+    weight: Any, shape: tuple[int, ...], argument: str = "sample_weight", function: str = "fit"
+) -> NDArray[np.float64]:
+    """Check the weights of samples; negative ones are allowed (policy gradients use them).
+
+    Parameters
+    ----------
+    weight : array_like
+        Shape (samples,), (samples, 1), or one weight for every loss, as (samples, time steps).
+    shape : tuple of int
+        Shape of the losses: (samples,) or (samples, time steps).
+    argument, function : str
+        Names for the error.
+
+    Returns
+    -------
+    ndarray of float64
+        Shape ``shape[:k]``, k = 1 ... len(shape).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not numbers, not finite, or of another shape.
+
+    Examples
+    --------
+    >>> as_sample_weight([1, 0.5], (2,))
+    array([1. , 0.5])
+    """
+    array = _as_array(weight, argument, function)
+    if array.ndim == len(shape) + 1 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.shape != shape[: array.ndim]:
+        wanted = " or ".join(str(shape[:k]) for k in range(1, len(shape) + 1))
+        got = f"{function}: {argument} has shape {array.shape}"
+        raise ValueError(f"{got}; expected one weight per loss: {wanted}")
+    array = np.ascontiguousarray(array, np.float64)
+    check_finite(array, argument, function)
+    return array
+
+
+def class_weight_to_sample_weight(
+    class_weight: Mapping[int, float], y: Array, function: str = "fit"
+) -> NDArray[np.float64]:
+    """Give each sample the weight of its class; classes that are not named weigh 1 (Keras' rule).
+
+    Parameters
+    ----------
+    class_weight : dict
+        Class -> weight.
+    y : ndarray
+        Labels of shape (samples,) or (samples, 1), or one-hot rows or distributions of shape (samples,
+        classes).
+    function : str
+        Name for the error.
+
+    Returns
+    -------
+    ndarray of float64, shape (samples,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `class_weight` is no such dict, or `y` does not give one class per sample.
+
+    Examples
+    --------
+    >>> class_weight_to_sample_weight({1: 2.5}, np.array([0, 1, 1]))
+    array([1. , 2.5, 2.5])
+    """
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(
+            f"{function}: class_weight must be a dict of class -> weight, got {type(class_weight).__name__}"
+        )
+    weights = {
+        check_count(label, "each class in class_weight", function, minimum=0): check_real(
+            weight, f"class_weight[{label!r}]", function
+        )
+        for label, weight in class_weight.items()
+    }
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim == 2 and np.all(y >= 0) and np.all(np.abs(y.sum(axis=1, dtype=np.float64) - 1) < 1e-3):
+        y = y.argmax(axis=1)
+    if y.ndim != 1:
+        raise ValueError(
+            f"{function}: class_weight needs one class per sample: labels (samples,) or one-hot rows "
+            f"(samples, classes), got y of shape {y.shape}; use sample_weight instead"
+        )
+    result = np.ones(len(y), np.float64)
+    for label, weight in weights.items():
+        result[y == label] = weight
+    return result
+
+
+def split_validation(
+    x: Array,
+    y: Array | None,
+    weight: Array | None,
+    fraction: float,
+    argument: str = "validation_split",
+    function: str = "fit",
+) -> tuple[tuple[Array, Array | None, Array | None], tuple[Array, Array | None, Array | None]]:
+    """Cut the last part off for validation, before any shuffling (Keras' rule).
+
+    ``floor(samples * (1 - fraction))`` samples stay, computed without the rounding error of ``1 - 0.9``.
+
+    Parameters
+    ----------
+    x, y, weight : ndarray or None
+        Arrays of one length.
+    fraction : float
+        The part to cut off, in (0, 1).
+    argument, function : str
+        Names for the error.
+
+    Returns
+    -------
+    (x, y, weight), (x, y, weight)
+        Views: training and validation.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `fraction` is no such number or one part would be empty.
+
+    Examples
+    --------
+    >>> (x, _, _), (x_validation, _, _) = split_validation(np.arange(10), None, None, 0.2)
+    >>> x_validation
+    array([8, 9])
+    """
+    fraction = check_real(fraction, argument, function, above=0, below=1)
+    kept = math.floor(round(len(x) * (1 - fraction), 6))
+    if kept == 0 or kept == len(x):
+        raise ValueError(
+            f"{function}: {argument}={fraction:g} of {len(x)} samples leaves {kept} to train on and "
+            f"{len(x) - kept} to validate on; both need at least one"
+        )
+    parts = [(a[:kept], a[kept:]) if a is not None else (None, None) for a in (y, weight)]
+    return (x[:kept], parts[0][0], parts[1][0]), (x[kept:], parts[0][1], parts[1][1])
