@@ -112,6 +112,13 @@ def test_truncated(put, missing):
         read_idx(path)
 
 
+def test_the_header_of_a_plain_file_is_held_against_its_length(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(file_of(0x0C, "i", (3, 2))[0][:-1])
+    with pytest.raises(ValueError, match="truncated.*expected 24 bytes .*, found 23"):
+        read_idx_header(path)
+
+
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 7, 11])
 def test_truncated_inside_the_header(put, length):
     path = put(header(0x08, 2, 2)[:length])

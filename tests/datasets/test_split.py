@@ -39,6 +39,12 @@ def test_any_integers_may_be_labels():
     assert sorted(chosen.tolist()) == [-5, 1000]
 
 
+def test_the_largest_remainders_get_what_is_left_over():
+    labels = np.repeat([0, 1, 2], [10, 19, 11])  # of 10 images: 2.5, 4.75 and 2.75
+    chosen = stratified(labels, 10, np.arange(40))
+    assert np.bincount(labels[chosen]).tolist() == [2, 5, 3]
+
+
 def test_the_rng_decides():
     images, labels = numbered(500)
 
