@@ -1,0 +1,1 @@
+"""Tests of tinynn, folder by folder as in the package."""

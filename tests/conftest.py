@@ -1,0 +1,36 @@
+"""Fixtures that every test may use."""
+
+import numpy as np
+import pytest
+
+from tests.numerics import BLOCK_SIZES, ODD_SIZES, SMALL_SIZES
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request):
+    """Each of the two element types that kernels work in."""
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def rng():
+    """A random generator with the same numbers in every run."""
+    return np.random.default_rng(20180612)
+
+
+@pytest.fixture(scope="session")
+def odd_sizes():
+    """Sizes at which vector and tile edges are met: see `tests.numerics.ODD_SIZES`."""
+    return ODD_SIZES
+
+
+@pytest.fixture(scope="session")
+def small_sizes():
+    """The odd sizes up to 33: vector widths and tile sizes without the K-blocks."""
+    return SMALL_SIZES
+
+
+@pytest.fixture(scope="session")
+def block_sizes():
+    """Sizes around one K-block of the matrix product."""
+    return BLOCK_SIZES

@@ -1,0 +1,1 @@
+"""Tests of the kernels, one file per kernel module."""

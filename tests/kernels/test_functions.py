@@ -1,0 +1,376 @@
+"""What every kernel does with its arguments: refuses wrong ones by name, takes right ones in any layout."""
+
+import re
+import threading
+
+import numpy as np
+import pytest
+
+from tests.kernels.cases import ALL_SIZES, LABELS, make_cases
+from tests.kernels.digests import digests
+from tests.numerics import assert_close, assert_same_bits
+from tinynn import kernels
+
+CASES = {dtype: make_cases(dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
+every_case = pytest.mark.parametrize("label", LABELS)
+
+SPECIFIED = (
+    "gemm",
+    "dense_forward",
+    "dense_backward",
+    "sigmoid_forward",
+    "sigmoid_backward",
+    "relu_forward",
+    "relu_backward",
+    "tanh_forward",
+    "tanh_backward",
+    "softmax_forward",
+    "softmax_backward",
+    "rnn_forward",
+    "rnn_backward",
+    "lstm_forward",
+    "lstm_backward",
+    "gru_forward",
+    "gru_backward",
+    "half_squared_error_forward",
+    "half_squared_error_backward",
+    "mean_squared_error_forward",
+    "mean_squared_error_backward",
+    "binary_crossentropy_forward",
+    "binary_crossentropy_backward",
+    "binary_crossentropy_from_logits_forward",
+    "binary_crossentropy_from_logits_backward",
+    "categorical_crossentropy_forward",
+    "categorical_crossentropy_backward",
+    "categorical_crossentropy_from_logits_forward",
+    "categorical_crossentropy_from_logits_backward",
+    "categorical_crossentropy_from_sigmoid_logits_forward",
+    "categorical_crossentropy_from_sigmoid_logits_backward",
+    "sum_distribution_forward",
+    "sum_distribution_backward",
+    "sum_distribution_crossentropy_from_logits_forward",
+    "sum_distribution_crossentropy_from_logits_backward",
+    "sgd_update",
+    "adam_update",
+    "rmsprop_update",
+    "exp",
+    "log",
+)
+
+
+def refuses(case, errors, **replacements):
+    """The call raises one of `errors`, naming one of the arguments that it was given."""
+    with pytest.raises(errors) as caught:
+        case.call(**replacements)
+    names = "|".join({**case.arrays, **case.others})
+    assert re.search(rf"\b({names})\b", str(caught.value)), f"names no argument: {caught.value}"
+
+
+def refuses_or_is_right(case, expected, **replacements):
+    """The call gives the same bits as `expected`, or raises a clear error."""
+    try:
+        got = case.call(**replacements)
+    except (TypeError, ValueError) as error:
+        names = "|".join(case.arguments)
+        assert re.search(rf"\b({names})\b", str(error)), f"names no argument: {error}"  # noqa: PT017
+        return
+    for one, other in zip(got, expected, strict=True):
+        assert_same_bits(one, other)
+
+
+def test_every_kernel_is_in_the_table():
+    tested = {case.kernel for case in CASES[np.dtype(np.float64)].values()}
+    assert tested == set(SPECIFIED)
+    public = set(kernels.__all__) - {"instruction_set", "instruction_sets"}
+    assert public == tested, "kernels and tests/kernels/cases.py list different functions"
+
+
+@pytest.mark.parametrize("name", SPECIFIED)
+def test_every_kernel_is_documented(name):
+    text = getattr(kernels, name).__doc__
+    assert text
+    for section in ("Parameters", "Examples"):
+        assert section in text
+
+
+@every_case
+def test_results_are_right_fresh_and_contiguous(label, dtype):
+    case = CASES[dtype][label]
+    before = {name: array.copy() for name, array in case.arrays.items()}
+    results, expected = case.call(), case.expected()
+    for number, (got, wanted) in enumerate(zip(results, expected, strict=True)):
+        assert_close(got, wanted, dtype=dtype, factor=256, name=f"result {number}")
+        assert got.flags.c_contiguous
+        assert got.flags.writeable
+        assert not any(np.shares_memory(got, array) for array in case.arrays.values())
+    for name, array in case.arrays.items():
+        assert_same_bits(array, before[name], f"{name} was changed")
+    for got, again in zip(results, case.call(), strict=True):
+        assert_same_bits(got, again, "second call")
+
+
+@every_case
+def test_wrong_dtypes_are_refused_by_name(label, dtype):
+    case = CASES[dtype][label]
+    for name, array in case.arrays.items():
+        labels_allowed = name == "target" and case.kernel.startswith("categorical")
+        for wrong in (
+            object,
+            np.complex64,
+            np.complex128,
+            np.int32,
+            np.int64,
+            np.uint8,
+            bool,
+            np.float16,
+            "U8",
+            "S8",
+        ):
+            if labels_allowed and np.dtype(wrong).kind in "iub":
+                continue  # integers are class labels
+            refuses(case, TypeError, **{name: array.astype(wrong)})
+        refuses(case, TypeError, **{name: array.astype(np.longdouble)})
+        refuses(case, TypeError, **{name: "text"})
+        refuses(case, TypeError, **{name: np.full(array.shape, "2018-06-12", "datetime64[D]")})
+
+
+@every_case
+def test_mixed_dtypes_are_refused(label, dtype):
+    case = CASES[dtype][label]
+    other = np.float64 if dtype == np.float32 else np.float32
+    if len(case.arrays) == 1:
+        pytest.skip("one array cannot be mixed")
+    for name, array in case.arrays.items():
+        refuses(case, TypeError, **{name: array.astype(other)})
+
+
+@every_case
+def test_wrong_shapes_are_refused_by_name(label, dtype):
+    case = CASES[dtype][label]
+    for name, shapes in case.wrong_shapes.items():
+        for shape in shapes:
+            like = case.arguments[name]
+            with pytest.raises(ValueError) as caught:  # noqa: PT011
+                case.call(**{name: np.ones(shape, like.dtype)})
+            names = "|".join(case.arguments)
+            assert re.search(rf"\b({names})\b", str(caught.value)), f"{name} {shape}: {caught.value}"
+
+
+@every_case
+def test_missing_arguments_are_refused(label):
+    case = CASES[np.dtype(np.float64)][label]
+    optional = {"b", "h0", "c0", "lengths", "velocity"} if case.kernel != "gemm" else set()
+    for name in case.arrays:
+        if name not in optional:
+            with pytest.raises((TypeError, ValueError)):
+                case.call(**{name: None})
+
+
+def layouts(array):
+    """The same array in other layouts of memory, each with a name."""
+    yield "Fortran order", np.asfortranarray(array)
+    if array.ndim:
+        yield "backwards", np.ascontiguousarray(array[..., ::-1])[..., ::-1]
+        wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+        wide[..., ::2] = array
+        yield "every second", wide[..., ::2]
+        yield "first axis last", np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 0, -1)), -1, 0)
+    shifted = np.zeros(array.size + 1, array.dtype)[1:].reshape(array.shape)
+    shifted[...] = array
+    yield "shifted by an element", shifted
+    readonly = array.copy()
+    readonly.flags.writeable = False
+    yield "read-only", readonly
+    yield "subclass", array.view(type("Subclass", (np.ndarray,), {}))
+
+
+@every_case
+def test_layout_of_the_input_does_not_matter(label, dtype):
+    case = CASES[dtype][label]
+    expected = case.call()
+    for name, array in case.arguments.items():
+        if name in case.in_place or not isinstance(array, np.ndarray):
+            continue
+        for layout, other in layouts(array):
+            for got, wanted in zip(case.call(**{name: other}), expected, strict=True):
+                assert_same_bits(np.asarray(got), wanted, f"{name}, {layout}")
+
+
+@every_case
+def test_foreign_byte_order_and_misalignment(label, dtype):
+    case = CASES[dtype][label]
+    expected = case.call()
+    for name, array in case.arrays.items():
+        swapped = array.astype(array.dtype.newbyteorder(">"))
+        memory = bytearray(array.nbytes + 1)
+        misaligned = np.frombuffer(memory, array.dtype, array.size, offset=1).reshape(array.shape)
+        misaligned[...] = array
+        refuses_or_is_right(case, native(expected), **{name: swapped})
+        refuses_or_is_right(case, expected, **{name: misaligned})
+
+
+def native(arrays):
+    return tuple(array.astype(array.dtype.newbyteorder("=")) for array in arrays)
+
+
+@pytest.mark.parametrize("label", [label for label in LABELS if "_update" in label])
+def test_in_place_vectors_are_changed_or_refused(label, dtype):
+    """A copy made contiguous and then thrown away would lose the update without a word."""
+    case = CASES[dtype][label]
+    expected = dict(zip(case.in_place, case.call(), strict=True))
+    for name in case.in_place:
+        array = case.arrays[name]
+        for layout, other in layouts(array):
+            other = other.copy() if layout == "Fortran order" else other
+            if layout == "read-only":
+                refuses(case, (TypeError, ValueError), **{name: other})
+                assert_same_bits(other, array)
+                continue
+            try:
+                case.call(**{name: other})
+            except (TypeError, ValueError) as error:
+                assert re.search(rf"\b{name}\b", str(error)), error  # noqa: PT017
+                continue
+            assert_same_bits(np.ascontiguousarray(np.asarray(other)), expected[name], f"{name}, {layout}")
+
+
+@every_case
+def test_no_rows(label, dtype):
+    case = CASES[dtype][label]
+    if not case.per_row:
+        pytest.skip("has no batch axis")
+    empty = {name: case.arguments[name][:0] for name in case.per_row}
+    try:
+        got = case.call(**empty)
+    except ValueError as error:
+        assert re.search(rf"\b({'|'.join(case.arguments)})\b", str(error)), error  # noqa: PT017
+        return
+    for one, whole in zip(got, case.call(), strict=True):
+        per_row = whole.shape[:1] == case.arrays[case.per_row[0]].shape[:1] and one.shape[:1] == (0,)
+        assert one.shape == ((0, *whole.shape[1:]) if per_row else whole.shape)
+        assert not one.any(), "a gradient of no rows is zero"
+
+
+def test_no_features_and_no_terms(dtype):
+    """Sizes of 0 other than the batch: zeros where the mathematics says so, or a clear error."""
+
+    def empty(*shape):
+        return np.zeros(shape, dtype)
+
+    def attempt(function, *arguments):
+        try:
+            return function(*arguments)
+        except ValueError as error:
+            assert re.search(r"\b(a|b|x|w|u|dy|y|z|p|prediction|target|dw)\b", str(error)), error  # noqa: PT017
+            return None
+
+    product = attempt(kernels.gemm, empty(3, 0), empty(0, 4))
+    assert product is None or (product.shape == (3, 4) and not product.any())
+    y = attempt(kernels.dense_forward, empty(3, 0), empty(0, 4), np.arange(4).astype(dtype))
+    assert y is None or (y == np.arange(4)).all()
+    gradients = attempt(kernels.dense_backward, np.ones((3, 4), dtype), empty(3, 0), empty(0, 4))
+    assert gradients is None or (gradients[0].shape == (3, 0) and (gradients[2] == 3).all())
+    for shape in ((0,), (3, 0), (0, 0)):
+        for name in ("sigmoid", "relu", "tanh", "softmax"):
+            y = attempt(getattr(kernels, f"{name}_forward"), empty(*shape))
+            assert y is None or y.shape == shape
+            y = attempt(getattr(kernels, f"{name}_backward"), empty(*shape), empty(*shape))
+            assert y is None or y.shape == shape
+        for name in SPECIFIED:
+            if (
+                name.endswith(("error_forward", "crossentropy_forward", "from_logits_forward"))
+                and "sum" not in name
+            ):
+                loss = attempt(getattr(kernels, name), empty(*shape), empty(*shape))
+                assert loss is None or np.shape(loss) == shape[:-1]
+    for shape in ((2, 0, 5), (2, 3, 0), (0, 3, 5)):
+        attempt(kernels.sum_distribution_forward, empty(*shape))
+        attempt(
+            kernels.sum_distribution_crossentropy_from_logits_forward,
+            empty(*shape),
+            np.zeros(shape[0], np.int64),
+        )
+    for sizes in ((0, 2, 3, 4), (2, 0, 3, 4), (2, 2, 0, 4), (2, 2, 3, 0)):
+        rows, steps, inputs, hidden = sizes
+        for name, gates in (("rnn", 1), ("lstm", 4), ("gru", 3)):
+            weights = empty(inputs, gates * hidden), empty(hidden, gates * hidden)
+            attempt(getattr(kernels, f"{name}_forward"), empty(rows, steps, inputs), *weights)
+            dh = empty(rows, steps, hidden)
+            attempt(getattr(kernels, f"{name}_backward"), dh, empty(rows, steps, inputs), *weights)
+    attempt(kernels.sgd_update, empty(0), empty(0), None, 0.1)
+    attempt(kernels.adam_update, empty(0), empty(0), empty(0), empty(0), 1, 0.1)
+    attempt(kernels.rmsprop_update, empty(0), empty(0), empty(0), None, 0.1)
+    attempt(kernels.exp, empty(0))
+    attempt(kernels.log, empty(0))
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+def test_lengths_out_of_range_or_not_integers(name, dtype):
+    case = next(case for case in CASES[dtype].values() if case.kernel == f"{name}_forward")
+    backward = next(case for case in CASES[dtype].values() if case.kernel == f"{name}_backward")
+    for each in (case, backward):
+        for wrong in ([0, 1, 1, 1, 1], [1, 1, 1, 1, 5], [1, 1, -1, 1, 1], [1, 2**40, 1, 1, 1]):
+            with pytest.raises(ValueError, match=r"\blengths\b"):
+                each.call(lengths=np.array(wrong))
+        for kind in (np.float64, object, complex, "U4"):
+            with pytest.raises(TypeError, match=r"\blengths\b"):
+                each.call(lengths=np.ones(5).astype(kind))
+
+
+@pytest.mark.parametrize(
+    "label", [label for label in LABELS if label.endswith(":labels") or "sum_dist" in label]
+)
+def test_labels_that_are_no_integers(label, dtype):
+    case = CASES[dtype][label]
+    if "target" not in case.others:
+        pytest.skip("has no labels")
+    target = case.others["target"]
+    for kind in (object, complex, "U4", np.float16, "datetime64[s]"):
+        refuses(case, TypeError, target=target.astype(kind))
+    for kind in (np.int8, np.int16, np.int32, np.uint8, np.uint64):
+        refuses_or_is_right(case, case.call(), target=target.astype(kind))
+    for _, other in layouts(target):
+        for got, wanted in zip(case.call(target=other), case.call(), strict=True):
+            assert_same_bits(np.asarray(got), wanted)
+
+
+def test_too_many_and_unknown_arguments():
+    x = np.zeros((2, 2))
+    for arguments, options in (((x, x, x), {}), ((x,), {"nonsense": 1}), ((), {})):
+        with pytest.raises(TypeError):
+            kernels.sigmoid_forward(*arguments, **options)
+
+
+def test_state_of_the_floating_point_unit_is_left_as_it_was(dtype):
+    """Kernels may flush denormals to zero while they run; the caller's arithmetic must not."""
+    tiny = np.full(3, np.finfo(dtype).tiny, dtype)
+    for case in CASES[dtype].values():
+        case.call()
+        assert (tiny / 4 > 0).all(), case.label
+    with pytest.raises(ValueError, match=r"\b(a|b)\b"):
+        kernels.gemm(np.zeros((2, 3), dtype), np.zeros((2, 3), dtype))
+    assert (tiny / 4 > 0).all()
+
+
+def test_kernels_run_at_once_in_several_threads():
+    cases = [case for dtype in CASES for case in make_cases(dtype, ALL_SIZES[2]).values()]
+    expected = [case.call() for case in cases]
+    wrong = []
+
+    def work(order):
+        for index in order:
+            for one, other in zip(cases[index].call(), expected[index], strict=True):
+                if one.tobytes() != other.tobytes():
+                    wrong.append(cases[index].label)
+
+    rng = np.random.default_rng(1)
+    threads = [threading.Thread(target=work, args=(rng.permutation(len(cases)),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_same_bits_on_every_run():
+    assert digests() == digests()
