@@ -1,0 +1,388 @@
+"""Activations: relu, sigmoid and tanh of each element, softmax of the last axis. Backward needs y only.
+
+    relu     y = max(x, 0)                          dx = dy [y > 0]
+    sigmoid  y = 1 / (1 + exp(-x))                  dx = dy y (1 - y)
+    tanh     y = tanh x                             dx = dy (1 - y^2)
+    softmax  y_k = exp(x_k) / sum_j exp(x_j)        dx_k = y_k (dy_k - sum_j dy_j y_j)
+"""
+
+import math
+
+from tinynn.kernels._arguments import expect_elements, required_arrays
+from tinynn.kernels._public import public
+from tinynn.kernels.op import OpRun, expect_shape, register
+
+from tinynn.kernels.machine cimport (
+    RELU, SIGMOID, TANH, Range, Worker, claim, real, softmax_row, softmax_row_backward, vector_activation,
+    vector_activation_backward,
+)
+from tinynn.kernels.op cimport Call, Op, Run
+
+
+cdef void activation_forward(
+        real* y,                                            # OUT (n)
+        const real* x,                                      # IN (n)
+        Py_ssize_t n, int activation, Worker* worker) noexcept nogil:
+    """y = f(x)"""
+    cdef Range part
+    while claim(worker, n, 4096, &part):
+        vector_activation(y + part.start, x + part.start, part.stop - part.start, activation, worker)
+
+
+cdef void activation_backward(
+        real* dx,                                           # OUT (n), may be the same array as dy
+        const real* dy, const real* y,                      # IN (n) (n)
+        Py_ssize_t n, int activation, Worker* worker) noexcept nogil:
+    """dx = dy f'(x)"""
+    cdef Range part
+    while claim(worker, n, 4096, &part):
+        vector_activation_backward(dx + part.start, dy + part.start, y + part.start, part.stop - part.start,
+                                   activation, worker)
+
+
+cdef void softmax_forward(
+        real* y,                                            # OUT (B, K)
+        const real* x,                                      # IN (B, K)
+        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """y_k = exp(x_k) / sum_j exp(x_j)"""
+    cdef Range rows
+    cdef Py_ssize_t row
+    while claim(worker, B, max(1, 4096 // K), &rows):
+        for row in range(rows.start, rows.stop):
+            softmax_row(y + row * K, x + row * K, K, worker)
+
+
+cdef void softmax_backward(
+        real* dx,                                           # OUT (B, K), may be the same array as dy
+        const real* dy, const real* y,                      # IN (B, K) (B, K)
+        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """dx_k = y_k (dy_k - sum_j dy_j y_j)"""
+    cdef Range rows
+    cdef Py_ssize_t row
+    while claim(worker, B, max(1, 4096 // K), &rows):
+        for row in range(rows.start, rows.stop):
+            softmax_row_backward(dx + row * K, dy + row * K, y + row * K, K, worker)
+
+
+cdef void run_activation_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    activation_forward(<real*> call.outputs[0], <const real*> call.inputs[0], call.rows * call.sizes[0],
+                       <int> call.sizes[1], worker)
+
+
+cdef void run_activation_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    if call.d_inputs[0] != NULL:
+        activation_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], <const real*> call.outputs[0],
+                            call.rows * call.sizes[0], <int> call.sizes[1], worker)
+
+
+cdef void run_softmax_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    softmax_forward(<real*> call.outputs[0], <const real*> call.inputs[0], call.rows * call.sizes[0], call.sizes[1],
+                    worker)
+
+
+cdef void run_softmax_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    if call.d_inputs[0] != NULL:
+        softmax_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], <const real*> call.outputs[0],
+                         call.rows * call.sizes[0], call.sizes[1], worker)
+
+
+cdef class Activation(Op):
+    """Inputs [x (...)]: one function of each element."""
+    cdef int activation
+
+    def __cinit__(self, name, activation):
+        self.activation = activation
+        self.forward[0] = <Run> run_activation_forward[float]
+        self.forward[1] = <Run> run_activation_forward[double]
+        self.backward[0] = <Run> run_activation_backward[float]
+        self.backward[1] = <Run> run_activation_backward[double]
+
+    def __init__(self, name, activation):
+        super().__init__(name)
+
+    def sizes(self, inputs, parameters, attributes):
+        return math.prod(inputs[0]), self.activation
+
+    def flops(self, sizes):
+        return (1 if self.activation == RELU else 20) * sizes[0]
+
+
+cdef class Softmax(Op):
+    """Inputs [x (..., K)]."""
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_softmax_forward[float]
+        self.forward[1] = <Run> run_softmax_forward[double]
+        self.backward[0] = <Run> run_softmax_backward[float]
+        self.backward[1] = <Run> run_softmax_backward[double]
+
+    def sizes(self, inputs, parameters, attributes):
+        return math.prod(inputs[0][:-1]), inputs[0][-1]
+
+    def flops(self, sizes):
+        return 20 * sizes[0] * sizes[1]
+
+
+relu = Activation("relu", RELU)
+sigmoid = Activation("sigmoid", SIGMOID)
+tanh = Activation("tanh", TANH)
+softmax = Softmax("softmax")
+for each in (relu, sigmoid, tanh, softmax):
+    register(each)
+
+
+def forward(function, op, x):
+    (x,) = required_arrays(function, x=x)
+    rows = (1, -1)
+    if op is softmax:
+        expect_elements(function, "x", x)
+        rows = (-1, x.shape[-1])
+    return OpRun(op, [x.reshape(rows)]).forward()[0].reshape(x.shape)
+
+
+def backward(function, op, dy, y):
+    y, dy = required_arrays(function, y=y, dy=dy)
+    expect_shape(function, "dy", dy, y.shape)
+    rows = (1, -1)
+    if op is softmax:
+        expect_elements(function, "y", y)
+        rows = (-1, y.shape[-1])
+    run = OpRun(op, [y.reshape(rows)])
+    run.outputs = [y.reshape(rows)]
+    (dx,), _ = run.backward([dy.reshape(rows)])
+    return dx.reshape(y.shape)
+
+
+@public
+def py_relu_forward(x):
+    """Rectifier: ``y = max(x, 0)``.
+
+    Parameters
+    ----------
+    x : array_like, shape (...)
+        float32 or float64, any shape.
+
+    Returns
+    -------
+    y : ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If x is not float32 or float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> relu_forward(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+    return forward("relu_forward", relu, x)
+
+
+@public
+def py_relu_backward(dy, y):
+    """Gradient of `relu_forward`: ``dx = dy`` where y > 0, 0 elsewhere.
+
+    Parameters
+    ----------
+    dy : array_like, shape (...)
+        Gradient of the loss with respect to y, float32 or float64.
+    y : array_like, shape (...)
+        What the forward pass returned, of the same dtype.
+
+    Returns
+    -------
+    dx : ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or the two differ in dtype.
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> relu_backward(np.array([3.0, 3.0]), np.array([0.0, 2.0]))
+    array([0., 3.])
+    """
+    return backward("relu_backward", relu, dy, y)
+
+
+@public
+def py_sigmoid_forward(x):
+    """Logistic function: ``y = 1 / (1 + exp(-x))``.
+
+    Parameters
+    ----------
+    x : array_like, shape (...)
+        float32 or float64, any shape.
+
+    Returns
+    -------
+    y : ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If x is not float32 or float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sigmoid_forward(np.array([-1e4, 0.0, 1e4]))
+    array([0. , 0.5, 1. ])
+    """
+    return forward("sigmoid_forward", sigmoid, x)
+
+
+@public
+def py_sigmoid_backward(dy, y):
+    """Gradient of `sigmoid_forward`: ``dx = dy y (1 - y)``.
+
+    Parameters
+    ----------
+    dy : array_like, shape (...)
+        Gradient of the loss with respect to y, float32 or float64.
+    y : array_like, shape (...)
+        What the forward pass returned, of the same dtype.
+
+    Returns
+    -------
+    dx : ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or the two differ in dtype.
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sigmoid_backward(np.array([1.0, 2.0]), np.array([0.5, 0.5]))
+    array([0.25, 0.5 ])
+    """
+    return backward("sigmoid_backward", sigmoid, dy, y)
+
+
+@public
+def py_tanh_forward(x):
+    """Hyperbolic tangent: ``y = tanh x``.
+
+    Parameters
+    ----------
+    x : array_like, shape (...)
+        float32 or float64, any shape.
+
+    Returns
+    -------
+    y : ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If x is not float32 or float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tanh_forward(np.array([-1e4, 0.0, 1e4]))
+    array([-1.,  0.,  1.])
+    """
+    return forward("tanh_forward", tanh, x)
+
+
+@public
+def py_tanh_backward(dy, y):
+    """Gradient of `tanh_forward`: ``dx = dy (1 - y^2)``.
+
+    Parameters
+    ----------
+    dy : array_like, shape (...)
+        Gradient of the loss with respect to y, float32 or float64.
+    y : array_like, shape (...)
+        What the forward pass returned, of the same dtype.
+
+    Returns
+    -------
+    dx : ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or the two differ in dtype.
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tanh_backward(np.array([1.0, 2.0]), np.array([0.5, 0.5]))
+    array([0.75, 1.5 ])
+    """
+    return backward("tanh_backward", tanh, dy, y)
+
+
+@public
+def py_softmax_forward(x):
+    """Softmax of the last axis: ``y_k = exp(x_k) / sum_j exp(x_j)``.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        float32 or float64; each row may reach from -1e4 to 1e4 and beyond.
+
+    Returns
+    -------
+    y : ndarray, shape (..., K)
+
+    Raises
+    ------
+    TypeError
+        If x is not float32 or float64.
+    ValueError
+        If the last axis is missing or empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> softmax_forward(np.array([[0.0, 0.0], [1e4, -1e4]]))
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+    return forward("softmax_forward", softmax, x)
+
+
+@public
+def py_softmax_backward(dy, y):
+    """Gradient of `softmax_forward`: ``dx_k = y_k (dy_k - sum_j dy_j y_j)``.
+
+    Parameters
+    ----------
+    dy : array_like, shape (..., K)
+        Gradient of the loss with respect to y, float32 or float64.
+    y : array_like, shape (..., K)
+        What the forward pass returned, of the same dtype.
+
+    Returns
+    -------
+    dx : ndarray, shape (..., K)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or the two differ in dtype.
+    ValueError
+        If the shapes differ, or the last axis is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> softmax_backward(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))
+    array([[ 0.25, -0.25]])
+    """
+    return backward("softmax_backward", softmax, dy, y)

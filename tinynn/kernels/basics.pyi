@@ -1,0 +1,9 @@
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+def py_gemm(
+    a: ArrayLike, b: ArrayLike, transpose_a: bool = False, transpose_b: bool = False
+) -> NDArray[Any]: ...
+def py_exp(x: ArrayLike) -> NDArray[Any]: ...
+def py_log(x: ArrayLike) -> NDArray[Any]: ...
