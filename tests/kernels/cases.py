@@ -1,7 +1,7 @@
 """One call or more of every public kernel on fixed data, with wrong and right shapes of its arguments.
 
 The tests of argument checking, the digests compared between instruction sets and the thread test all walk
-through this table, so a kernel that is not in it fails `test_functions.test_every_kernel_is_in_the_table`.
+through this table.
 """
 
 from dataclasses import dataclass, field

@@ -35,10 +35,10 @@ class TestGRUResetBefore(RecurrentChecks):
 
 @pytest.mark.parametrize("reset_after", [True, False])
 def test_order_of_the_gates(reset_after, dtype):
-    # Biases of +-30 open or shut a gate; one hidden unit, no input, candidate tanh(r * 2 h).
+    # Biases of +-40 open or shut a gate; one hidden unit, no input, candidate tanh(r * 2 h).
     x, w = np.zeros((1, 1, 1), dtype), np.zeros((1, 3), dtype)
     u, h0 = np.array([[0, 0, 2]], dtype), np.array([[0.5]], dtype)
-    for z, r, expected in ((30, 30, 0.5), (-30, 30, np.tanh(1.0)), (-30, -30, 0.0)):
+    for z, r, expected in ((40, 40, 0.5), (-40, 40, np.tanh(1.0)), (-40, -40, 0.0)):
         b = np.array([[z, r, 0], [0, 0, 0]], dtype) if reset_after else np.array([z, r, 0], dtype)
         h = kernels.gru_forward(x, w, u, b, h0, reset_after=reset_after)
         assert_close(

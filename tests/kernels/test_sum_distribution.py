@@ -140,13 +140,13 @@ def test_ten_sure_numbers_and_a_wrong_sum(sure, dtype, rng):
 
 
 def test_two_hundred_numbers(dtype, rng):
-    z = rng.normal(size=(4, 200, 10)).astype(dtype)
-    for target in ([0, 1800, 900, 5], [1, 1799, 850, 1500]):
+    z = rng.normal(size=(2, 200, 10)).astype(dtype)
+    for target in ([0, 1800], [900, 5], [1500, 1799]):
         loss, gradient = check_loss(z, np.array(target), dtype)
         assert np.isfinite(loss).all()
         assert (loss > 0).all()
         assert np.isfinite(gradient).all()
-        assert (np.abs(gradient).reshape(4, -1).max(axis=1) > 1e-3).all()
+        assert (np.abs(gradient).reshape(2, -1).max(axis=1) > 1e-3).all()
 
 
 def test_two_hundred_sure_numbers_and_a_wrong_sum(dtype, rng):

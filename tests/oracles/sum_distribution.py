@@ -25,12 +25,19 @@ def sum_distribution_backward(dy, p):
     return dp
 
 
+def _log_sum_exp(terms, axis):
+    """``log sum exp`` over an axis, shifted by the largest term; -inf where all are."""
+    largest = np.maximum(terms.max(axis=axis, keepdims=True), np.finfo(np.float64).min)
+    with np.errstate(divide="ignore"):
+        return np.log(np.exp(terms - largest).sum(axis=axis)) + np.squeeze(largest, axis)
+
+
 def _log_convolution(a, b):
     """``log sum_j exp(a_j + b_{s-j})`` for every s."""
     terms = np.full((len(b), len(a) + len(b) - 1), -np.inf)
     for k in range(len(b)):
         terms[k, k : k + len(a)] = a + b[k]
-    return np.logaddexp.reduce(terms, axis=0)
+    return _log_sum_exp(terms, axis=0)
 
 
 def _log_softmax(z):
@@ -67,6 +74,6 @@ def sum_distribution_crossentropy_from_logits_backward(z, target):
             lowest, highest = max(0, rest - len(right) + 1), min(len(left) - 1, rest)
             if lowest <= highest:
                 splits = np.arange(lowest, highest + 1)
-                others = np.logaddexp.reduce(left[splits] + right[rest - splits])
+                others = _log_sum_exp(left[splits] + right[rest - splits], axis=0)
                 dz[i, n, k] -= np.exp(rows[n, k] + others - evidence)
     return dz
