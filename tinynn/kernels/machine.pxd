@@ -15,9 +15,10 @@ cdef extern from "simd/simd.h" nogil:
     ctypedef struct Simd_float:
         void gemm(float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
                   Py_ssize_t, Py_ssize_t, Py_ssize_t, bint, const float*, int, void*) noexcept nogil
-        void gemm_pack(float*, const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
-        void gemm_packed(float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
-                         Py_ssize_t, bint, const float*, int) noexcept nogil
+        void gemm_pack(float*, const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                       Py_ssize_t, Py_ssize_t) noexcept nogil
+        void gemm_packed(float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t,
+                         Py_ssize_t, Py_ssize_t, bint, const float*, int) noexcept nogil
         void exp(float*, const float*, Py_ssize_t) noexcept nogil
         void log(float*, const float*, Py_ssize_t) noexcept nogil
         void log1p_exp(float*, const float*, Py_ssize_t) noexcept nogil
@@ -35,18 +36,26 @@ cdef extern from "simd/simd.h" nogil:
         void convert_float(float*, const float*, float, float, Py_ssize_t) noexcept nogil
         void convert_double(float*, const double*, float, float, Py_ssize_t) noexcept nogil
         void lstm_forward(float*, float*, float*, float*, const float*, Py_ssize_t) noexcept nogil
-        void lstm_backward(float*, float*, const float*, const float*, const float*, const float*, Py_ssize_t) noexcept nogil
+        void lstm_backward(float*, float*, const float*, const float*, const float*, const float*,
+                           Py_ssize_t) noexcept nogil
         void gru_forward(float*, float*, const float*, const float*, Py_ssize_t) noexcept nogil
-        void gru_backward(float*, float*, float*, const float*, const float*, const float*, const float*, Py_ssize_t) noexcept nogil
+        void gru_backward(float*, float*, float*, const float*, const float*, const float*,
+                          const float*, Py_ssize_t) noexcept nogil
+        void gru_reset_forward(float*, float*, const float*, Py_ssize_t) noexcept nogil
+        void gru_candidate_forward(float*, float*, const float*, Py_ssize_t) noexcept nogil
+        void gru_candidate_backward(float*, float*, const float*, const float*, const float*,
+                                    Py_ssize_t) noexcept nogil
+        void gru_reset_backward(float*, float*, const float*, const float*, const float*, Py_ssize_t) noexcept nogil
         void sgd(float*, const float*, float*, float, float, bint, Py_ssize_t) noexcept nogil
         void adam(float*, const float*, float*, float*, float, float, float, float, float, Py_ssize_t) noexcept nogil
         void rmsprop(float*, const float*, float*, float*, float, float, float, float, Py_ssize_t) noexcept nogil
     ctypedef struct Simd_double:
         void gemm(double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
                   Py_ssize_t, Py_ssize_t, Py_ssize_t, bint, const double*, int, void*) noexcept nogil
-        void gemm_pack(double*, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
-        void gemm_packed(double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
-                         Py_ssize_t, bint, const double*, int) noexcept nogil
+        void gemm_pack(double*, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                       Py_ssize_t, Py_ssize_t) noexcept nogil
+        void gemm_packed(double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,
+                         Py_ssize_t, Py_ssize_t, bint, const double*, int) noexcept nogil
         void exp(double*, const double*, Py_ssize_t) noexcept nogil
         void log(double*, const double*, Py_ssize_t) noexcept nogil
         void log1p_exp(double*, const double*, Py_ssize_t) noexcept nogil
@@ -64,12 +73,22 @@ cdef extern from "simd/simd.h" nogil:
         void convert_float(double*, const float*, double, double, Py_ssize_t) noexcept nogil
         void convert_double(double*, const double*, double, double, Py_ssize_t) noexcept nogil
         void lstm_forward(double*, double*, double*, double*, const double*, Py_ssize_t) noexcept nogil
-        void lstm_backward(double*, double*, const double*, const double*, const double*, const double*, Py_ssize_t) noexcept nogil
+        void lstm_backward(double*, double*, const double*, const double*, const double*,
+                           const double*, Py_ssize_t) noexcept nogil
         void gru_forward(double*, double*, const double*, const double*, Py_ssize_t) noexcept nogil
-        void gru_backward(double*, double*, double*, const double*, const double*, const double*, const double*, Py_ssize_t) noexcept nogil
+        void gru_backward(double*, double*, double*, const double*, const double*, const double*,
+                          const double*, Py_ssize_t) noexcept nogil
+        void gru_reset_forward(double*, double*, const double*, Py_ssize_t) noexcept nogil
+        void gru_candidate_forward(double*, double*, const double*, Py_ssize_t) noexcept nogil
+        void gru_candidate_backward(double*, double*, const double*, const double*, const double*,
+                                    Py_ssize_t) noexcept nogil
+        void gru_reset_backward(double*, double*, const double*, const double*, const double*,
+                                Py_ssize_t) noexcept nogil
         void sgd(double*, const double*, double*, double, double, bint, Py_ssize_t) noexcept nogil
-        void adam(double*, const double*, double*, double*, double, double, double, double, double, Py_ssize_t) noexcept nogil
-        void rmsprop(double*, const double*, double*, double*, double, double, double, double, Py_ssize_t) noexcept nogil
+        void adam(double*, const double*, double*, double*, double, double, double, double, double,
+                  Py_ssize_t) noexcept nogil
+        void rmsprop(double*, const double*, double*, double*, double, double, double, double,
+                     Py_ssize_t) noexcept nogil
     ctypedef struct Simd:
         const char* name
         const Simd_float* f32
@@ -83,6 +102,8 @@ cdef extern from "parallel.h" nogil:
         pass
     ctypedef struct Worker:
         Team* team
+        int index
+        int holding
         const Simd_float* f32
         const Simd_double* f64
         void* scratch
@@ -118,6 +139,8 @@ cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t 
     cdef Py_ssize_t row_blocks, column_blocks, columns, tile, row, column, parts
     cdef Range tiles
     cdef const real* tile_bias = NULL
+    if m <= 0 or n <= 0:
+        return
     # About 2^18 multiply-adds pay for a claim; 96 rows of A and a K-block of it fit the second-level cache.
     parts = min(16, 1 + m * n * k // 262144)
     row_blocks = (m + 95) // 96
@@ -237,17 +260,21 @@ cdef inline void vector_axpy(real* y, const real* x, real alpha, Py_ssize_t n, W
         worker.f64.axpy(y, x, alpha, n)
 
 
+cdef inline void column_sum(real* y, const real* x, Py_ssize_t x_row, Py_ssize_t rows, Py_ssize_t n, bint accumulate,
+                            Worker* worker) noexcept nogil:
+    """y (n) := [y +] sum of the rows of x (rows, n), on this thread alone."""
+    if real is float:
+        worker.f32.column_sum(y, x, x_row, rows, n, accumulate)
+    else:
+        worker.f64.column_sum(y, x, x_row, rows, n, accumulate)
+
+
 cdef inline void column_sum_team(real* y, const real* x, Py_ssize_t x_row, Py_ssize_t rows, Py_ssize_t n,
                                  bint accumulate, Worker* worker) noexcept nogil:
     """y (n) := [y +] sum of the rows of x (rows, n); one phase, split by columns."""
     cdef Range columns
     while claim(worker, n, max(64, 65536 // max(rows, 1) // 64 * 64), &columns):
-        if real is float:
-            worker.f32.column_sum(y + columns.start, x + columns.start, x_row, rows, columns.stop - columns.start,
-                                  accumulate)
-        else:
-            worker.f64.column_sum(y + columns.start, x + columns.start, x_row, rows, columns.stop - columns.start,
-                                  accumulate)
+        column_sum(y + columns.start, x + columns.start, x_row, rows, columns.stop - columns.start, accumulate, worker)
 
 
 cdef inline void softmax_row(real* y, const real* x, Py_ssize_t n, Worker* worker) noexcept nogil:
@@ -263,3 +290,70 @@ cdef inline void softmax_row_backward(real* dx, const real* dy, const real* y, P
         worker.f32.softmax_backward(dx, dy, y, n)
     else:
         worker.f64.softmax_backward(dx, dy, y, n)
+
+
+# --- recurrent cells: one row of hidden units; see simd/recurrent.h ---------------------------------------
+
+cdef inline void lstm_cell_forward(real* gates, real* c, real* tanh_c, real* h, const real* c_previous,
+                                   Py_ssize_t units, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.lstm_forward(gates, c, tanh_c, h, c_previous, units)
+    else:
+        worker.f64.lstm_forward(gates, c, tanh_c, h, c_previous, units)
+
+
+cdef inline void lstm_cell_backward(real* dz, real* dc, const real* dh, const real* gates, const real* tanh_c,
+                                    const real* c_previous, Py_ssize_t units, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.lstm_backward(dz, dc, dh, gates, tanh_c, c_previous, units)
+    else:
+        worker.f64.lstm_backward(dz, dc, dh, gates, tanh_c, c_previous, units)
+
+
+cdef inline void gru_cell_forward(real* gates, real* h, const real* recurrent, const real* h_previous,
+                                  Py_ssize_t units, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.gru_forward(gates, h, recurrent, h_previous, units)
+    else:
+        worker.f64.gru_forward(gates, h, recurrent, h_previous, units)
+
+
+cdef inline void gru_cell_backward(real* dz, real* d_recurrent, real* dh_previous, const real* dh, const real* gates,
+                                   const real* recurrent, const real* h_previous, Py_ssize_t units,
+                                   Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.gru_backward(dz, d_recurrent, dh_previous, dh, gates, recurrent, h_previous, units)
+    else:
+        worker.f64.gru_backward(dz, d_recurrent, dh_previous, dh, gates, recurrent, h_previous, units)
+
+
+cdef inline void gru_reset_forward(real* gates, real* reset_h, const real* h_previous, Py_ssize_t units,
+                                   Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.gru_reset_forward(gates, reset_h, h_previous, units)
+    else:
+        worker.f64.gru_reset_forward(gates, reset_h, h_previous, units)
+
+
+cdef inline void gru_candidate_forward(real* gates, real* h, const real* h_previous, Py_ssize_t units,
+                                       Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.gru_candidate_forward(gates, h, h_previous, units)
+    else:
+        worker.f64.gru_candidate_forward(gates, h, h_previous, units)
+
+
+cdef inline void gru_candidate_backward(real* dz, real* dh_previous, const real* dh, const real* gates,
+                                        const real* h_previous, Py_ssize_t units, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.gru_candidate_backward(dz, dh_previous, dh, gates, h_previous, units)
+    else:
+        worker.f64.gru_candidate_backward(dz, dh_previous, dh, gates, h_previous, units)
+
+
+cdef inline void gru_reset_backward(real* dz, real* dh_previous, const real* d_reset_h, const real* gates,
+                                    const real* h_previous, Py_ssize_t units, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.gru_reset_backward(dz, dh_previous, d_reset_h, gates, h_previous, units)
+    else:
+        worker.f64.gru_reset_backward(dz, dh_previous, d_reset_h, gates, h_previous, units)

@@ -18,5 +18,7 @@ static const NAME(Simd) NAME(table) = {
     .convert_uint8 = NAME(convert_uint8), .convert_float = NAME(convert_float), .convert_double = NAME(convert_double),
     .lstm_forward = NAME(lstm_forward), .lstm_backward = NAME(lstm_backward),
     .gru_forward = NAME(gru_forward), .gru_backward = NAME(gru_backward),
+    .gru_reset_forward = NAME(gru_reset_forward), .gru_reset_backward = NAME(gru_reset_backward),
+    .gru_candidate_forward = NAME(gru_candidate_forward), .gru_candidate_backward = NAME(gru_candidate_backward),
     .sgd = NAME(sgd), .adam = NAME(adam), .rmsprop = NAME(rmsprop),
 };

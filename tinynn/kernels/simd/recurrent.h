@@ -84,3 +84,57 @@ static void NAME(gru_backward)(REAL *dz, REAL *d_recurrent, REAL *dh_previous, c
         STORE(dh_previous, d_hidden * z);
     });
 }
+
+/* The GRU whose reset gate acts before the matrix product (Keras' reset_after=False), in two parts around that
+ * product: the candidate needs (r h_previous) u. gates: IN z = x w + b [+ the recurrent product] = [z r g].
+ *   z = s(z),  r = s(r),  reset_h = r h_previous */
+static void NAME(gru_reset_forward)(REAL *gates, REAL *reset_h, const REAL *h_previous, ptrdiff_t units)
+{
+    REAL *update = gates, *reset = gates + units;
+    FOR_EACH_VECTOR(units, {
+        vector r = NAME(vector_sigmoid)(LOAD(reset));
+        STORE(update, NAME(vector_sigmoid)(LOAD(update)));
+        STORE(reset, r);
+        STORE(reset_h, r * LOAD(h_previous));
+    });
+}
+
+/*   g = tanh(g),   h = z h_previous + (1 - z) g */
+static void NAME(gru_candidate_forward)(REAL *gates, REAL *h, const REAL *h_previous, ptrdiff_t units)
+{
+    REAL *update = gates, *candidate = gates + 2 * units;
+    FOR_EACH_VECTOR(units, {
+        vector z = LOAD(update);
+        vector g = NAME(vector_tanh)(LOAD(candidate));
+        STORE(candidate, g);
+        STORE(h, NAME(multiply_add)(z, LOAD(h_previous), (1 - z) * g));
+    });
+}
+
+/* dz may be the same array as gates, dh_previous as dh. The part r of dz is left alone.
+ *   dz_z = dh (h_previous - g) z(1-z),   dz_g = dh (1 - z) (1 - g^2),   dh_previous = dh z */
+static void NAME(gru_candidate_backward)(REAL *dz, REAL *dh_previous, const REAL *dh, const REAL *gates,
+                                         const REAL *h_previous, ptrdiff_t units)
+{
+    FOR_EACH_VECTOR(units, {
+        vector z = LOAD(gates);
+        vector g = LOAD(gates + 2 * units);
+        vector d_hidden = LOAD(dh);
+        STORE(dz, d_hidden * (LOAD(h_previous) - g) * (z * (1 - z)));
+        STORE(dz + 2 * units, d_hidden * (1 - z) * ((1 - g) * (1 + g)));
+        STORE(dh_previous, d_hidden * z);
+    });
+}
+
+/* Writes the part r of dz, from d_reset_h = dz_g u_g^T.
+ *   dz_r = d_reset_h h_previous r(1-r),   dh_previous += d_reset_h r */
+static void NAME(gru_reset_backward)(REAL *dz, REAL *dh_previous, const REAL *d_reset_h, const REAL *gates,
+                                     const REAL *h_previous, ptrdiff_t units)
+{
+    FOR_EACH_VECTOR(units, {
+        vector r = LOAD(gates + units);
+        vector d_product = LOAD(d_reset_h);
+        STORE(dz + units, d_product * LOAD(h_previous) * (r * (1 - r)));
+        STORE(dh_previous, NAME(multiply_add)(d_product, r, LOAD(dh_previous)));
+    });
+}

@@ -53,6 +53,12 @@ typedef struct {
     void (*gru_forward)(REAL *gates, REAL *h, const REAL *recurrent, const REAL *h_previous, ptrdiff_t units);
     void (*gru_backward)(REAL *dz, REAL *d_recurrent, REAL *dh_previous, const REAL *dh, const REAL *gates,
                          const REAL *recurrent, const REAL *h_previous, ptrdiff_t units);
+    void (*gru_reset_forward)(REAL *gates, REAL *reset_h, const REAL *h_previous, ptrdiff_t units);
+    void (*gru_candidate_forward)(REAL *gates, REAL *h, const REAL *h_previous, ptrdiff_t units);
+    void (*gru_candidate_backward)(REAL *dz, REAL *dh_previous, const REAL *dh, const REAL *gates,
+                                   const REAL *h_previous, ptrdiff_t units);
+    void (*gru_reset_backward)(REAL *dz, REAL *dh_previous, const REAL *d_reset_h, const REAL *gates,
+                               const REAL *h_previous, ptrdiff_t units);
 
     /* Optimizers on n consecutive parameters w with gradient dw. See optimizers.h. */
     void (*sgd)(REAL *w, const REAL *dw, REAL *velocity, REAL rate, REAL momentum, int nesterov, ptrdiff_t n);

@@ -1,0 +1,3 @@
+from tinynn.kernels.op import Op
+
+rescaling: Op

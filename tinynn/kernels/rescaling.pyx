@@ -1,0 +1,74 @@
+"""Rescaling: the same affine map of every number, as from bytes to 0..1.
+
+    y = x scale + offset,   dx = dy scale                   x, y of any shape
+
+At the front of a network the engine does it while it gathers the samples, and this op does not run.
+"""
+
+import math
+
+from tinynn.kernels.op import register
+
+from tinynn.kernels.machine cimport Range, Worker, claim, real, vector_scale
+from tinynn.kernels.op cimport Call, Op, Run
+
+# Numbers worth a claim.
+cdef enum: GRAIN = 4096
+
+
+cdef void rescaling_forward(
+        real* y,                                            # OUT (size)
+        const real* x,                                      # IN (size)
+        double scale, double offset, Py_ssize_t size, Worker* worker) noexcept nogil:
+    """y = x scale + offset"""
+    cdef Range part
+    while claim(worker, size, GRAIN, &part):
+        if real is float:
+            worker.f32.convert_float(y + part.start, x + part.start, <float> scale, <float> offset,
+                                     part.stop - part.start)
+        else:
+            worker.f64.convert_double(y + part.start, x + part.start, scale, offset, part.stop - part.start)
+
+
+cdef void rescaling_backward(
+        real* dx,                                           # OUT (size)
+        const real* dy,                                     # IN (size)
+        double scale, Py_ssize_t size, Worker* worker) noexcept nogil:
+    """dx = dy scale"""
+    cdef Range part
+    while claim(worker, size, GRAIN, &part):
+        vector_scale(dx + part.start, dy + part.start, <real> scale, part.stop - part.start, worker)
+
+
+cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    rescaling_forward(<real*> call.outputs[0], <const real*> call.inputs[0], call.scalars[0], call.scalars[1],
+                      call.rows * call.sizes[0], worker)
+
+
+cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    if call.d_inputs[0] != NULL:
+        rescaling_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], call.scalars[0],
+                           call.rows * call.sizes[0], worker)
+
+
+cdef class Rescaling(Op):
+    """Input [x (...)], output [y (...)], attributes scale and offset (0 unless given)."""
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_forward[float]
+        self.forward[1] = <Run> run_forward[double]
+        self.backward[0] = <Run> run_backward[float]
+        self.backward[1] = <Run> run_backward[double]
+
+    def sizes(self, inputs, parameters, attributes):
+        return (math.prod(inputs[0]),)
+
+    def scalars(self, attributes):
+        return float(attributes["scale"]), float(attributes.get("offset", 0.0))
+
+    def flops(self, sizes):
+        return 2 * sizes[0]
+
+
+rescaling = Rescaling("rescaling")
+register(rescaling)

@@ -1,0 +1,6 @@
+from tinynn.kernels.op import Op
+
+repeat: Op
+split: Op
+stack: Op
+add: Op
