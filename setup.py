@@ -24,7 +24,7 @@ def extension(path: Path) -> Extension:
     """The extension module of one .pyx file."""
     name = ".".join(path.with_suffix("").parts)
     return Extension(name, [str(path), *SOURCES.get(name, [])], depends=HEADERS, extra_compile_args=COMPILE,
-                     extra_link_args=LINK, include_dirs=["tinynn/kernels", numpy.get_include()],
+                     extra_link_args=LINK, include_dirs=["tinynn/kernels", "tinynn/engine", numpy.get_include()],
                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")])
 
 

@@ -29,6 +29,7 @@ cdef struct Call:
     const Step* step
     uint64_t identity           # of this op in its plan
     void* python                # the object behind an op written in Python
+    int* failed                 # OUT: 1 when that object raised
 
 ctypedef void (*Run)(Call* call, Worker* worker) noexcept nogil
 

@@ -1,0 +1,232 @@
+"""From specs to a program: fuse ops, decide which gradients are needed, give every buffer its place.
+
+A program is still plain Python data. `tinynn.engine.plan` turns it into C structures and runs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tinynn.engine.network import Network, Node, Shape, Tensor, product
+from tinynn.engine.python_op import PythonFunction
+from tinynn.kernels import op as ops
+
+
+@dataclass(eq=False)
+class Program:
+    """What a plan runs.
+
+    Attributes
+    ----------
+    nodes : list of Node
+        Forward order: the layers' ops, then the loss, then the metrics.
+    loss : int or None
+        Index of the loss in nodes; metrics follow it.
+    buffers : dict
+        Numbers per sample of every buffer in use, by its number.
+    gradients : set of int
+        Buffers that need a gradient.
+    input, target : Tensor
+        What a mini-batch is gathered into.
+    output : Tensor
+        What `predict` returns.
+    scale, offset : float
+        Applied to the samples while they are gathered.
+    labels : bool
+        Whether targets are whole numbers.
+    loss_rows : int
+        Losses per sample.
+    """
+
+    nodes: list[Node]
+    input: Tensor
+    output: Tensor
+    target: Tensor | None = None
+    labels: bool = False
+    loss: int | None = None
+    loss_rows: int = 1
+    scale: float = 1.0
+    offset: float = 0.0
+    buffers: dict[int, int] = field(default_factory=dict)
+    gradients: set[int] = field(default_factory=set)
+    dead_outputs: set[int] = field(default_factory=set)
+    flops: int = 0
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """A loss or metric as the engine sees it: the op's name, its attributes, and whether targets are labels."""
+
+    op: str
+    labels: bool = False
+    attributes: tuple[tuple[str, Any], ...] = ()
+    python: Any = None
+
+
+def compile_program(network: Network, x: Tensor, y: Tensor, loss: LossSpec | None = None,
+                    metrics: tuple[LossSpec, ...] = (), targets_shape: Shape = (), training: bool = False) -> Program:
+    """Compile a network.
+
+    Parameters
+    ----------
+    network : Network
+        The ops.
+    x, y : Tensor
+        Its input and its output.
+    loss : LossSpec, optional
+        Without one, the program only predicts.
+    metrics : tuple of LossSpec
+        Computed on the output beside the loss.
+    targets_shape : tuple of int
+        Shape of one sample's target.
+    training : bool
+        Whether gradients are needed.
+    """
+    nodes = list(network.nodes)
+    program = Program(nodes, x, y)
+    _fuse_rescaling(program)
+    if loss is not None:
+        _append_loss(program, network, loss, metrics, targets_shape)
+    _fuse_activations(program)
+    if training:
+        _find_gradients(program)
+    for node in program.nodes:
+        for tensor in (*node.inputs, *node.outputs):
+            program.buffers[tensor.buffer] = _per_sample(tensor)
+    program.buffers[program.input.buffer] = _per_sample(program.input)
+    program.flops = _flops(program)
+    return program
+
+
+def _per_sample(tensor: Tensor) -> int:
+    size = product((tensor.fold, *tensor.shape))
+    if size is None:
+        raise ValueError(f"the shape {tensor.shape} is not known; call the model with an input whose shape is complete")
+    return size
+
+
+def _consumers(program: Program, buffer: int) -> int:
+    """How many ops read a buffer, the caller of predict counted as one."""
+    read = sum(tensor.buffer == buffer for node in program.nodes for tensor in node.inputs)
+    return read + (program.output.buffer == buffer)
+
+
+def _fuse_rescaling(program: Program) -> None:
+    """A rescaling at the front is done while the samples are gathered."""
+    if not program.nodes:
+        return
+    first = program.nodes[0]
+    if first.op != "rescaling" or first.inputs[0].buffer != program.input.buffer:
+        return
+    if _consumers(program, program.input.buffer) != 1:
+        return
+    program.scale, program.offset = ops.registered["rescaling"].scalars(first.attributes)
+    program.input = Tensor(first.outputs[0].buffer, program.input.shape)
+    del program.nodes[0]
+
+
+def _append_loss(program: Program, network: Network, loss: LossSpec, metrics: tuple[LossSpec, ...],
+                 targets_shape: Shape) -> None:
+    prediction = program.output
+    target = network.input(targets_shape)
+    program.target, program.labels = target, loss.labels
+    stage = program.nodes[-1].stage + 1 if program.nodes else 0
+    name, source, fused = _longest_fusion(program, loss.op)
+    del program.nodes[len(program.nodes) - fused:]
+    program.loss = len(program.nodes)
+    node = _judgement(network, replace(loss, op=name), source, target, stage, "loss")
+    if fused:  # the fused op puts out the prediction itself, where it was
+        node.outputs[1:] = [replace(node.outputs[1], buffer=prediction.buffer)]
+    program.loss_rows = _per_sample(node.outputs[0])
+    program.nodes.append(node)
+    for number, metric in enumerate(metrics):
+        program.nodes.append(_judgement(network, metric, prediction, target, stage + 1 + number, "metrics"))
+
+
+def _judgement(network: Network, spec: LossSpec, prediction: Tensor, target: Tensor, stage: int, layer: str) -> Node:
+    """The op of a loss or a metric: a number for each row of the prediction."""
+    attributes = {**dict(spec.attributes), "sparse": spec.labels}
+    shapes = ops.registered[spec.op].shapes([prediction.shape, target.shape], [], attributes)
+    outputs = [network.new_tensor(shape, prediction.fold) for shape in shapes]
+    python = None
+    if spec.python is not None:
+        python = PythonFunction(spec.python.forward, getattr(spec.python, "backward", None),
+                                [prediction.shape, target.shape], [], shapes[0], type(spec.python).__name__,
+                                (1,) if spec.labels else ())
+    return Node(spec.op, [prediction, target], outputs, [], attributes, stage, 0, layer, python)
+
+
+def _longest_fusion(program: Program, loss: str) -> tuple[str, Tensor, int]:
+    """The op that does the loss and the most ops before it at once, what it reads, and how many ops those are."""
+    for count in range(len(program.nodes), 0, -1):
+        tail = program.nodes[-count:]
+        name = ops.fusions.get((loss, tuple(node.op for node in tail)))
+        if name is None or any(len(node.inputs) != 1 for node in tail):
+            continue
+        links = zip([node.outputs[0] for node in tail], [node.inputs[0] for node in tail[1:]] + [program.output],
+                    strict=True)
+        if all(made.buffer == read.buffer for made, read in links) and all(
+                _consumers(program, node.outputs[0].buffer) == 1 for node in tail):
+            first = tail[0].inputs[0]
+            # The loss sees the rows that its prediction has: steps that were folded for the activation unfold.
+            return name, _as_seen_by(program.output, tail, first), count
+    return loss, program.output, 0
+
+
+def _as_seen_by(prediction: Tensor, tail: list[Node], first: Tensor) -> Tensor:
+    """The tail's first input, shaped as the tail's second op reads its output (or as the prediction)."""
+    after = tail[1].inputs[0] if len(tail) > 1 else prediction
+    return replace(first, shape=after.shape, fold=after.fold)
+
+
+def _fuse_activations(program: Program) -> None:
+    """An op that can apply the activation that follows it does so, and writes where the activation wrote."""
+    kept: list[Node] = []
+    for node in program.nodes:
+        before = kept[-1] if kept else None
+        if before is not None and len(node.inputs) == 1 and before.outputs[0].buffer == node.inputs[0].buffer:
+            needed = ops.registered[before.op].activations().get(node.op)
+            if (needed is not None and _consumers(program, node.inputs[0].buffer) == 1
+                    and (before.stage, before.branch) == (node.stage, node.branch)
+                    and not before.attributes.keys() & needed.keys()):
+                output = replace(before.outputs[0], buffer=node.outputs[0].buffer)
+                kept[-1] = replace(before, attributes={**before.attributes, **needed}, outputs=[output])
+                continue
+        kept.append(node)
+    if program.loss is not None:
+        program.loss -= len(program.nodes) - len(kept)
+    program.nodes = kept
+
+
+def _find_gradients(program: Program) -> None:
+    """A buffer needs a gradient when a trainable parameter lies before it and the loss behind it."""
+    needed: set[int] = set()
+    assert program.loss is not None
+    for node in program.nodes[:program.loss]:
+        trainable = any(p is not None and p.trainable for p in node.parameters)
+        if trainable or any(tensor.buffer in needed for tensor in node.inputs):
+            needed.update(tensor.buffer for tensor in node.outputs)
+    reached: set[int] = {program.nodes[program.loss].inputs[0].buffer}
+    for node in reversed(program.nodes[:program.loss]):
+        if any(tensor.buffer in reached for tensor in node.outputs):
+            reached.update(tensor.buffer for tensor in node.inputs)
+            program.dead_outputs.update(t.buffer for t in node.outputs if t.buffer not in reached)
+    program.gradients = needed & reached
+    counts: dict[int, int] = {}
+    for node in program.nodes[:program.loss + 1]:
+        for tensor in node.inputs:
+            counts[tensor.buffer] = counts.get(tensor.buffer, 0) + 1
+    shared = [buffer for buffer, count in counts.items() if count > 1 and buffer in program.gradients]
+    if shared:
+        raise NotImplementedError(f"buffers {shared} are read by several ops; join them with the op 'add' first")
+
+
+def _flops(program: Program) -> int:
+    """Floating-point operations per sample of one forward pass."""
+    total = 0
+    for node in program.nodes:
+        op = ops.registered[node.op]
+        sizes = op.sizes([t.shape for t in node.inputs], [p and p.shape for p in node.parameters], node.attributes)
+        total += (node.inputs[0].fold or 1) * op.flops(sizes)
+    return total

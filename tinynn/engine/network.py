@@ -1,0 +1,239 @@
+"""Specs: what layers write down, before anything is computed.
+
+A layer receives a `Network` and the `Tensor` it reads, declares its parameters and its ops, and returns the
+tensor it puts out. A tensor has the shape of one row; how many rows there are (the batch, times `fold` once steps
+have been folded into it) is decided when the plan runs. A dimension that is not known yet is None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinynn.engine.python_op import PythonFunction
+from tinynn.kernels import op as ops
+
+Shape = tuple[int | None, ...]
+
+
+def product(shape: Shape) -> int | None:
+    """Number of elements; None when a dimension is not known."""
+    return None if None in shape else math.prod(shape)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A buffer seen with a shape.
+
+    Attributes
+    ----------
+    buffer : int
+        Number of the buffer.
+    shape : tuple of int or None
+        Shape of one row.
+    fold : int or None
+        Rows per sample.
+    """
+
+    buffer: int
+    shape: Shape
+    fold: int | None = 1
+
+
+@dataclass(eq=False)
+class Parameter:
+    """A named part of the model's flat vector of parameters.
+
+    Attributes
+    ----------
+    path : str
+        ``layer/name``.
+    shape : tuple of int
+        Its shape, in Keras' layout.
+    initializer : callable
+        ``(shape, dtype, generator) -> array``.
+    offset : int
+        Where it begins in the flat vector.
+    trainable, decayed : bool
+        Whether the optimizer changes it, and whether weight decay applies to it.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    initializer: Any
+    offset: int
+    trainable: bool = True
+    decayed: bool = True
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+
+@dataclass(eq=False)
+class Node:
+    """One op to run: its name, tensors, parameters and attributes, and where it belongs.
+
+    Attributes
+    ----------
+    stage, branch : int
+        Stages run one after the other; the branches of a stage do not depend on each other.
+    layer : str
+        Path of the layer that asked for it, for messages.
+    """
+
+    op: str
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    parameters: list[Parameter | None]
+    attributes: dict[str, Any]
+    stage: int
+    branch: int
+    layer: str
+    python: Any = None
+
+
+@dataclass(eq=False)
+class Network:
+    """The ops of one model for one input shape, in the order in which they run.
+
+    Parameters
+    ----------
+    parameters : dict
+        The model's parameters by path. Building fills it; later passes find theirs in it.
+    training : bool
+        Whether this network is for training: layers that act in training only look at it.
+    """
+
+    parameters: dict[str, Parameter]
+    training: bool = True
+    trainable: bool = True
+    nodes: list[Node] = field(default_factory=list)
+    buffers: int = 0
+    _path: list[str] = field(default_factory=list)
+    _stage: int = 0
+    _branch: int = 0
+    _branching: bool = False
+
+    def input(self, shape: Shape) -> Tensor:
+        """The tensor of the samples."""
+        return self.new_tensor(shape, 1)
+
+    def new_tensor(self, shape: Shape, fold: int | None) -> Tensor:
+        """A tensor with a buffer of its own."""
+        self.buffers += 1
+        return Tensor(self.buffers - 1, tuple(shape), fold)
+
+    @property
+    def path(self) -> str:
+        """Path of the layer at work."""
+        return "/".join(self._path)
+
+    @contextmanager
+    def scope(self, name: str, trainable: bool = True) -> Iterator[None]:
+        """Put what happens inside under the name of a layer."""
+        before = self.trainable
+        self._path.append(name)
+        self.trainable = before and trainable
+        try:
+            yield
+        finally:
+            self._path.pop()
+            self.trainable = before
+
+    @contextmanager
+    def branches(self, count: int) -> Iterator[Iterator[int]]:
+        """Independent chains of ops, which may run at the same time: ``for i in`` the iterator this gives."""
+        if self._branching:  # branches within a branch run one after the other
+            yield iter(range(count))
+            return
+
+        def numbered() -> Iterator[int]:
+            for self._branch in range(count):
+                yield self._branch
+
+        self._stage += 1
+        self._branching = True
+        try:
+            yield numbered()
+        finally:
+            self._branching = False
+            self._stage += 1
+            self._branch = 0
+
+    def parameter(self, name: str, shape: Sequence[int | None], initializer: Any, decayed: bool = True) -> Parameter:
+        """The layer's parameter of this name: declared the first time, found again later.
+
+        Raises
+        ------
+        ValueError
+            If its shape depends on a dimension that is not known, or is not the one it was declared with.
+        """
+        path = f"{self.path}/{name}"
+        if None in shape:
+            raise ValueError(f"layer {self.path!r}: the shape of {name!r} would be {tuple(shape)}, but the last "
+                             "dimension of the layer's input must be known; give input_shape without None there")
+        known = self.parameters.get(path)
+        if known is None:
+            offset = sum(parameter.size for parameter in self.parameters.values())
+            known = Parameter(path, tuple(shape), initializer, offset, decayed=decayed)  # type: ignore[arg-type]
+            self.parameters[path] = known
+        elif known.shape != tuple(shape):
+            raise ValueError(f"layer {self.path!r}: {name!r} has shape {known.shape}, but this input needs "
+                             f"{tuple(shape)}; the model was built for another input shape")
+        known.trainable = self.trainable
+        return known
+
+    def op(self, name: str, inputs: Tensor | Sequence[Tensor], parameters: Sequence[Parameter | None] = (),
+           python: Any = None, **attributes: Any) -> Any:
+        """Append an op; returns its output tensor, or a list of them when it has several."""
+        inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        if name not in ops.registered:
+            raise ValueError(f"layer {self.path!r}: there is no op {name!r}; known are {', '.join(sorted(ops.registered))}")
+        shapes = ops.registered[name].shapes([tensor.shape for tensor in inputs],
+                                             [p and p.shape for p in parameters], attributes)
+        outputs = [self.new_tensor(shape, inputs[0].fold) for shape in shapes]
+        self.nodes.append(Node(name, inputs, outputs, list(parameters), attributes, self._stage, self._branch,
+                               self.path, python))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def python(self, layer: Any, x: Tensor, parameters: Sequence[Parameter], shape: Shape) -> Tensor:
+        """Append an op written in Python: the ``forward`` and ``backward`` of an object."""
+        function = PythonFunction(layer.forward, layer.backward, [x.shape], [p.shape for p in parameters], tuple(shape),
+                                  f"layer {self.path!r}")
+        output: Tensor = self.op("python", x, parameters, python=function, shape=tuple(shape))
+        return output
+
+    def reshape(self, x: Tensor, shape: Shape) -> Tensor:
+        """The same numbers with another shape per row."""
+        return Tensor(x.buffer, tuple(shape), x.fold)
+
+    def fold_steps(self, x: Tensor) -> Tensor:
+        """The steps of a sequence as rows of their own: (T, ...) becomes (...), with T times as many rows."""
+        steps = x.shape[0]
+        return Tensor(x.buffer, x.shape[1:], None if steps is None or x.fold is None else x.fold * steps)
+
+    def unfold_steps(self, x: Tensor, steps: int | None) -> Tensor:
+        """What `fold_steps` did, undone."""
+        return Tensor(x.buffer, (steps, *x.shape), None if steps is None or x.fold is None else x.fold // steps)
+
+
+def initialize(parameters: dict[str, Parameter], key: int, dtype: np.dtype) -> np.ndarray:
+    """The flat vector of initial values. Each parameter has a generator of its own, keyed by (key, its number)."""
+    flat = np.empty(sum(parameter.size for parameter in parameters.values()), dtype)
+    for number, parameter in enumerate(parameters.values()):
+        generator = np.random.Generator(np.random.Philox(key=np.array([key, number], np.uint64)))
+        values = parameter.initializer(parameter.shape, dtype, generator)
+        view(flat, parameter)[...] = values
+    return flat
+
+
+def view(flat: np.ndarray, parameter: Parameter) -> np.ndarray:
+    """One parameter within a flat vector."""
+    return flat[parameter.offset:parameter.offset + parameter.size].reshape(parameter.shape)

@@ -1,0 +1,762 @@
+"""Running a program: arenas, and the loop over mini-batches that never touches a Python object.
+
+Design: a `Plan` is a program made ready for one dtype and one set of parameters. A call leases an `Arena` from it:
+the memory of all buffers, and for each batch size in use (the full one, the last one) the calls of the ops with
+their pointers resolved. A `Job` is one pass over samples; `Job.run` does steps until it is done, or about 100 ms
+have passed, or something went wrong, without the GIL. All threads of the team run `steps` together (parallel.h).
+"""
+
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+
+from tinynn.engine import python_op  # registers its ops
+from tinynn.engine.network import product
+from tinynn.kernels import op as ops
+
+cimport numpy as cnp
+
+from libc.math cimport isfinite
+from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+from tinynn.engine.pool cimport run_team, threads_wanted
+from tinynn.kernels.machine cimport GEMM_SCRATCH_BYTES, Range, Worker, claim, real
+from tinynn.kernels.op cimport Call, Op, Prepare, Rule, Run, Step, Update
+
+cdef extern from "random.h" nogil:
+    void c_shuffle "shuffle"(int64_t* order, int64_t n, uint64_t key, unsigned int epoch)
+
+
+cnp.import_array()
+
+cdef enum: ALIGNMENT = 64
+cdef enum: SLICE_NANOSECONDS = 100_000_000
+# A team earns its barriers when a step has more arithmetic than this.
+cdef enum: FLOPS_WORTH_A_TEAM = 4_000_000
+cdef enum: UPDATE_CHUNK = 8192
+
+# Why a run returned.
+cdef enum Reason:
+    RUN_DONE
+    RUN_TIME
+    RUN_NOT_FINITE
+    RUN_FAILED
+
+DONE, TIME, NOT_FINITE, FAILED = RUN_DONE, RUN_TIME, RUN_NOT_FINITE, RUN_FAILED
+
+# Where samples come from: sample i is per_sample items, those named by indices, or the next ones in order.
+cdef struct Items:
+    const char* data
+    int kind                    # 0 uint8, 1 float32, 2 float64
+    Py_ssize_t size             # numbers per item
+    Py_ssize_t per_sample
+    const int64_t* indices
+
+cdef struct Branch:
+    int first
+    int count
+
+cdef struct Stage:
+    int first       # branch
+    int count
+
+# A program with its buffers resolved for one batch size.
+cdef struct Bound:
+    Py_ssize_t batch
+    Call* calls
+    void* input
+    void* target
+    void* weights
+    void* losses
+    void* d_losses
+    void* output
+
+cdef struct Chunk:
+    Py_ssize_t start
+    Py_ssize_t stop
+    bint decayed
+
+cdef struct Loop:
+    # the program
+    const Stage* stages
+    const Branch* branches
+    int stage_count
+    const Run* forward
+    const Run* backward
+    int loss                    # index of the loss op; -1 without
+    int metric_count
+    const Py_ssize_t* metric_rows
+    Py_ssize_t loss_rows
+    Py_ssize_t output_size      # numbers per sample
+    Bound full
+    Bound last
+    Step* step
+    # the data
+    Items x
+    double scale
+    double offset
+    const char* targets
+    Py_ssize_t target_bytes     # per sample
+    const double* sample_weights
+    Py_ssize_t weight_rows      # weights per sample: 1, or one for each of its losses
+    const int64_t* order
+    Py_ssize_t samples
+    Py_ssize_t batch
+    Py_ssize_t steps
+    # what to do with it
+    bint gradient
+    bint update
+    void* predictions
+    int dtype
+    # the update
+    Prepare prepare
+    Update change
+    const double* configuration
+    const double* learning_rates  # one per step
+    uint64_t iteration            # updates before step 0
+    void* w
+    void* dw
+    void** states
+    const Chunk* chunks
+    Py_ssize_t chunk_count
+    # how far it is
+    Py_ssize_t next_step
+    int64_t deadline
+    Py_ssize_t stop_step
+    int reason
+    int* failed
+    double* totals              # samples, loss, metrics: sums over samples
+    double last_loss
+
+
+cdef int64_t nanoseconds() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * 1_000_000_000 + now.tv_nsec
+
+
+cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:
+    """Samples, targets and weights of one mini-batch; one phase, split by samples."""
+    cdef Range rows
+    cdef Py_ssize_t row, sample, item, j, size = loop.x.size
+    cdef real* x = <real*> bound.input
+    cdef const char* source
+    while claim(worker, bound.batch, 1 + 4096 // (loop.x.per_sample * size + 1), &rows):
+        if rows.start == 0:
+            loop.step.step = loop.iteration + step
+        for row in range(rows.start, rows.stop):
+            sample = step * loop.batch + row
+            if loop.order != NULL:
+                sample = loop.order[sample]
+            for j in range(loop.x.per_sample):
+                item = sample * loop.x.per_sample + j
+                if loop.x.indices != NULL:
+                    item = loop.x.indices[item]
+                convert(x + (row * loop.x.per_sample + j) * size, &loop.x, item, loop.scale, loop.offset, worker)
+            if loop.targets != NULL:
+                memcpy(<char*> bound.target + row * loop.target_bytes, loop.targets + sample * loop.target_bytes,
+                       loop.target_bytes)
+            if loop.sample_weights != NULL:
+                for j in range(loop.weight_rows):
+                    (<real*> bound.weights)[row * loop.weight_rows + j] = <real> (
+                        loop.sample_weights[sample * loop.weight_rows + j])
+
+
+cdef inline void convert(real* y, const Items* items, Py_ssize_t item, double scale, double offset,
+                         Worker* worker) noexcept nogil:
+    cdef Py_ssize_t n = items.size
+    if real is float:
+        if items.kind == 0:
+            worker.f32.convert_uint8(y, <const unsigned char*> items.data + item * n, <float> scale, <float> offset, n)
+        elif items.kind == 1:
+            worker.f32.convert_float(y, <const float*> items.data + item * n, <float> scale, <float> offset, n)
+        else:
+            worker.f32.convert_double(y, <const double*> items.data + item * n, <float> scale, <float> offset, n)
+    else:
+        if items.kind == 0:
+            worker.f64.convert_uint8(y, <const unsigned char*> items.data + item * n, scale, offset, n)
+        elif items.kind == 1:
+            worker.f64.convert_float(y, <const float*> items.data + item * n, scale, offset, n)
+        else:
+            worker.f64.convert_double(y, <const double*> items.data + item * n, scale, offset, n)
+
+
+cdef void run_stage(Loop* loop, const Bound* bound, int stage, bint forward, Worker* worker) noexcept nogil:
+    """The ops of one stage: one branch by the whole team, several branches by one thread each."""
+    cdef Stage s = loop.stages[stage]
+    cdef Branch b
+    cdef Range part
+    cdef Worker alone
+    cdef Py_ssize_t i, j, branch
+    if s.count == 1:
+        b = loop.branches[s.first]
+        for i in range(b.count):
+            j = b.first + i if forward else b.first + b.count - 1 - i
+            (loop.forward[j] if forward else loop.backward[j])(&bound.calls[j], worker)
+        return
+    while claim(worker, s.count, 1, &part):
+        alone = worker[0]
+        alone.team = NULL
+        alone.holding = 0
+        for branch in range(part.start, part.stop):
+            b = loop.branches[s.first + branch]
+            for i in range(b.count):
+                j = b.first + i if forward else b.first + b.count - 1 - i
+                (loop.forward[j] if forward else loop.backward[j])(&bound.calls[j], &alone)
+
+
+cdef void judge(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:
+    """The step's loss and metrics, its rows' gradients, and whether to go on; one phase on one thread."""
+    cdef Range part
+    cdef Py_ssize_t row, j, metric, rows = bound.batch, count = bound.batch * loop.loss_rows
+    cdef const real* losses = <const real*> bound.losses
+    cdef real* d_losses = <real*> bound.d_losses
+    cdef const real* weights = <const real*> bound.weights if loop.sample_weights != NULL else NULL
+    cdef const real* values
+    cdef double weight = 1, loss = 0, total
+    while claim(worker, 1, 1, &part):
+        if loop.loss >= 0:
+            for row in range(rows):
+                for j in range(row * loop.loss_rows, (row + 1) * loop.loss_rows):
+                    if weights != NULL:
+                        weight = weights[row if loop.weight_rows == 1 else j]
+                    loss += weight * losses[j]
+                    if loop.gradient:
+                        d_losses[j] = <real> (weight / count)
+            loss /= count
+            loop.last_loss = loss
+            loop.totals[0] += rows
+            loop.totals[1] += loss * rows
+            for metric in range(loop.metric_count):
+                values = <const real*> bound.calls[loop.loss + 1 + metric].outputs[0]
+                total = 0
+                for j in range(rows * loop.metric_rows[metric]):
+                    total += values[j]
+                loop.totals[2 + metric] += total / loop.metric_rows[metric]
+        if loop.predictions != NULL:
+            memcpy(<real*> loop.predictions + step * loop.batch * loop.output_size, bound.output,
+                   rows * loop.output_size * sizeof(real))
+        if loop.failed[0]:
+            loop.reason = RUN_FAILED
+            loop.stop_step = step
+        elif loop.gradient and not isfinite(loss):
+            loop.reason = RUN_NOT_FINITE
+            loop.stop_step = step
+        elif nanoseconds() > loop.deadline:
+            loop.reason = RUN_TIME
+            loop.stop_step = step
+
+
+cdef void update(Loop* loop, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:
+    """w, states := the optimizer's rule; one phase, split by chunks of the flat vectors."""
+    cdef double scalars[2][16]
+    cdef void* states[8]
+    cdef Range part
+    cdef Chunk chunk
+    cdef Py_ssize_t i, j
+    cdef uint64_t number = loop.iteration + step + 1
+    loop.prepare(scalars[0], loop.configuration, loop.learning_rates[step], number, False)
+    loop.prepare(scalars[1], loop.configuration, loop.learning_rates[step], number, True)
+    while claim(worker, loop.chunk_count, 1, &part):
+        for i in range(part.start, part.stop):
+            chunk = loop.chunks[i]
+            for j in range(8):
+                states[j] = NULL if loop.states[j] == NULL else <real*> loop.states[j] + chunk.start
+            loop.change(<real*> loop.w + chunk.start, <real*> loop.dw + chunk.start, states,
+                        scalars[1 if chunk.decayed else 0], chunk.stop - chunk.start, worker)
+
+
+cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
+    """Every thread of the team runs this. What decides how it goes on is written in `judge`, before a barrier.
+
+    A thread that is late may see a decision of a later step; the others are then past every barrier it can meet.
+    """
+    cdef Py_ssize_t step = loop.next_step
+    cdef const Bound* bound
+    cdef int stage, metric
+    while step < loop.steps:
+        bound = &loop.last if (step + 1) * loop.batch > loop.samples else &loop.full
+        gather(loop, bound, step, worker, dtype)
+        for stage in range(loop.stage_count):
+            run_stage(loop, bound, stage, True, worker)
+        if loop.loss >= 0:
+            for metric in range(loop.metric_count + 1):
+                loop.forward[loop.loss + metric](&bound.calls[loop.loss + metric], worker)
+        judge(loop, bound, step, worker, dtype)
+        if loop.stop_step <= step and loop.reason != RUN_TIME:
+            return
+        if loop.gradient:
+            loop.backward[loop.loss](&bound.calls[loop.loss], worker)
+            for stage in range(loop.stage_count - 1, -1, -1):
+                run_stage(loop, bound, stage, False, worker)
+            if loop.failed[0]:
+                if worker.index == 0:
+                    loop.reason = RUN_FAILED
+                    loop.stop_step = step
+                return
+            if loop.update:
+                update(loop, step, worker, dtype)
+        step += 1
+        if loop.stop_step < step:
+            break
+    if worker.index == 0:
+        loop.next_step = step
+
+
+cdef void steps_float(void* loop, Worker* worker) noexcept nogil:
+    steps(<Loop*> loop, worker, <float*> NULL)
+
+
+cdef void steps_double(void* loop, Worker* worker) noexcept nogil:
+    steps(<Loop*> loop, worker, <double*> NULL)
+
+
+def aligned(count, dtype) -> np.ndarray:
+    """An uninitialised vector that begins on a cache line."""
+    size = int(count) * np.dtype(dtype).itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start:start + size].view(dtype)
+
+
+cdef class Arena:
+    """The buffers of one call, and the ops' calls bound to them for each batch size."""
+    cdef object memory, scratch, bindings
+    cdef readonly object plan
+    cdef readonly Py_ssize_t capacity
+    cdef Step step
+    cdef int failed
+
+    def __init__(self, plan, capacity):
+        self.plan = plan
+        self.capacity = capacity
+        self.memory = aligned(plan.layout(capacity)["bytes"], np.uint8)
+        self.scratch = aligned(GEMM_SCRATCH_BYTES, np.uint8)
+        self.bindings = {}
+        memset(&self.step, 0, sizeof(Step))
+
+    cdef Bound bind(self, Py_ssize_t batch):
+        """The calls for one batch size, made the first time."""
+        cdef Bound bound
+        cdef Call* calls
+        cdef void** slots
+        cdef Py_ssize_t used = 0
+        memset(&bound, 0, sizeof(Bound))
+        if batch not in self.bindings:
+            self.bindings[batch] = self._make_calls(batch)
+        calls_memory, places = self.bindings[batch][:2]
+        bound.batch = batch
+        bound.calls = <Call*> cnp.PyArray_DATA(calls_memory)
+        bound.input = <void*> <uintptr_t> places["input"]
+        bound.target = <void*> <uintptr_t> places["target"]
+        bound.weights = <void*> <uintptr_t> places["weights"]
+        bound.losses = <void*> <uintptr_t> places["losses"]
+        bound.d_losses = <void*> <uintptr_t> places["d_losses"]
+        bound.output = <void*> <uintptr_t> places["output"]
+        return bound
+
+    def _make_calls(self, batch):
+        cdef Call* calls
+        cdef cnp.ndarray calls_memory
+        cdef uintptr_t base = self.memory.ctypes.data
+        plan = self.plan
+        layout = plan.layout(self.capacity)
+        program = plan.program
+        calls_memory = np.zeros(max(1, len(program.nodes)) * sizeof(Call), np.uint8)
+        calls = <Call*> cnp.PyArray_DATA(calls_memory)
+        keep = []
+
+        def table(addresses):
+            array = np.array([*addresses, 0], np.uintp)
+            keep.append(array)
+            return array
+
+        def buffers(tensors, which):
+            return [base + layout[which][t.buffer] if t.buffer in layout[which] else 0 for t in tensors]
+
+        for number, node in enumerate(program.nodes):
+            call = &calls[<int> number]
+            call.rows = batch * node.inputs[0].fold
+            sizes, scalars = plan.constants[number]
+            call.sizes = <const Py_ssize_t*> cnp.PyArray_DATA(sizes)
+            call.scalars = <const double*> cnp.PyArray_DATA(scalars)
+            live = [t for t in node.outputs if t.buffer not in program.dead_outputs]
+            lists = [
+                buffers(node.inputs, "values"),
+                buffers(node.inputs, "gradients"),
+                buffers(node.outputs, "values"),
+                [a if t in live else 0 for t, a in zip(node.outputs, buffers(node.outputs, "gradients"))],
+                [0 if p is None else plan.weights.ctypes.data + p.offset * plan.weights.itemsize for p in node.parameters],
+                [0 if p is None or not p.trainable else plan.gradients.ctypes.data + p.offset * plan.weights.itemsize
+                 for p in node.parameters],
+            ]
+            if number == program.loss:  # its target has no gradient, and its rows' gradients are always wanted
+                lists[1][1] = 0
+                lists[3] = [base + layout["d_losses"]] + [0] * (len(node.outputs) - 1)
+            # Ops may look at two parameters and their gradients without asking how many there are.
+            for column in range(len(lists)):
+                lists[column] = lists[column] + [0] * max(0, 4 - len(lists[column]))
+            call.inputs = <void**> cnp.PyArray_DATA(table(lists[0]))
+            call.d_inputs = <void**> cnp.PyArray_DATA(table(lists[1]))
+            call.outputs = <void**> cnp.PyArray_DATA(table(lists[2]))
+            call.d_outputs = <void**> cnp.PyArray_DATA(table(lists[3]))
+            call.parameters = <void**> cnp.PyArray_DATA(table(lists[4]))
+            call.d_parameters = <void**> cnp.PyArray_DATA(table(lists[5]))
+            call.workspace = <void*> (base + <uintptr_t> layout["workspaces"][number])
+            call.temporary = <void*> (base + <uintptr_t> (layout["temporary"] + node.branch * layout["temporary_bytes"]))
+            call.step = &self.step
+            call.identity = number
+            call.python = <void*> node.python
+            call.failed = &self.failed
+
+        places = {"input": buffers([program.input], "values")[0], "output": buffers([program.output], "values")[0],
+                  "target": 0, "weights": base + layout["weights"], "losses": 0, "d_losses": base + layout["d_losses"]}
+        if program.loss is not None:
+            places["target"] = buffers([program.target], "values")[0]
+            places["losses"] = buffers(program.nodes[program.loss].outputs, "values")[0]
+        return calls_memory, places, keep
+
+    def values(self, tensor, batch, gradient=False) -> np.ndarray:
+        """What a buffer holds now, as an array (batch * fold, ...)."""
+        layout = self.plan.layout(self.capacity)
+        offset = layout["gradients" if gradient else "values"][tensor.buffer]
+        rows = batch * tensor.fold
+        count = rows * product(tensor.shape)
+        data = self.memory[offset:offset + count * self.plan.dtype.itemsize].view(self.plan.dtype)
+        return data.reshape(rows, *tensor.shape)
+
+
+cdef class Plan:
+    """A program ready to run.
+
+    Parameters
+    ----------
+    program : Program
+        What `compile_program` made.
+    weights, gradients : ndarray
+        The model's flat vectors; gradients may be None when the program only predicts.
+    """
+    cdef readonly object program, weights, gradients, dtype, constants
+    cdef object _free, _lock, _layouts, _stages, _branches, _runs, _metric_rows, _chunks
+
+    def __init__(self, program, weights, gradients):
+        cdef Op op
+        cdef Run* runs
+        self.program = program
+        self.weights = weights
+        self.gradients = gradients
+        self.dtype = weights.dtype
+        self._free = []
+        self._lock = threading.Lock()
+        self._layouts = {}
+        self.constants = []
+        kind = 0 if self.dtype == np.float32 else 1
+        self._runs = np.zeros(2 * len(program.nodes) + 1, np.uintp)
+        runs = <Run*> cnp.PyArray_DATA(self._runs)
+        for number, node in enumerate(program.nodes):
+            op = ops.registered[node.op]
+            attributes = node.attributes if node.python is None else {**node.attributes, "python": node.python}
+            shapes = [t.shape for t in node.inputs], [p and p.shape for p in node.parameters]
+            sizes = np.array([*op.sizes(*shapes, attributes), 0], np.intp)
+            self.constants.append((sizes, np.array([*op.scalars(attributes), 0], np.float64)))
+            runs[2 * <int> number] = op.forward[<int> kind]
+            runs[2 * <int> number + 1] = op.backward[<int> kind]
+        self._runs = np.ascontiguousarray(self._runs[:2 * len(program.nodes)].reshape(-1, 2).T)
+        self._make_stages()
+        self._metric_rows = np.array([1] if program.loss is None else [
+            product((node.outputs[0].fold, *node.outputs[0].shape)) for node in program.nodes[program.loss + 1:]] + [1],
+            np.intp)
+        self._chunks = self._make_chunks()
+
+    def _make_stages(self):
+        layers = self.program.nodes[:self.program.loss]
+        branches, stages, last = [], [], None
+        for number, node in enumerate(layers):
+            if last is None or node.stage != last[0]:
+                stages.append([len(branches), 0])
+                last = None
+            if last != (node.stage, node.branch):
+                branches.append([number, 0])
+                stages[-1][1] += 1
+                last = node.stage, node.branch
+            branches[-1][1] += 1
+        self._stages = np.array(stages or [[0, 0]], np.intc)
+        self._branches = np.array(branches or [[0, 0]], np.intc)
+
+    def _make_chunks(self):
+        """The trainable parts of the flat vectors, in pieces that one thread updates at a time."""
+        known = {p.path: p for node in self.program.nodes for p in node.parameters if p is not None and p.trainable}
+        runs = []
+        for parameter in sorted(known.values(), key=lambda p: p.offset):
+            if runs and runs[-1][1] == parameter.offset and runs[-1][2] == parameter.decayed:
+                runs[-1][1] += parameter.size
+            else:
+                runs.append([parameter.offset, parameter.offset + parameter.size, parameter.decayed])
+        chunks = [(start, min(start + UPDATE_CHUNK, stop), decayed) for first, stop, decayed in runs
+                  for start in range(first, stop, UPDATE_CHUNK)]
+        memory = np.zeros(len(chunks) * sizeof(Chunk) + 1, np.uint8)
+        cdef Chunk* table = <Chunk*> cnp.PyArray_DATA(memory)
+        for number, (start, stop, decayed) in enumerate(chunks):
+            table[<int> number] = Chunk(start, stop, decayed)
+        return memory, len(chunks)
+
+    def layout(self, capacity) -> dict:
+        """Where everything lies in an arena for this many samples, in bytes from its start."""
+        if capacity in self._layouts:
+            return self._layouts[capacity]
+        program, item = self.program, self.dtype.itemsize
+        place = 0
+
+        def take(size):
+            nonlocal place
+            start = place
+            place += -(-int(size) // ALIGNMENT) * ALIGNMENT
+            return start
+
+        integers = {program.target.buffer} if program.labels else set()
+        layout = {
+            "values": {b: take(capacity * n * (8 if b in integers else item)) for b, n in program.buffers.items()},
+            "gradients": {b: take(capacity * program.buffers[b] * item) for b in program.gradients},
+            "weights": take(capacity * program.loss_rows * item), "d_losses": take(capacity * program.loss_rows * item),
+            "workspaces": []}
+        most = 0
+        for node, (sizes, _) in zip(program.nodes, self.constants):
+            op, rows = ops.registered[node.op], capacity * node.inputs[0].fold
+            sizes = tuple(sizes[:-1].tolist())
+            fixed, per_row = op.workspace(sizes)
+            layout["workspaces"].append(take((fixed + per_row * rows) * item))
+            fixed, per_row = op.temporary(sizes)
+            most = max(most, fixed + per_row * rows)
+        layout["temporary_bytes"] = -(-most * item // ALIGNMENT) * ALIGNMENT
+        layout["temporary"] = take(layout["temporary_bytes"] * (1 + max((n.branch for n in program.nodes), default=0)))
+        layout["bytes"] = place
+        self._layouts[capacity] = layout
+        return layout
+
+    @contextmanager
+    def lease(self, batch):
+        """An arena for batches of up to this many samples, this call's own while it lasts."""
+        with self._lock:
+            arena = next((a for a in self._free if a.capacity >= batch), None)
+            if arena is None:
+                self._free.clear()  # too small; do not let them pile up
+            else:
+                self._free.remove(arena)
+        if arena is None:
+            arena = Arena(self, batch)
+        try:
+            yield arena
+        finally:
+            with self._lock:
+                self._free.append(arena)
+
+
+cdef class Job:
+    """One pass over samples.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    arena : Arena
+        Leased from the plan.
+    items : ndarray
+        uint8, float32 or float64, C-contiguous, (n, ...).
+    indices : ndarray of int64 or None
+        (samples, items per sample); None: sample i is item i.
+    samples, batch : int
+        How many samples there are, and how many a step takes.
+    targets : ndarray or None
+        C-contiguous, of the plan's dtype, or int64 labels.
+    sample_weights : ndarray of float64 or None
+        One per sample, or one for each of its losses.
+    order : ndarray of int64 or None
+        The samples' order.
+    """
+    cdef Loop loop
+    cdef readonly Arena arena
+    cdef readonly object totals
+    cdef object _keep, _lock
+    cdef int _dtype
+    cdef bint _team
+
+    def __init__(self, plan, Arena arena, items, indices, samples, batch, targets=None, sample_weights=None, order=None):
+        cdef Loop* loop = &self.loop
+        program = plan.program
+        memset(loop, 0, sizeof(Loop))
+        self.arena = arena
+        arena.failed = 0
+        self.totals = np.zeros(2 + max(0, len(program.nodes) - 1 - (program.loss or 0)))
+        loop.dtype = self._dtype = 0 if plan.dtype == np.float32 else 1
+        loop.stages = <const Stage*> data((<Plan> plan)._stages)
+        loop.branches = <const Branch*> data((<Plan> plan)._branches)
+        loop.stage_count = len((<Plan> plan)._stages) if program.nodes[:program.loss] else 0
+        loop.forward = <const Run*> data((<Plan> plan)._runs)
+        loop.backward = loop.forward + len(program.nodes)
+        loop.loss = -1 if program.loss is None else program.loss
+        loop.loss_rows = program.loss_rows
+        loop.metric_count = 0 if program.loss is None else len(program.nodes) - 1 - program.loss
+        loop.metric_rows = <const Py_ssize_t*> data((<Plan> plan)._metric_rows)
+        loop.output_size = program.buffers[program.output.buffer]
+        loop.full = arena.bind(min(batch, samples))
+        loop.last = arena.bind(samples % batch) if samples % batch else loop.full
+        loop.step = &arena.step
+        loop.failed = &arena.failed
+        loop.x.data = <const char*> data(items)
+        loop.x.kind = [np.uint8, np.float32, np.float64].index(items.dtype)
+        loop.x.size = items[:1].size if len(items) else 0
+        loop.x.per_sample = 1 if indices is None else indices.shape[1]
+        loop.x.indices = <const int64_t*> data(indices)
+        loop.scale, loop.offset = program.scale, program.offset
+        loop.targets = <const char*> data(targets)
+        loop.target_bytes = 0 if targets is None else targets[:1].nbytes
+        loop.sample_weights = <const double*> data(sample_weights)
+        loop.weight_rows = 1 if sample_weights is None else sample_weights[:1].size
+        loop.order = <const int64_t*> data(order)
+        loop.samples, loop.batch = samples, batch
+        loop.steps = -(-samples // batch)
+        loop.totals = <double*> data(self.totals)
+        self._team = program.flops * min(batch, samples) * (3 if program.gradients else 1) > FLOPS_WORTH_A_TEAM
+        self._keep = [plan, items, indices, targets, sample_weights, order]
+
+    def train(self, Rule rule, configuration, learning_rates, iteration, states, key, epoch, update=True) -> None:
+        """Compute gradients in every step and, unless update is False, change the weights by the optimizer's rule."""
+        cdef Loop* loop = &self.loop
+        cdef Plan plan = self._keep[0]
+        loop.gradient = True
+        loop.update = update
+        self.arena.step.key = key
+        self.arena.step.epoch = epoch
+        loop.iteration = iteration
+        if update:
+            configuration = np.array([*configuration, 0], np.float64)
+            table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
+            chunks, count = plan._chunks
+            loop.prepare = rule.prepare
+            loop.change = rule.update[self._dtype]
+            loop.configuration = <const double*> data(configuration)
+            loop.learning_rates = <const double*> data(learning_rates)
+            loop.states = <void**> data(table)
+            loop.w, loop.dw = data(plan.weights), data(plan.gradients)
+            loop.chunks = <const Chunk*> data(chunks)
+            loop.chunk_count = count
+            self._keep += [configuration, learning_rates, table, states, rule]
+
+    def predict(self, predictions) -> None:
+        """Copy the output of every step into this array (samples, ...)."""
+        self.loop.predictions = data(predictions)
+        self._keep.append(predictions)
+
+    @property
+    def steps(self) -> int:
+        """Number of steps in all."""
+        return self.loop.steps
+
+    @property
+    def next_step(self) -> int:
+        """The step to run next."""
+        return self.loop.next_step
+
+    @property
+    def last_loss(self) -> float:
+        """Loss of the last step."""
+        return self.loop.last_loss
+
+    def run(self, int most=2**31 - 1) -> int:
+        """Run steps; returns DONE, TIME, NOT_FINITE or FAILED.
+
+        Parameters
+        ----------
+        most : int
+            Steps to run at most.
+        """
+        cdef Loop* loop = &self.loop
+        cdef Py_ssize_t steps = loop.steps
+        cdef int threads
+        cdef void* scratch = data(self.arena.scratch)
+        loop.steps = min(steps, loop.next_step + most)
+        loop.reason = 0
+        loop.stop_step = loop.steps
+        with nogil:
+            loop.deadline = nanoseconds() + SLICE_NANOSECONDS
+            threads = threads_wanted() if self._team else 1
+            run_team(threads, scratch, steps_double if self._dtype else steps_float, loop)
+        loop.steps = steps
+        if loop.reason in (RUN_NOT_FINITE, RUN_FAILED):
+            loop.next_step = loop.stop_step
+            return loop.reason
+        return DONE if loop.next_step >= steps else TIME
+
+    def python_error(self) -> BaseException | None:
+        """What an op written in Python raised."""
+        for node in self._keep[0].program.nodes:
+            if node.python is not None and node.python.error is not None:
+                error, node.python.error = node.python.error, None
+                return error
+        return None
+
+    def first_not_finite(self) -> str:
+        """Where NaN or infinity began in the step that stopped the run: a layer's path, or a description."""
+        plan = self._keep[0]
+        batch = self.loop.batch
+        if (self.loop.next_step + 1) * batch > self.loop.samples:
+            batch = self.loop.samples % batch or batch
+        if not np.isfinite(self.arena.values(plan.program.input, batch)).all():
+            return "the input"
+        for node in plan.program.nodes:
+            for parameter in node.parameters:
+                if parameter is not None:
+                    values = plan.weights[parameter.offset:parameter.offset + parameter.size]
+                    if not np.isfinite(values).all():
+                        return f"the weights {parameter.path!r}"
+            if not all(np.isfinite(self.arena.values(tensor, batch)).all() for tensor in node.outputs):
+                return f"the output of {node.layer!r}"
+        return "the loss"
+
+
+cdef void* data(array) except? NULL:
+    return NULL if array is None else cnp.PyArray_DATA(array)
+
+
+def apply_update(Rule rule, configuration, double learning_rate, iteration, states, Plan plan) -> None:
+    """The update segment alone: change the plan's weights by its gradients."""
+    cdef double rates[1]
+    cdef Loop loop
+    cdef Worker worker
+    memset(&loop, 0, sizeof(Loop))
+    cdef int dtype = 0 if plan.dtype == np.float32 else 1
+    chunks, count = plan._chunks
+    configuration = np.array([*configuration, 0], np.float64)
+    table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
+    rates[0] = learning_rate
+    loop.dtype = dtype
+    loop.prepare, loop.change = rule.prepare, rule.update[dtype]
+    loop.configuration = <const double*> data(configuration)
+    loop.learning_rates = rates
+    loop.iteration = iteration
+    loop.states = <void**> data(table)
+    loop.w, loop.dw = data(plan.weights), data(plan.gradients)
+    loop.chunks = <const Chunk*> data(chunks)
+    loop.chunk_count = count
+    with nogil:
+        run_team(1, NULL, update_double if dtype else update_float, &loop)
+
+
+cdef void update_float(void* loop, Worker* worker) noexcept nogil:
+    update(<Loop*> loop, 0, worker, <float*> NULL)
+
+
+cdef void update_double(void* loop, Worker* worker) noexcept nogil:
+    update(<Loop*> loop, 0, worker, <double*> NULL)
+
+
+def shuffled(Py_ssize_t n, uint64_t key, unsigned int epoch) -> np.ndarray:
+    """The numbers 0..n-1 in an order that depends on (key, epoch) only."""
+    order = np.empty(n, np.int64)
+    cdef int64_t* to = <int64_t*> data(order)
+    with nogil:
+        c_shuffle(to, n, key, epoch)
+    return order

@@ -1,0 +1,69 @@
+"""How many threads the engine uses."""
+
+import math
+from pathlib import Path
+
+from tinynn.kernels.machine cimport instruction_set_in_use
+
+cdef int chosen = 0     # 0: as many as there are cores
+cdef int most_by_quota = 1 << 30
+
+
+def _read_quota(root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Cores that the control group grants, rounded up; a large number when it sets no limit."""
+    try:
+        quota, period = (root / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return 1 << 30
+    if quota in ("max", "-1"):
+        return 1 << 30
+    return max(1, math.ceil(int(quota) / int(period)))
+
+
+cdef int threads_wanted() noexcept nogil:
+    if chosen:
+        return chosen
+    return max(1, min(team_cores(), most_by_quota))
+
+
+cdef void run_team(int threads, void* scratch, Body body, void* context) noexcept nogil:
+    team_run(threads, instruction_set_in_use(), scratch, body, context)
+
+
+def set_num_threads(n: int | None) -> None:
+    """Use n threads from now on. The results are the same, bit for bit, whatever n is.
+
+    Parameters
+    ----------
+    n : int or None
+        1 to 256; None returns to the default: as many as the process may use cores, by its affinity mask and
+        its control group's quota.
+
+    Raises
+    ------
+    TypeError
+        If n is not a whole number.
+    ValueError
+        If n is out of range.
+    """
+    global chosen
+    if n is None:
+        chosen = 0
+        return
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"set_num_threads: n is {n!r}, but must be a whole number from 1 to 256, or None")
+    if not 1 <= n <= 256:
+        raise ValueError(f"set_num_threads: n is {n}, but must be from 1 to 256")
+    chosen = n
+
+
+def get_num_threads() -> int:
+    """The number of threads that a large enough computation uses."""
+    return threads_wanted()
+
+
+most_by_quota = _read_quota()

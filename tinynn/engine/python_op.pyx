@@ -1,0 +1,159 @@
+"""Ops written in Python: NumPy forward and backward, run with the GIL held, beside the compiled ones."""
+
+import numpy as np
+
+cimport numpy as cnp
+
+from tinynn.kernels.machine cimport Range, Worker, claim, real
+from tinynn.kernels.op cimport Call, Op, Run
+
+from tinynn.kernels.op import register
+
+cnp.import_array()
+
+
+class PythonFunction:
+    """A layer's or a loss' Python functions with the shapes they are called with.
+
+    Parameters
+    ----------
+    forward : callable
+        ``(*inputs, *parameters) -> output``, arrays with the rows first.
+    backward : callable
+        ``(d_output, *inputs, output, *parameters) -> (d_input, ..., d_parameter, ...)``.
+    input_shapes, parameter_shapes : list of tuple
+        Shapes, the inputs' without their rows.
+    output_shape : tuple
+        Shape of a row of the output.
+    name : str
+        For messages.
+    integer_inputs : tuple of int
+        Which inputs are int64 (labels).
+    """
+
+    def __init__(self, forward, backward, input_shapes, parameter_shapes, output_shape, name, integer_inputs=()):
+        self.forward = forward
+        self.backward = backward
+        self.input_shapes = input_shapes
+        self.parameter_shapes = parameter_shapes
+        self.output_shape = output_shape
+        self.name = name
+        self.integer_inputs = integer_inputs
+        self.error = None
+
+
+cdef object view(void* data, tuple shape, int kind):
+    """An array over memory that somebody else owns."""
+    cdef cnp.npy_intp dimensions[32]
+    cdef int axis
+    if data == NULL:
+        return None
+    for axis in range(len(shape)):
+        dimensions[axis] = shape[axis]
+    return cnp.PyArray_SimpleNewFromData(len(shape), dimensions, kind, data)
+
+
+cdef list views(void** data, list shapes, int kind, tuple integers=()):
+    return [view(data[<int> i], tuple(shape), cnp.NPY_INT64 if i in integers else kind)
+            for i, shape in enumerate(shapes)]
+
+
+def write(to, value, what, name) -> None:
+    """Copy what a function returned into its place, or say what is wrong with it."""
+    if to is None:
+        return
+    value = np.asarray(value)
+    if value.shape != to.shape:
+        raise ValueError(f"{name}: {what} has shape {value.shape}, but must have {to.shape}")
+    to[...] = value
+
+
+cdef void call_forward(Call* call, int kind) noexcept with gil:
+    function = <object> call.python
+    try:
+        rows = call.rows
+        inputs = views(call.inputs, [(rows, *s) for s in function.input_shapes], kind, function.integer_inputs)
+        parameters = views(call.parameters, function.parameter_shapes, kind)
+        output = view(call.outputs[0], (rows, *function.output_shape), kind)
+        write(output, function.forward(*inputs, *parameters), "what forward returned", function.name)
+    except BaseException as error:
+        function.error = error
+        call.failed[0] = 1
+
+
+cdef void call_backward(Call* call, int kind, bint loss) noexcept with gil:
+    function = <object> call.python
+    try:
+        rows = call.rows
+        shapes = [(rows, *s) for s in function.input_shapes]
+        inputs = views(call.inputs, shapes, kind, function.integer_inputs)
+        parameters = views(call.parameters, function.parameter_shapes, kind)
+        output = view(call.outputs[0], (rows, *function.output_shape), kind)
+        d_output = view(call.d_outputs[0], (rows, *function.output_shape), kind)
+        d_inputs = views(call.d_inputs, shapes, kind)
+        d_parameters = views(call.d_parameters, function.parameter_shapes, kind)
+        if loss:
+            gradient = np.asarray(function.backward(*inputs))
+            write(d_inputs[0], gradient * d_output[..., None], "what backward returned", function.name)
+            return
+        gradients = function.backward(d_output, *inputs, output, *parameters)
+        if not isinstance(gradients, tuple):
+            gradients = (gradients,)
+        expected = len(inputs) + len(parameters)
+        if len(gradients) != expected:
+            raise ValueError(f"{function.name}: backward returned {len(gradients)} arrays, but must return {expected}: "
+                             "the gradient of the input, then of each parameter")
+        for number, (to, gradient) in enumerate(zip(d_inputs + d_parameters, gradients)):
+            write(to, gradient, f"gradient {number} that backward returned", function.name)
+    except BaseException as error:
+        function.error = error
+        call.failed[0] = 1
+
+
+cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Range part
+    while claim(worker, 1, 1, &part):
+        if not call.failed[0]:
+            call_forward(call, cnp.NPY_FLOAT if real is float else cnp.NPY_DOUBLE)
+
+
+cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Range part
+    while claim(worker, 1, 1, &part):
+        if not call.failed[0]:
+            call_backward(call, cnp.NPY_FLOAT if real is float else cnp.NPY_DOUBLE, False)
+
+
+cdef void run_loss_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Range part
+    while claim(worker, 1, 1, &part):
+        if not call.failed[0]:
+            call_backward(call, cnp.NPY_FLOAT if real is float else cnp.NPY_DOUBLE, True)
+
+
+cdef class PythonOp(Op):
+    """A layer in Python; attribute shape: that of a row of the output."""
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_forward[float]
+        self.forward[1] = <Run> run_forward[double]
+        self.backward[0] = <Run> run_backward[float]
+        self.backward[1] = <Run> run_backward[double]
+
+    def shapes(self, inputs, parameters, attributes):
+        return [tuple(attributes["shape"])]
+
+
+cdef class PythonLossOp(PythonOp):
+    """A loss or metric in Python: one number for each row of the prediction."""
+
+    def __cinit__(self):
+        self.backward[0] = <Run> run_loss_backward[float]
+        self.backward[1] = <Run> run_loss_backward[double]
+
+    def shapes(self, inputs, parameters, attributes):
+        return [tuple(inputs[0][:-1])]
+
+
+register(PythonOp("python"))
+register(PythonLossOp("python_loss"))

@@ -1,0 +1,130 @@
+"""The user's data as the engine takes it: items to gather from, targets, weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinynn.engine.network import Shape
+from tinynn.model.arrays import as_samples, as_targets, check_finite, check_labels
+from tinynn.model.losses import Loss
+
+
+def is_data_set(x: Any) -> bool:
+    """Whether an object follows the data-set protocol: ``samples(epoch)``, ``sample_shape`` and ``len``."""
+    return hasattr(x, "samples") and hasattr(x, "sample_shape") and hasattr(x, "__len__")
+
+
+@dataclass
+class Samples:
+    """What `fit`, `evaluate` and `predict` read: an array, or a data set that is asked again every epoch.
+
+    Attributes
+    ----------
+    x : ndarray or data set
+        Where samples come from.
+    sample_shape : tuple of int
+        Shape of one sample.
+    function : str
+        The function the user called, for messages.
+    finite : bool
+        Whether NaN and infinity have been ruled out, or still are to be, for a data set.
+    """
+
+    x: Any
+    sample_shape: tuple[int, ...]
+    function: str
+    finite: bool
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def at(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """The items, the indices that make samples of them (None: one item each), and the targets if it has any."""
+        if isinstance(self.x, np.ndarray):
+            return self.x, None, None
+        items, indices, targets = self.x.samples(epoch)
+        items = as_samples(items, "the data set's items", self.function)
+        indices = np.ascontiguousarray(indices)
+        if indices.dtype.kind not in "iu" or indices.ndim != 2 or len(indices) != len(self.x):
+            raise ValueError(f"{self.function}: the data set's indices must be whole numbers of shape ({len(self.x)}, "
+                             f"items per sample), got {indices.dtype} {indices.shape}")
+        if indices.shape[1] * math.prod(items.shape[1:]) != math.prod(self.sample_shape):
+            raise ValueError(f"{self.function}: the data set's samples have shape {self.sample_shape}, but it gave "
+                             f"{indices.shape[1]} items of shape {items.shape[1:]} for each")
+        indices = indices.astype(np.int64, copy=False)
+        # The engine trusts indices; a wrong one would read memory that is not ours.
+        if indices.size and (indices.min() < 0 or indices.max() >= len(items)):
+            raise ValueError(f"{self.function}: the data set's indices must be from 0 to {len(items) - 1}, got "
+                             f"{indices.min()} to {indices.max()}")
+        if self.finite and items.dtype != np.uint8:
+            check_finite(items, "the data set's items", self.function)
+        return items, indices, targets
+
+
+def as_samples_of(x: Any, input_shape: Shape | None, function: str, finite: bool) -> Samples:
+    """Check x against the model's input shape (None: any)."""
+    if is_data_set(x):
+        shape = tuple(x.sample_shape)
+        samples = Samples(x, shape, function, finite)
+    else:
+        x = as_samples(x, "x", function)
+        shape = x.shape[1:]
+        if finite and x.dtype != np.uint8:
+            check_finite(x, "x", function)
+        samples = Samples(x, shape, function, finite)
+    if input_shape is not None and not fits(shape, input_shape):
+        hint = ""
+        if len(shape) == len(input_shape) - 1 and function == "predict":
+            hint = "; predict takes a batch: give x[None] for a single sample"
+        elif len(shape) == len(input_shape) == 1:
+            hint = "; did you drop or add a column?"
+        got = f"({len(x)}, {', '.join(map(str, shape))})" if shape else f"({len(x)},)"
+        wanted = ", ".join("any" if n is None else str(n) for n in input_shape)
+        raise ValueError(f"{function}: x has shape {got}, but the model's input is (batch, {wanted}){hint}")
+    if len(samples) == 0:
+        raise ValueError(f"{function}: x is empty; give at least one sample")
+    return samples
+
+
+def fits(shape: tuple[int, ...], pattern: Shape) -> bool:
+    """Whether a shape fits one that may hold None."""
+    return len(shape) == len(pattern) and all(b in (None, a) for a, b in zip(shape, pattern, strict=True))
+
+
+def targets_for(y: Any, samples: int, prediction_shape: tuple[int, ...], loss: Loss, dtype: np.dtype, function: str,
+                finite: bool = True) -> np.ndarray:
+    """The targets in the form that the loss's kernel reads.
+
+    Raises
+    ------
+    ValueError
+        If their number or shape does not fit the prediction, or a label is out of range.
+    """
+    y = as_targets(y, "y", function)
+    if len(y) != samples:
+        raise ValueError(f"{function}: x has {samples} samples, but y has {len(y)}; give one target for each")
+    rows = prediction_shape[:-1]
+    expected: tuple[int, ...] = rows if loss.labels else prediction_shape
+    if y.shape[1:] != expected:
+        if loss.labels and y.shape[1:] == (*rows, 1):
+            y = y[..., 0]
+        elif not loss.labels and prediction_shape[-1:] == (1,) and y.shape[1:] == rows:
+            y = y[..., None]
+        else:
+            kind = "labels" if loss.labels else "targets"
+            hint = ""
+            if not loss.labels and y.shape[1:] == rows and type(loss).__name__ == "CategoricalCrossentropy":
+                hint = "; for whole-number labels use loss='sparse_categorical_crossentropy'"
+            elif loss.labels and y.shape[1:] == prediction_shape:
+                hint = "; for one-hot targets use loss='categorical_crossentropy'"
+            raise ValueError(f"{function}: y has shape {y.shape}, but the model's output {(samples, *prediction_shape)} "
+                             f"needs {kind} of shape {(samples, *expected)}{hint}")
+    if loss.labels:
+        return np.ascontiguousarray(check_labels(y, prediction_shape[-1], "y", function))
+    if finite and y.dtype.kind == "f":
+        check_finite(y, "y", function)
+    return np.ascontiguousarray(y, dtype)

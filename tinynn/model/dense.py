@@ -1,0 +1,50 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinynn.engine.network import Network, Tensor
+from tinynn.model import initializers
+from tinynn.model.layer import Layer, activate, check_activation, check_units
+
+
+class Dense(Layer):
+    """Affine map ``y = activation(x w + b)`` of the last axis, shape (..., inputs) -> (..., units).
+
+    Parameters
+    ----------
+    units : int
+        Length of the output's last axis.
+    activation : {None, "linear", "relu", "sigmoid", "tanh", "softmax"}
+        Applied to the result.
+    use_bias : bool
+        Whether there is a b.
+    kernel_initializer, bias_initializer : str or Initializer
+        Initial values of w and b.
+    name : str, optional
+        Its name in the model.
+
+    Notes
+    -----
+    Parameters, in Keras' layout: ``kernel`` w (inputs, units), ``bias`` b (units,).
+    """
+
+    def __init__(self, units: int, activation: str | None = None, use_bias: bool = True,
+                 kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
+                 name: str | None = None) -> None:
+        self.units = check_units(units, "Dense")
+        check_activation(activation)
+        self.activation = activation
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.name = name
+
+    def connect(self, network: Network, x: Tensor) -> Tensor:
+        if not x.shape:
+            raise ValueError(f"layer {network.path!r}: expected samples of shape (..., inputs), got single numbers; "
+                             "reshape x to (samples, 1)")
+        w = network.parameter("kernel", (x.shape[-1], self.units), self.kernel_initializer)
+        b = network.parameter("bias", (self.units,), self.bias_initializer, decayed=False) if self.use_bias else None
+        return activate(network, network.op("dense", x, [w, b]), self.activation)

@@ -1,0 +1,131 @@
+"""Losses, by Keras' names and rules. What a loss computes is a kernel; this says which, and what it wants as target."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from tinynn.engine.compiler import LossSpec
+from tinynn.model.registry import Configurable, lookup
+
+
+class Loss(Configurable, kind="losses"):
+    """Base of all losses: the mean of one number for each row of the prediction.
+
+    A loss of your own derives from this class and writes `forward` and `backward` with NumPy.
+
+    Attributes
+    ----------
+    labels : bool
+        Whether the target is a whole number for each row instead of an array shaped as the prediction.
+    """
+
+    labels: ClassVar[bool] = False
+
+    def spec(self) -> LossSpec:
+        """The op that computes it."""
+        return LossSpec("python_loss", self.labels, python=self)
+
+    def forward(self, prediction: Any, target: Any) -> Any:
+        """Loss of each row, shape of the prediction without its last axis."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, prediction: Any, target: Any) -> Any:
+        """Gradient of the sum of the rows' losses with respect to the prediction."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+
+class _Kernel(Loss):
+    """A loss with a kernel of its own."""
+
+    op: ClassVar[str]
+
+    def spec(self) -> LossSpec:
+        op = f"{self.op}_from_logits" if getattr(self, "from_logits", False) else self.op
+        return LossSpec(op, self.labels)
+
+
+class MeanSquaredError(_Kernel):
+    """Mean of ``(prediction - target)^2`` over the last axis."""
+
+    op = "mean_squared_error"
+
+    def __init__(self) -> None:
+        pass
+
+
+class HalfSquaredError(_Kernel):
+    """Sum of ``(prediction - target)^2 / 2`` over the last axis: the report's loss."""
+
+    op = "half_squared_error"
+
+    def __init__(self) -> None:
+        pass
+
+
+class BinaryCrossentropy(_Kernel):
+    """``-t log p - (1 - t) log(1 - p)``, mean over the last axis.
+
+    Parameters
+    ----------
+    from_logits : bool
+        The prediction is z with p = sigmoid(z). A sigmoid as the model's last activation is fused into this
+        stable form anyway.
+    """
+
+    op = "binary_crossentropy"
+
+    def __init__(self, from_logits: bool = False) -> None:
+        self.from_logits = from_logits
+
+
+class CategoricalCrossentropy(_Kernel):
+    """``-sum_k t_k log(p_k / sum_j p_j)`` over the last axis, for targets shaped as the prediction (one-hot).
+
+    Parameters
+    ----------
+    from_logits : bool
+        The prediction is z with p = softmax(z). A softmax or sigmoid as the model's last activation is fused
+        into a stable form anyway.
+    """
+
+    op = "categorical_crossentropy"
+
+    def __init__(self, from_logits: bool = False) -> None:
+        self.from_logits = from_logits
+
+
+class SparseCategoricalCrossentropy(_Kernel):
+    """The same for targets that are the number of the class, 0, 1, ...
+
+    Parameters
+    ----------
+    from_logits : bool
+        As for `CategoricalCrossentropy`.
+    """
+
+    op = "categorical_crossentropy"
+    labels = True
+
+    def __init__(self, from_logits: bool = False) -> None:
+        self.from_logits = from_logits
+
+
+_KNOWN: dict[str, type[Loss]] = {
+    "mean_squared_error": MeanSquaredError,
+    "mse": MeanSquaredError,
+    "half_squared_error": HalfSquaredError,
+    "binary_crossentropy": BinaryCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+}
+
+
+def get(identifier: str | Loss) -> Loss:
+    """Return a loss from its name or itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither, or there is none of that name.
+    """
+    return identifier if isinstance(identifier, Loss) else lookup("loss", identifier, _KNOWN)()

@@ -1,0 +1,475 @@
+"""The model: a chain of layers with its weights."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynn.engine.compiler import compile_program
+from tinynn.engine.network import Network, Parameter, Shape, Tensor, initialize, view
+from tinynn.engine.plan import Plan
+from tinynn.model import files, losses, optimizers, running
+from tinynn.model import metrics as known_metrics
+from tinynn.model.callbacks import History
+from tinynn.model.layer import Layer
+from tinynn.model.registry import nearest
+from tinynn.model.wrappers import unique_names
+
+
+class Sequential:
+    """A chain of layers: what one puts out, the next one reads.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The layers, first to last.
+    input_shape : tuple of int or None, optional
+        Shape of one sample. Where it holds None, any size is taken. Left out, it is that of the first data.
+    rng : int, SeedSequence or Generator
+        Seed of everything random: initial weights, shuffling, dropout. The same seed gives the same bits.
+    dtype : {"float32", "float64"}
+        What to compute in.
+    name : str, optional
+        Name of the model.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        The layers.
+    optimizer : Optimizer or None
+        Set by `compile`.
+    stop_training : bool
+        A callback sets it to end `fit`.
+
+    Examples
+    --------
+    >>> import numpy as np, tinynn
+    >>> x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], "float32")
+    >>> y = np.array([0, 1, 1, 0])
+    >>> model = tinynn.Sequential([tinynn.layers.Dense(8, activation="tanh"),
+    ...                            tinynn.layers.Dense(2, activation="softmax")], input_shape=(2,), rng=1)
+    >>> model.compile(optimizer=tinynn.optimizers.Adam(0.05), loss="sparse_categorical_crossentropy",
+    ...               metrics=["accuracy"])
+    >>> history = model.fit(x, y, batch_size=4, epochs=200, verbose=0)
+    >>> history.history["accuracy"][-1]
+    1.0
+    """
+
+    def __init__(self, layers: Sequence[Layer], input_shape: Shape | None = None, rng: Any = 0,
+                 dtype: Any = "float32", name: str | None = None) -> None:
+        self.layers = list(layers)
+        for number, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential: layers[{number}] must be a layer, got {layer!r}")
+        if not self.layers:
+            raise ValueError("Sequential: needs at least one layer, got none")
+        _check_each_once(self.layers)
+        self._names = unique_names(self.layers)
+        for number, name_ in enumerate(self._names):
+            if name_ in self._names[:number]:
+                raise ValueError(f"Sequential: two layers are named {name_!r}; give each a name of its own")
+        self.name = name or "sequential"
+        try:
+            self._dtype = np.dtype(dtype)
+        except TypeError:
+            self._dtype = np.dtype(object)
+        if self._dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise ValueError(f"Sequential: dtype must be 'float32' or 'float64', got {dtype!r}")
+        self._key = key_from(rng)
+        self.input_shape: Shape | None = None
+        self.optimizer: Any = None
+        self.loss: Any = None
+        self.metrics: list[Any] = []
+        self.stop_training = False
+        self._iteration = 0          # updates so far
+        self._epoch = 0              # epochs of data seen so far: what shuffling is keyed by
+        self._parameters: dict[str, Parameter] = {}
+        self._weights: np.ndarray | None = None
+        self._gradients: np.ndarray | None = None
+        self._states: list[np.ndarray] = []
+        self._plans: dict[Any, Plan] = {}
+        self._last_gradient_plan: Plan | None = None
+        self._training = threading.Lock()
+        self._planning = threading.Lock()
+        if input_shape is not None:
+            self.build(input_shape)
+
+    # --- building --------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Shape) -> None:
+        """Declare and initialise the parameters for an input shape.
+
+        Parameters
+        ----------
+        input_shape : tuple of int or None
+            Shape of one sample, without the batch.
+
+        Raises
+        ------
+        ValueError
+            If the model is built already, or a layer cannot take what reaches it.
+        """
+        if self.input_shape is not None:
+            raise ValueError(f"build: the model is built already, for samples of shape {self.input_shape}")
+        shape = _check_shape(input_shape)
+        parameters: dict[str, Parameter] = {}
+        self._connect(Network(parameters), shape)
+        weights = initialize(parameters, self._key, self._dtype)
+        self._parameters, self._weights = parameters, weights
+        self._gradients = np.zeros_like(weights)
+        self.input_shape = shape
+
+    def _connect(self, network: Network, shape: Shape) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The network's input, its output, and every layer's output."""
+        x = y = network.input(shape)
+        outputs = {}
+        for name, layer in zip(self._names, self.layers, strict=True):
+            with network.scope(name, layer.trainable):
+                y = layer.connect(network, y)
+            outputs[name] = y
+        return x, y, outputs
+
+    def _require_built(self, function: str) -> None:
+        if self.input_shape is None:
+            raise ValueError(f"{function}: the model has no weights yet; give Sequential an input_shape, or call "
+                             "build(input_shape) or fit first")
+
+    def _require_compiled(self, function: str) -> None:
+        if self.optimizer is None:
+            raise ValueError(f"{function}: the model is not compiled; call compile(optimizer=..., loss=...) first")
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = ()) -> None:
+        """Choose optimizer, loss and metrics. What the optimizer remembers begins anew.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+            ``"sgd"``, ``"adam"``, ``"adamw"``, ``"rmsprop"`` or an object of `tinynn.optimizers`.
+        loss : str or Loss
+            A name or an object of `tinynn.losses`.
+        metrics : sequence of str or Metric
+            Names such as ``"accuracy"``, or objects of `tinynn.metrics`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a name is not known; lists the known ones.
+        """
+        if loss is None:
+            raise ValueError("compile: loss is missing; name one, such as 'sparse_categorical_crossentropy' or 'mse'")
+        if isinstance(metrics, str):
+            raise TypeError(f"compile: metrics must be a list, got the string {metrics!r}; write metrics=[{metrics!r}]")
+        chosen = optimizers.get(optimizer), losses.get(loss), [known_metrics.get(m) for m in metrics]
+        self.optimizer, self.loss, self.metrics = chosen
+        self._iteration = 0
+        self._states = []
+        self._plans = {}
+        self._last_gradient_plan = None
+
+    def _plan(self, kind: str, shape: Shape, output: str | None = None) -> Plan:
+        """The plan for ``"train"``, ``"evaluate"`` or ``"predict"`` and a sample shape, made the first time."""
+        key = kind, tuple(shape), output, tuple(layer.trainable for layer in self.layers)
+        plan = self._plans.get(key)
+        if plan is None:
+            with self._planning:
+                plan = self._plans.get(key) or self._make_plan(kind, shape, output)
+                self._plans[key] = plan
+        return plan
+
+    def _make_plan(self, kind: str, shape: Shape, output: str | None) -> Plan:
+        network = Network(self._parameters, training=kind == "train")
+        x, y, outputs = self._connect(network, shape)
+        if output is not None:
+            if output not in outputs:
+                raise ValueError(f"predict: there is no layer {output!r}; the layers are {', '.join(outputs)}"
+                                 f"{nearest(output, outputs)}")
+            y = outputs[output]
+            network.nodes = network.nodes[:1 + max((i for i, node in enumerate(network.nodes) for t in node.outputs
+                                                    if t.buffer == y.buffer), default=-1)]
+        if kind == "predict":
+            return Plan(compile_program(network, x, y), self._weights, self._gradients)
+        if not y.shape:
+            raise ValueError(f"{kind}: the model puts out single numbers; the loss needs a last axis")
+        targets_shape = y.shape[:-1] if self.loss.labels else y.shape
+        specs = tuple(metric.spec(self.loss, y.shape) for metric in self.metrics)
+        program = compile_program(network, x, y, self.loss.spec(), specs, targets_shape, kind == "train")
+        return Plan(program, self._weights, self._gradients)
+
+    # --- training and prediction: see running.py -----------------------------------------------------------
+
+    def fit(self, x: Any, y: Any = None, batch_size: int = 32, epochs: int = 1, verbose: Any = "auto",
+            callbacks: Any = (), validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True,
+            class_weight: dict[int, float] | None = None, sample_weight: Any = None, initial_epoch: int = 0,
+            check_finite: bool = True) -> History:
+        """Train the model.
+
+        Parameters
+        ----------
+        x : array_like or data set
+            Samples (n, ...): any buffer, ``__array__`` or DLPack exporter; or an object with the data-set
+            protocol, such as `tinynn.datasets.DigitSums`, which holds its targets itself.
+        y : array_like, optional
+            Targets: labels (n, ...) or arrays shaped as the output.
+        batch_size : int
+            Samples in a step. The last step of an epoch takes what is left.
+        epochs : int
+            Number of the epoch to end with.
+        verbose : {"auto", 0, 1, 2}
+            0 silent, 1 a progress line on a terminal, 2 a line per epoch.
+        callbacks : Callback or sequence of Callback
+            See `tinynn.callbacks`.
+        validation_split : float
+            Share of the samples, the last ones, kept out of training and evaluated after each epoch.
+        validation_data : tuple or data set, optional
+            (x, y) or (x, y, sample_weight) to evaluate after each epoch.
+        shuffle : bool
+            Take the samples in a new random order every epoch.
+        class_weight : dict, optional
+            Weight of each class's losses.
+        sample_weight : array_like, optional
+            Weight of each sample's loss, (n,), or of each of its losses.
+        initial_epoch : int
+            Number of the epoch to begin with.
+        check_finite : bool
+            Look for NaN and infinity in the data first.
+
+        Returns
+        -------
+        History
+            ``history.history`` holds a list per quantity: loss, metrics, val_loss, ...
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument or the data do not fit; nothing has been changed then.
+        FloatingPointError
+            If the loss becomes NaN or infinite; the model keeps the weights from before that step.
+        RuntimeError
+            If this model is being trained by another thread.
+        """
+        return running.fit(self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data,
+                           shuffle, class_weight, sample_weight, initial_epoch, check_finite)
+
+    def evaluate(self, x: Any, y: Any = None, batch_size: int = 32, verbose: Any = 0, sample_weight: Any = None,
+                 return_dict: bool = False, check_finite: bool = True) -> Any:
+        """Compute loss and metrics.
+
+        Parameters
+        ----------
+        x, y, batch_size, sample_weight, check_finite
+            As for `fit`.
+        verbose : {"auto", 0, 1, 2}
+            Other than 0: print the result.
+        return_dict : bool
+            Return a dict by name instead of a number or a list.
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss; with metrics, the list [loss, metric, ...].
+        """
+        logs = running.evaluate(self, x, y, batch_size, verbose, sample_weight, check_finite)
+        return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
+
+    def predict(self, x: Any, batch_size: int = 32, output: str | None = None, check_finite: bool = True) -> np.ndarray:
+        """Compute the output. Any number of threads may call this on one model at once.
+
+        Parameters
+        ----------
+        x : array_like or data set
+            As for `fit`.
+        batch_size : int
+            Samples computed together; it changes speed and memory, not the bits of the result.
+        output : str, optional
+            Name of a layer: return what that one puts out.
+        check_finite : bool
+            Look for NaN and infinity in x first.
+
+        Returns
+        -------
+        ndarray
+            (n, ...), of the model's dtype.
+        """
+        return running.predict(self, x, batch_size, output, check_finite)
+
+    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Do one step on these samples; returns what `evaluate` returns, for the weights before the step."""
+        logs = running.step(self, "train_on_batch", x, y, sample_weight, update=True)
+        return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Evaluate these samples as one batch."""
+        return self.evaluate(x, y, max(1, len(x)), 0, sample_weight, return_dict)
+
+    def compute_gradients(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The gradient segment of a step: write the gradient of the mean loss into `gradients`; returns the loss.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            One mini-batch, as for `fit`.
+
+        Returns
+        -------
+        float
+            The loss.
+        """
+        return running.step(self, "compute_gradients", x, y, sample_weight, update=False)["loss"]
+
+    def apply_gradients(self) -> None:
+        """The update segment of a step: change the weights by what stands in `gradients`.
+
+        Raises
+        ------
+        ValueError
+            If there are no gradients yet.
+        """
+        running.apply_gradients(self)
+
+    # --- weights -----------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """All parameters in one flat vector: the model's own memory, not a copy."""
+        self._require_built("parameters")
+        assert self._weights is not None
+        return self._weights
+
+    @property
+    def gradients(self) -> np.ndarray:
+        """Their gradients, in the same order: the model's own memory, writable."""
+        self._require_built("gradients")
+        assert self._gradients is not None
+        return self._gradients
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the parameters, layer by layer, in Keras' order and layout."""
+        return [view(self.parameters, parameter).copy() for parameter in self._parameters.values()]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all parameters.
+
+        Parameters
+        ----------
+        weights : sequence of array_like
+            As many as `get_weights` returns, of the same shapes.
+
+        Raises
+        ------
+        ValueError
+            If their number, a shape or a value does not fit; nothing has been changed then.
+        """
+        self._require_built("set_weights")
+        known = list(self._parameters.values())
+        arrays = [np.asarray(w) for w in weights]
+        if len(arrays) != len(known):
+            raise ValueError(f"set_weights: expected {len(known)} arrays ({', '.join(p.path for p in known)}), got "
+                             f"{len(arrays)}")
+        for array, parameter in zip(arrays, known, strict=True):
+            if array.shape != parameter.shape:
+                raise ValueError(f"set_weights: {parameter.path!r} has shape {parameter.shape}, got {array.shape}")
+            if array.dtype.kind not in "fiub":
+                raise ValueError(f"set_weights: {parameter.path!r} must be numbers, got dtype {array.dtype}")
+        for array, parameter in zip(arrays, known, strict=True):
+            view(self.parameters, parameter)[...] = array
+
+    def count_params(self) -> int:
+        """Number of parameters."""
+        return int(self.parameters.size)
+
+    def get_layer(self, name: str) -> Layer:
+        """The layer of this name.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if name not in self._names:
+            raise ValueError(f"get_layer: there is no layer {name!r}; the layers are {', '.join(self._names)}"
+                             f"{nearest(name, self._names)}")
+        return self.layers[self._names.index(name)]
+
+    def summary(self) -> None:
+        """Print the layers with their output shapes and numbers of parameters."""
+        self._require_built("summary")
+        assert self.input_shape is not None
+        _, _, outputs = self._connect(Network(dict(self._parameters)), self.input_shape)
+        rows = [("layer", "type", "output", "parameters")]
+        for name, layer in zip(self._names, self.layers, strict=True):
+            count = sum(p.size for path, p in self._parameters.items() if path.startswith(f"{name}/"))
+            shape = ", ".join("any" if n is None else str(n) for n in ("batch", *outputs[name].shape))
+            rows.append((name, type(layer).__name__, f"({shape})", f"{count:,}"))
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = [f"{a:{widths[0]}}  {b:{widths[1]}}  {c:{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in rows]
+        rule = "-" * max(map(len, lines))
+        trainable = sum(p.size for p in self._parameters.values() if p.trainable)
+        size = self.count_params() * self._dtype.itemsize
+        print("\n".join([f"{self.name} ({self._dtype})", rule, lines[0], rule, *lines[1:], rule,
+                         f"{self.count_params():,} parameters ({trainable:,} trainable), {size / 1e6:.2f} MB"]))
+
+    # --- files -------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a safetensors file; equal models give equal bytes.
+
+        The file appears whole or not at all: a file of that name is replaced only when the new one is complete.
+
+        Parameters
+        ----------
+        path : str or path
+            Name of the file.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        self._require_built("save")
+        files.save(self, path)
+
+    def __reduce__(self) -> Any:
+        return (files.from_bytes, (files.to_bytes(self),)) if self.input_shape is not None else super().__reduce__()
+
+    def __repr__(self) -> str:
+        return f"<Sequential {self.name!r}: {', '.join(self._names)}>"
+
+
+
+def key_from(rng: Any) -> int:
+    """One 64-bit key from an int, SeedSequence or Generator."""
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(0, 2**64, dtype=np.uint64))
+    if isinstance(rng, np.random.SeedSequence):
+        return int(rng.generate_state(1, np.uint64)[0])
+    if isinstance(rng, bool) or not hasattr(rng, "__index__"):
+        raise TypeError(f"Sequential: rng must be an int, a SeedSequence or a Generator, got {rng!r}")
+    if int(rng) < 0:
+        raise ValueError(f"Sequential: rng must be at least 0, got {rng}")
+    return int(np.random.SeedSequence(int(rng)).generate_state(1, np.uint64)[0])
+
+
+def _check_shape(shape: Any) -> Shape:
+    if isinstance(shape, int) or not hasattr(shape, "__iter__"):
+        raise TypeError(f"input_shape must be a tuple, the shape of one sample, got {shape!r}; for vectors write (n,)")
+    shape = tuple(shape)
+    for n in shape:
+        if n is not None and (isinstance(n, bool) or not hasattr(n, "__index__") or n < 1):
+            raise ValueError(f"input_shape must hold positive whole numbers or None, got {shape}")
+    return tuple(None if n is None else int(n) for n in shape)
+
+
+def _check_each_once(layers: Sequence[Layer]) -> None:
+    """A layer used twice would have to share its parameters, which a chain does not do."""
+    seen: set[int] = set()
+    waiting = list(layers)
+    while waiting:
+        layer = waiting.pop()
+        if id(layer) in seen:
+            raise ValueError(f"Sequential: the layer {layer!r} is used twice; make a second one")
+        seen.add(id(layer))
+        waiting.extend(getattr(layer, "layers", ()))

@@ -1,0 +1,98 @@
+"""Layers made of layers: the same one for every step of a sequence, or a separate copy for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinynn.engine.network import Network, Tensor
+from tinynn.model.layer import Layer, check_units
+
+
+def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> list[Layer]:
+    """A layer or a sequence of layers as a list."""
+    listed = [layers] if isinstance(layers, Layer) else list(layers)
+    for number, layer in enumerate(listed):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{wrapper}: layers[{number}] must be a layer, got {layer!r}")
+    if not listed:
+        raise ValueError(f"{wrapper}: needs at least one layer")
+    return listed
+
+
+def connect_chain(layers: Sequence[Layer], network: Network, x: Tensor) -> Tensor:
+    """One layer after the other, each under its name; equal class names are numbered."""
+    for name, layer in zip(unique_names(layers), layers, strict=True):
+        with network.scope(name, layer.trainable):
+            x = layer.connect(network, x)
+    return x
+
+
+def unique_names(layers: Sequence[Layer]) -> list[str]:
+    """A name for each layer: its own, or its class's with a number where that is taken."""
+    taken = {layer.name for layer in layers if layer.name is not None}
+    names = []
+    for layer in layers:
+        name = layer.name
+        if name is None:
+            base, number = layer.default_name(), 0
+            name = base
+            while name in taken:
+                number += 1
+                name = f"{base}_{number}"
+            taken.add(name)
+        names.append(name)
+    return names
+
+
+class TimeDistributed(Layer):
+    """Applies the same layers to every step: shape (steps, ...) -> (steps, ...).
+
+    Parameters
+    ----------
+    layers : Layer or list of Layer
+        What to apply; its parameters are shared by all steps.
+    name : str, optional
+        Its name in the model.
+    """
+
+    def __init__(self, layers: Layer | Sequence[Layer], name: str | None = None) -> None:
+        self.layers = as_layers(layers, "TimeDistributed")
+        self.name = name
+
+    def connect(self, network: Network, x: Tensor) -> Tensor:
+        if not x.shape:
+            raise ValueError(f"layer {network.path!r}: expected samples of shape (steps, ...), got single numbers")
+        return network.unfold_steps(connect_chain(self.layers, network, network.fold_steps(x)), x.shape[0])
+
+
+class Towers(Layer):
+    """Separate copies of the same layers, one for each step: shape (count, ...) -> (count, ...).
+
+    Copy i sees step i only and has parameters of its own, under ``tower_i``.
+
+    Parameters
+    ----------
+    layers : Layer or list of Layer
+        What to copy.
+    count : int
+        Number of copies, which is the number of steps.
+    name : str, optional
+        Its name in the model.
+    """
+
+    def __init__(self, layers: Layer | Sequence[Layer], count: int, name: str | None = None) -> None:
+        self.layers = as_layers(layers, "Towers")
+        self.count = check_units(count, "Towers", "count")
+        self.name = name
+
+    def connect(self, network: Network, x: Tensor) -> Tensor:
+        if not x.shape or x.shape[0] != self.count:
+            raise ValueError(f"layer {network.path!r}: expected samples of shape ({self.count}, ...), got {x.shape}")
+        steps = network.op("split", x)
+        steps = steps if isinstance(steps, list) else [steps]
+        results = []
+        with network.branches(self.count) as branches:
+            for i in branches:
+                with network.scope(f"tower_{i}"):
+                    results.append(connect_chain(self.layers, network, steps[i]))
+        return network.op("stack", results)
