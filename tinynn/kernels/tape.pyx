@@ -9,8 +9,10 @@ nodes of ``tinynn.graph`` call the same two functions, one node at a time; so do
 steps at a time. Both give the same bits (compile with ``-ffp-contract=off``, as the whole package is).
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.math cimport exp as libc_exp, fabs, isfinite
+from libc.math cimport fabs, isfinite
 from libc.string cimport memset
+
+from tinynn.kernels.machine cimport instruction_set_in_use
 
 from operator import index
 
@@ -32,8 +34,10 @@ cdef enum:
 
 
 cdef inline double exponential(double z) noexcept nogil:
-    """e^z, the only transcendental function of this file"""
-    return libc_exp(z)
+    """e^z by the kernels' own vector function, here on one number; the only transcendental of this file"""
+    cdef double e
+    instruction_set_in_use().f64.exp(&e, &z, 1)
+    return e
 
 
 cdef inline double sigmoid(double z) noexcept nogil:
