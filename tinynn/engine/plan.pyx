@@ -184,28 +184,33 @@ cdef inline void convert(real* y, const Items* items, Py_ssize_t item, double sc
             worker.f64.convert_double(y, <const double*> items.data + item * n, scale, offset, n)
 
 
+cdef void run_branch(Loop* loop, const Bound* bound, Branch branch, bint forward, Worker* worker) noexcept nogil:
+    """The ops of a branch one after the other; backward leaves out those before which nothing learns."""
+    cdef int i
+    if forward:
+        for i in range(branch.first, branch.first + branch.count):
+            loop.forward[i](&bound.calls[i], worker)
+    else:
+        for i in range(branch.first + branch.count - 1, branch.first - 1, -1):
+            if loop.backward[i] != NULL:
+                loop.backward[i](&bound.calls[i], worker)
+
+
 cdef void run_stage(Loop* loop, const Bound* bound, int stage, bint forward, Worker* worker) noexcept nogil:
     """The ops of one stage: one branch by the whole team, several branches by one thread each."""
     cdef Stage s = loop.stages[stage]
-    cdef Branch b
     cdef Range part
     cdef Worker alone
-    cdef Py_ssize_t i, j, branch
+    cdef Py_ssize_t branch
     if s.count == 1:
-        b = loop.branches[s.first]
-        for i in range(b.count):
-            j = b.first + i if forward else b.first + b.count - 1 - i
-            (loop.forward[j] if forward else loop.backward[j])(&bound.calls[j], worker)
+        run_branch(loop, bound, loop.branches[s.first], forward, worker)
         return
     while claim(worker, s.count, 1, &part):
         alone = worker[0]
         alone.team = NULL
         alone.holding = 0
         for branch in range(part.start, part.stop):
-            b = loop.branches[s.first + branch]
-            for i in range(b.count):
-                j = b.first + i if forward else b.first + b.count - 1 - i
-                (loop.forward[j] if forward else loop.backward[j])(&bound.calls[j], &alone)
+            run_branch(loop, bound, loop.branches[s.first + branch], forward, &alone)
 
 
 cdef void judge(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:
@@ -463,7 +468,8 @@ cdef class Plan:
             sizes = np.array([*op.sizes(*shapes, attributes), 0], np.intp)
             self.constants.append((sizes, np.array([*op.scalars(attributes), 0], np.float64)))
             runs[2 * <int> number] = op.forward[<int> kind]
-            runs[2 * <int> number + 1] = op.backward[<int> kind]
+            if number == program.loss or any(t.buffer in program.gradients for t in node.outputs):
+                runs[2 * <int> number + 1] = op.backward[<int> kind]
         self._runs = np.ascontiguousarray(self._runs[:2 * len(program.nodes)].reshape(-1, 2).T)
         self._make_stages()
         self._metric_rows = np.array([1] if program.loss is None else [
