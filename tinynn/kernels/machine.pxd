@@ -30,6 +30,8 @@ cdef extern from "simd/simd.h" nogil:
         void column_sum(float*, const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint) noexcept nogil
         void scale(float*, const float*, float, Py_ssize_t) noexcept nogil
         void axpy(float*, const float*, float, Py_ssize_t) noexcept nogil
+        void convolve(float*, const float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void convolve_logarithms(float*, const float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t) noexcept nogil
         void softmax_forward(float*, const float*, Py_ssize_t) noexcept nogil
         void softmax_backward(float*, const float*, const float*, Py_ssize_t) noexcept nogil
         void convert_uint8(float*, const unsigned char*, float, float, Py_ssize_t) noexcept nogil
@@ -48,7 +50,7 @@ cdef extern from "simd/simd.h" nogil:
         void gru_reset_backward(float*, float*, const float*, const float*, const float*, Py_ssize_t) noexcept nogil
         void sgd(float*, const float*, float*, float, float, bint, Py_ssize_t) noexcept nogil
         void adam(float*, const float*, float*, float*, float, float, float, float, float, Py_ssize_t) noexcept nogil
-        void rmsprop(float*, const float*, float*, float*, float, float, float, float, Py_ssize_t) noexcept nogil
+        void rmsprop(float*, const float*, float*, float*, float, float, float, float, float, Py_ssize_t) noexcept nogil
     ctypedef struct Simd_double:
         void gemm(double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
                   Py_ssize_t, Py_ssize_t, Py_ssize_t, bint, const double*, int, void*) noexcept nogil
@@ -67,6 +69,8 @@ cdef extern from "simd/simd.h" nogil:
         void column_sum(double*, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint) noexcept nogil
         void scale(double*, const double*, double, Py_ssize_t) noexcept nogil
         void axpy(double*, const double*, double, Py_ssize_t) noexcept nogil
+        void convolve(double*, const double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void convolve_logarithms(double*, const double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t) noexcept nogil
         void softmax_forward(double*, const double*, Py_ssize_t) noexcept nogil
         void softmax_backward(double*, const double*, const double*, Py_ssize_t) noexcept nogil
         void convert_uint8(double*, const unsigned char*, double, double, Py_ssize_t) noexcept nogil
@@ -87,7 +91,7 @@ cdef extern from "simd/simd.h" nogil:
         void sgd(double*, const double*, double*, double, double, bint, Py_ssize_t) noexcept nogil
         void adam(double*, const double*, double*, double*, double, double, double, double, double,
                   Py_ssize_t) noexcept nogil
-        void rmsprop(double*, const double*, double*, double*, double, double, double, double,
+        void rmsprop(double*, const double*, double*, double*, double, double, double, double, double,
                      Py_ssize_t) noexcept nogil
     ctypedef struct Simd:
         const char* name
@@ -277,6 +281,21 @@ cdef inline void column_sum_team(real* y, const real* x, Py_ssize_t x_row, Py_ss
         column_sum(y + columns.start, x + columns.start, x_row, rows, columns.stop - columns.start, accumulate, worker)
 
 
+cdef inline void vector_convolve(real* y, const real* x, Py_ssize_t step, const real* p, Py_ssize_t terms,
+                                 Py_ssize_t n, bint logarithms, Worker* worker) noexcept nogil:
+    """y[s] = sum_k p[k] x[s + step k]; if logarithms: of the numbers that x, p and y are the logarithms of."""
+    if real is float:
+        if logarithms:
+            worker.f32.convolve_logarithms(y, x, step, p, terms, n)
+        else:
+            worker.f32.convolve(y, x, step, p, terms, n)
+    else:
+        if logarithms:
+            worker.f64.convolve_logarithms(y, x, step, p, terms, n)
+        else:
+            worker.f64.convolve(y, x, step, p, terms, n)
+
+
 cdef inline void softmax_row(real* y, const real* x, Py_ssize_t n, Worker* worker) noexcept nogil:
     if real is float:
         worker.f32.softmax_forward(y, x, n)
@@ -290,6 +309,32 @@ cdef inline void softmax_row_backward(real* dx, const real* dy, const real* y, P
         worker.f32.softmax_backward(dx, dy, y, n)
     else:
         worker.f64.softmax_backward(dx, dy, y, n)
+
+
+# --- optimizers: n consecutive parameters; see simd/optimizers.h -------------------------------------------
+
+cdef inline void sgd_step(real* w, const real* dw, real* velocity, real rate, real momentum, bint nesterov,
+                          Py_ssize_t n, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.sgd(w, dw, velocity, rate, momentum, nesterov, n)
+    else:
+        worker.f64.sgd(w, dw, velocity, rate, momentum, nesterov, n)
+
+
+cdef inline void adam_step(real* w, const real* dw, real* m, real* v, real rate, real fresh_1, real fresh_2,
+                           real epsilon, real decay, Py_ssize_t n, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.adam(w, dw, m, v, rate, fresh_1, fresh_2, epsilon, decay, n)
+    else:
+        worker.f64.adam(w, dw, m, v, rate, fresh_1, fresh_2, epsilon, decay, n)
+
+
+cdef inline void rmsprop_step(real* w, const real* dw, real* v, real* velocity, real rate, real rho, real fresh,
+                              real momentum, real epsilon, Py_ssize_t n, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.rmsprop(w, dw, v, velocity, rate, rho, fresh, momentum, epsilon, n)
+    else:
+        worker.f64.rmsprop(w, dw, v, velocity, rate, rho, fresh, momentum, epsilon, n)
 
 
 # --- recurrent cells: one row of hidden units; see simd/recurrent.h ---------------------------------------

@@ -3,6 +3,7 @@
 
 #include "functions.h"
 
+#include "convolve.h"
 #include "gemm.h"
 #include "optimizers.h"
 #include "recurrent.h"
@@ -14,6 +15,7 @@ static const NAME(Simd) NAME(table) = {
     .activation_forward = NAME(activation_forward), .activation_backward = NAME(activation_backward),
     .sum = NAME(sum), .dot = NAME(dot), .maximum = NAME(maximum), .column_sum = NAME(column_sum),
     .scale = NAME(scale), .axpy = NAME(axpy),
+    .convolve = NAME(convolve), .convolve_logarithms = NAME(convolve_logarithms),
     .softmax_forward = NAME(softmax_forward), .softmax_backward = NAME(softmax_backward),
     .convert_uint8 = NAME(convert_uint8), .convert_float = NAME(convert_float), .convert_double = NAME(convert_double),
     .lstm_forward = NAME(lstm_forward), .lstm_backward = NAME(lstm_backward),

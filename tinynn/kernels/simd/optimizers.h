@@ -16,19 +16,18 @@ static void NAME(sgd)(REAL *w, const REAL *dw, REAL *velocity, REAL rate, REAL m
         });
 }
 
-/* m += (1 - beta_1)(dw - m);  v += (1 - beta_2)(dw^2 - v);  w -= decay w;  w -= rate m / (sqrt(v) + epsilon)
+/* m += fresh_1 (dw - m);  v += fresh_2 (dw^2 - v);  w -= decay w;  w -= rate m / (sqrt(v) + epsilon)
+ * fresh_1 and fresh_2 are 1 - beta_1 and 1 - beta_2, rounded once: 1 - 0.999f would be off by 1e-5 of itself.
  * rate holds the bias correction, decay is learning rate times weight decay (AdamW; 0 for Adam). */
-static void NAME(adam)(REAL *w, const REAL *dw, REAL *m, REAL *v, REAL rate, REAL beta_1, REAL beta_2, REAL epsilon,
+static void NAME(adam)(REAL *w, const REAL *dw, REAL *m, REAL *v, REAL rate, REAL fresh_1, REAL fresh_2, REAL epsilon,
                        REAL decay, ptrdiff_t n)
 {
-    const vector toward_1 = NAME(broadcast)(1 - beta_1);
-    const vector toward_2 = NAME(broadcast)(1 - beta_2);
     FOR_EACH_VECTOR(n, {
         vector gradient = LOAD(dw);
         vector first = LOAD(m);
         vector second = LOAD(v);
-        first = NAME(multiply_add)(gradient - first, toward_1, first);
-        second = NAME(multiply_add)(gradient * gradient - second, toward_2, second);
+        first = NAME(multiply_add)(gradient - first, NAME(broadcast)(fresh_1), first);
+        second = NAME(multiply_add)(gradient * gradient - second, NAME(broadcast)(fresh_2), second);
         vector weight = LOAD(w);
         weight -= decay * weight;
         STORE(m, first);
@@ -37,14 +36,14 @@ static void NAME(adam)(REAL *w, const REAL *dw, REAL *m, REAL *v, REAL rate, REA
     });
 }
 
-/* v = rho v + (1 - rho) dw^2;  step = rate dw / sqrt(v + epsilon);  velocity = momentum velocity + step;  w -= velocity
- * Without momentum, velocity is NULL and w -= step. */
-static void NAME(rmsprop)(REAL *w, const REAL *dw, REAL *v, REAL *velocity, REAL rate, REAL rho, REAL momentum,
-                          REAL epsilon, ptrdiff_t n)
+/* v = rho v + fresh dw^2;  step = rate dw / sqrt(v + epsilon);  velocity = momentum velocity + step;  w -= velocity
+ * fresh is 1 - rho, rounded once. Without momentum, velocity is NULL and w -= step. */
+static void NAME(rmsprop)(REAL *w, const REAL *dw, REAL *v, REAL *velocity, REAL rate, REAL rho, REAL fresh,
+                          REAL momentum, REAL epsilon, ptrdiff_t n)
 {
     FOR_EACH_VECTOR(n, {
         vector gradient = LOAD(dw);
-        vector mean = NAME(multiply_add)(NAME(broadcast)(rho), LOAD(v), (1 - rho) * gradient * gradient);
+        vector mean = NAME(multiply_add)(NAME(broadcast)(rho), LOAD(v), fresh * (gradient * gradient));
         vector step = rate * gradient / NAME(square_root)(mean + epsilon);
         STORE(v, mean);
         if (velocity) {

@@ -37,6 +37,11 @@ typedef struct {
     void (*scale)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n);
     void (*axpy)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n);
 
+    /* y[s] = sum_k p[k] x[s + step k], s < n, k < terms; step is -1 (a convolution) or 1 (a correlation). Each element
+     * is one chain of multiply-adds, k ascending. The second computes the same with all numbers given as logarithms. */
+    void (*convolve)(REAL *y, const REAL *x, ptrdiff_t step, const REAL *p, ptrdiff_t terms, ptrdiff_t n);
+    void (*convolve_logarithms)(REAL *y, const REAL *x, ptrdiff_t step, const REAL *p, ptrdiff_t terms, ptrdiff_t n);
+
     /* y = exp(x - max x) / sum of the same, one row of n;  dx = y (dy - sum dy y). */
     void (*softmax_forward)(REAL *y, const REAL *x, ptrdiff_t n);
     void (*softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrdiff_t n);
@@ -62,8 +67,8 @@ typedef struct {
 
     /* Optimizers on n consecutive parameters w with gradient dw. See optimizers.h. */
     void (*sgd)(REAL *w, const REAL *dw, REAL *velocity, REAL rate, REAL momentum, int nesterov, ptrdiff_t n);
-    void (*adam)(REAL *w, const REAL *dw, REAL *m, REAL *v, REAL rate, REAL beta_1, REAL beta_2, REAL epsilon,
+    void (*adam)(REAL *w, const REAL *dw, REAL *m, REAL *v, REAL rate, REAL fresh_1, REAL fresh_2, REAL epsilon,
                  REAL decay, ptrdiff_t n);
-    void (*rmsprop)(REAL *w, const REAL *dw, REAL *v, REAL *velocity, REAL rate, REAL rho, REAL momentum,
+    void (*rmsprop)(REAL *w, const REAL *dw, REAL *v, REAL *velocity, REAL rate, REAL rho, REAL fresh, REAL momentum,
                     REAL epsilon, ptrdiff_t n);
 } NAME(Simd);

@@ -1,0 +1,248 @@
+"""Metrics of the last axis: one number for each row, forward only. The engine reports their mean.
+
+    categorical accuracy    1 where the largest class is the target's, else 0 (of equal ones the first counts)
+    binary accuracy         share of the elements that are on the target's side of 1/2
+    mean absolute error     sum_k |p_k - t_k| / K
+"""
+
+import math
+
+from tinynn.kernels._arguments import expect_elements, labels_or_distribution, required_arrays
+from tinynn.kernels._public import public
+from tinynn.kernels.op import OpRun, expect_shape, register
+
+from libc.stdint cimport int64_t
+
+from tinynn.kernels.machine cimport Range, Worker, claim, real, vector_sum
+from tinynn.kernels.op cimport Call, Op, Run
+
+
+cdef inline Py_ssize_t grain(Py_ssize_t K) noexcept nogil:
+    """Rows in the smallest part worth a claim."""
+    return max(1, 8192 // K)
+
+
+cdef inline Py_ssize_t largest(const real* x, Py_ssize_t K) noexcept nogil:
+    """Index of the largest element, the first of equal ones"""
+    cdef Py_ssize_t k, best = 0
+    for k in range(1, K):
+        if x[k] > x[best]:
+            best = k
+    return best
+
+
+cdef void categorical_accuracy_forward(
+        real* right,                                        # OUT (B)
+        const real* p, const real* t, const int64_t* labels,    # IN (B, K) and one of (B, K) (B), the other NULL
+        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """right = [argmax p = label], or argmax t"""
+    cdef Range rows
+    cdef Py_ssize_t row, label
+    while claim(worker, B, grain(K), &rows):
+        for row in range(rows.start, rows.stop):
+            label = largest(t + row * K, K) if labels == NULL else labels[row]
+            right[row] = largest(p + row * K, K) == label
+
+
+cdef void binary_accuracy_forward(
+        real* right,                                        # OUT (B)
+        const real* p, const real* t,                       # IN (B, K) (B, K)
+        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """right = sum_k [(p_k > 1/2) = (t_k > 1/2)] / K"""
+    cdef Range rows
+    cdef Py_ssize_t row, i, count
+    cdef real half = 0.5
+    while claim(worker, B, grain(K), &rows):
+        for row in range(rows.start, rows.stop):
+            count = 0
+            for i in range(row * K, (row + 1) * K):
+                count += (p[i] > half) == (t[i] > half)
+            right[row] = <real> count / K
+
+
+cdef void mean_absolute_error_forward(
+        real* error, real* temporary,                       # OUT (B), scratch (B, K)
+        const real* p, const real* t,                       # IN (B, K) (B, K)
+        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """error = sum_k |p_k - t_k| / K"""
+    cdef Range rows
+    cdef Py_ssize_t row, i
+    while claim(worker, B, grain(K), &rows):
+        for i in range(rows.start * K, rows.stop * K):
+            temporary[i] = p[i] - t[i] if p[i] > t[i] else t[i] - p[i]
+        for row in range(rows.start, rows.stop):
+            error[row] = vector_sum(temporary + row * K, K, worker) / K
+
+
+cdef void run_categorical_accuracy(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef const int64_t* labels = NULL
+    if call.sizes[2]:
+        labels = <const int64_t*> call.inputs[1]
+    categorical_accuracy_forward(<real*> call.outputs[0], <const real*> call.inputs[0], <const real*> call.inputs[1],
+                                 labels, call.rows * call.sizes[0], call.sizes[1], worker)
+
+
+cdef void run_binary_accuracy(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    binary_accuracy_forward(<real*> call.outputs[0], <const real*> call.inputs[0], <const real*> call.inputs[1],
+                            call.rows * call.sizes[0], call.sizes[1], worker)
+
+
+cdef void run_mean_absolute_error(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    mean_absolute_error_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
+                                <const real*> call.inputs[1], call.rows * call.sizes[0], call.sizes[1], worker)
+
+
+cdef class Metric(Op):
+    """Inputs [prediction (..., K), target], outputs [value of each row (...,)]. Attribute sparse: the target is int64
+    labels (...,), else it is (..., K). There is no backward."""
+
+    def shapes(self, inputs, parameters, attributes):
+        return [tuple(inputs[0][:-1])]
+
+    def sizes(self, inputs, parameters, attributes):
+        return math.prod(inputs[0][:-1]), inputs[0][-1], int(attributes.get("sparse", False))
+
+    def flops(self, sizes):
+        return 2 * sizes[0] * sizes[1]
+
+
+cdef class CategoricalAccuracy(Metric):
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_categorical_accuracy[float]
+        self.forward[1] = <Run> run_categorical_accuracy[double]
+
+
+cdef class BinaryAccuracy(Metric):
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_binary_accuracy[float]
+        self.forward[1] = <Run> run_binary_accuracy[double]
+
+
+cdef class MeanAbsoluteError(Metric):
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_mean_absolute_error[float]
+        self.forward[1] = <Run> run_mean_absolute_error[double]
+
+    def temporary(self, sizes):
+        return 0, sizes[0] * sizes[1]
+
+
+categorical_accuracy = CategoricalAccuracy("categorical_accuracy")
+binary_accuracy = BinaryAccuracy("binary_accuracy")
+mean_absolute_error = MeanAbsoluteError("mean_absolute_error")
+for each in (categorical_accuracy, binary_accuracy, mean_absolute_error):
+    register(each)
+
+
+def value_of_rows(op, prediction, target, sparse):
+    columns = prediction.shape[-1]
+    target = target.reshape(-1) if sparse else target.reshape(-1, columns)
+    run = OpRun(op, [prediction.reshape(-1, columns), target], sparse=sparse)
+    return run.forward()[0].reshape(prediction.shape[:-1])
+
+
+@public
+def py_categorical_accuracy(prediction, target):
+    """1 for each row whose largest class is the target's, else 0; of equal classes the first counts.
+
+    Parameters
+    ----------
+    prediction : array_like, shape (..., K)
+        Probabilities or logits, float32 or float64.
+    target : array_like, shape (...) or (..., K)
+        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
+        classes, whose largest is meant.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
+    ValueError
+        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> categorical_accuracy(np.array([[0.1, 0.9], [0.6, 0.4]]), np.array([1, 1]))
+    array([1., 0.])
+    """
+    (prediction,) = required_arrays("categorical_accuracy", prediction=prediction)
+    expect_elements("categorical_accuracy", "prediction", prediction)
+    target, sparse = labels_or_distribution("categorical_accuracy", target, "prediction", prediction,
+                                            prediction.shape[:-1], prediction.shape[-1])
+    return value_of_rows(categorical_accuracy, prediction, target, sparse)
+
+
+@public
+def py_binary_accuracy(prediction, target):
+    """Share of each row's elements that are on the target's side of 1/2: ``(p > 1/2) = (t > 1/2)``.
+
+    Parameters
+    ----------
+    prediction : array_like, shape (..., K)
+        Probabilities, float32 or float64.
+    target : array_like, shape (..., K)
+        0 or 1, of the same dtype.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or the two differ in dtype.
+    ValueError
+        If the shapes differ, or the last axis is missing or empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> binary_accuracy(np.array([[0.9, 0.6]]), np.array([[1.0, 0.0]]))
+    array([0.5])
+    """
+    prediction, target = required_arrays("binary_accuracy", prediction=prediction, target=target)
+    expect_elements("binary_accuracy", "prediction", prediction)
+    expect_shape("binary_accuracy", "target", target, prediction.shape)
+    return value_of_rows(binary_accuracy, prediction, target, False)
+
+
+@public
+def py_mean_absolute_error(prediction, target):
+    """Mean absolute error of each row: ``sum_k |p_k - t_k| / K``.
+
+    Parameters
+    ----------
+    prediction : array_like, shape (..., K)
+        Float32 or float64.
+    target : array_like, shape (..., K)
+        Of the same dtype.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or the two differ in dtype.
+    ValueError
+        If the shapes differ, or the last axis is missing or empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mean_absolute_error(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
+    array([1.5])
+    """
+    prediction, target = required_arrays("mean_absolute_error", prediction=prediction, target=target)
+    expect_elements("mean_absolute_error", "prediction", prediction)
+    expect_shape("mean_absolute_error", "target", target, prediction.shape)
+    return value_of_rows(mean_absolute_error, prediction, target, False)
