@@ -149,8 +149,8 @@ def vectors_to_change(function, arrays):
             raise TypeError(f"{function}: {name} is a {type(array).__name__}, but is changed in place; give an ndarray "
                             "of float32 or float64")
         if array.dtype.kind == "f" and not array.dtype.isnative:
-            raise TypeError(f"{function}: {name} is changed in place, but has the byte order {array.dtype.str}; convert "
-                            f"it with {name}.astype({array.dtype.name!r})")
+            raise TypeError(f"{function}: {name} is changed in place, but has the byte order {array.dtype.str}; "
+                            f"convert it with {name}.astype({array.dtype.name!r})")
         if array.ndim != 1:
             raise ValueError(f"{function}: {name} has shape {array.shape}, but must be a vector")
         if not array.flags.writeable:

@@ -1,0 +1,557 @@
+"""The distribution of the sum of N independent numbers, each 0..K-1, and its cross-entropy.
+
+    y(s) = P(k_1 + ... + k_N = s)                   p (N, K)  y (S) with S = N (K-1) + 1
+    L = -sum_s t_s log y(s) with p = softmax(z)     dz_nk = sum_s t_s [p_nk - P(k_n = k | the sum is s)]
+
+# Design: a binary tree of convolutions, and backpropagation through it
+
+The numbers are the leaves. A node holds the distribution of the sum of the numbers below it: the convolution of its
+two children. The tree costs what a chain would (about N^2 K^2 / 2 multiply-adds), keeps N K log N numbers instead of
+N^2 K / 2, and rounds log N times on the way to the root instead of N times. Backward, the gradient of a child is the
+correlation of its parent's gradient with its sibling.
+
+A node without a sibling is its own parent (a copy). Pairs of a level follow each other; the first of a pair has
+room for zeros on both sides, so that the convolution meets no edges (`place`).
+
+The cross-entropy works with plain probabilities as long as the wanted sums are not too unlikely: P >= 1e-20 in
+float32. What underflows on the way is smaller than 1e-38 times its gradient, which is at most 1 / P, and so changes
+nothing. An unlikelier sum takes the same walk up and down the tree with all numbers as logarithms: its gradient is as
+good as any other, at the cost of an exp for each multiply-add.
+"""
+
+from tinynn.kernels._arguments import labels_or_distribution, required_arrays
+from tinynn.kernels._public import public
+from tinynn.kernels.op import OpRun, expect_shape, register, register_fusion
+
+import math
+
+import numpy as np
+
+from libc.math cimport INFINITY
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from tinynn.kernels.machine cimport (
+    Range, Worker, claim, real, softmax_row, vector_convolve, vector_exp, vector_log, vector_maximum, vector_sum,
+)
+from tinynn.kernels.op cimport Call, Op, Run
+
+cdef enum: MOST_LEVELS = 64
+
+
+# --- the tree of one sample -------------------------------------------------------------------------------
+# Level j has ceil(N / 2^j) nodes, the root apart. Node i of it sums the numbers i 2^j ... (i+1) 2^j - 1, those there
+# are; with m numbers it has m (K-1) + 1 elements. half = 2^j (K-1) is one less than a whole node has.
+
+cdef inline Py_ssize_t elements(Py_ssize_t i, int level, Py_ssize_t N, Py_ssize_t K) noexcept nogil:
+    """How many elements node i of a level has"""
+    return (min(N, (i + 1) << level) - (i << level)) * (K - 1) + 1
+
+
+cdef inline Py_ssize_t place(Py_ssize_t i, Py_ssize_t half) noexcept nogil:
+    """Where node i begins in its level: a pair is [half zeros, first, half zeros, second]"""
+    return i // 2 * (4 * half + 2) + (3 * half + 1 if i & 1 else half)
+
+
+cdef inline Py_ssize_t level_size(Py_ssize_t nodes, Py_ssize_t half) noexcept nogil:
+    return (nodes + 1) // 2 * (4 * half + 2)
+
+
+cdef Py_ssize_t tree_size(Py_ssize_t N, Py_ssize_t K) noexcept nogil:
+    """Numbers in a tree without its root"""
+    cdef Py_ssize_t nodes = N, half = K - 1
+    cdef Py_ssize_t size = level_size(nodes, half)
+    while nodes > 2:
+        nodes = (nodes + 1) // 2
+        half *= 2
+        size += level_size(nodes, half)
+    return size
+
+
+cdef void tree_forward(
+        real* root, real* tree,                             # OUT (S), INOUT: the leaves are in their places
+        Py_ssize_t N, Py_ssize_t K, bint logarithms, Worker* worker) noexcept nogil:
+    """Each node the convolution of its children: c(s) = sum_k b(k) a(s - k)"""
+    cdef Py_ssize_t nodes = N, half = K - 1, i, j, terms
+    cdef int level = 0
+    cdef real zero = -INFINITY if logarithms else 0
+    cdef real* above
+    cdef real* a
+    cdef real* c
+    while True:
+        above = tree + level_size(nodes, half)
+        for i in range(0, nodes, 2):
+            a = tree + place(i, half)
+            c = root if nodes <= 2 else above + place(i // 2, 2 * half)
+            if i + 1 == nodes:
+                memcpy(c, a, elements(i, level, N, K) * sizeof(real))
+                continue
+            terms = elements(i + 1, level, N, K)
+            for j in range(1, terms):
+                a[-j] = zero
+                a[half + j] = zero
+            vector_convolve(c, a, -1, tree + place(i + 1, half), terms, half + terms, logarithms, worker)
+        if nodes <= 2:
+            return
+        tree = above
+        nodes = (nodes + 1) // 2
+        half *= 2
+        level += 1
+
+
+cdef void tree_backward(
+        real* d_leaves, real* temporary,                    # OUT (N, K), scratch (N, K)
+        const real* d_root, const real* tree,               # IN (S), from tree_forward
+        Py_ssize_t N, Py_ssize_t K, bint logarithms, Worker* worker) noexcept nogil:
+    """Down the tree: da(s) = sum_k b(k) dc(s + k),  db(k) = sum_s a(s) dc(s + k)"""
+    cdef const real* levels[MOST_LEVELS]
+    cdef Py_ssize_t counts[MOST_LEVELS]
+    cdef Py_ssize_t nodes = N, half = K - 1, i, terms
+    cdef int level = 0
+    cdef const real* a
+    cdef const real* dc
+    cdef const real* above
+    cdef real* d
+    levels[0] = tree
+    counts[0] = N
+    while counts[level] > 2:
+        levels[level + 1] = levels[level] + level_size(counts[level], half)
+        counts[level + 1] = (counts[level] + 1) // 2
+        half *= 2
+        level += 1
+    above = d_root
+    while level >= 0:
+        # The gradients of a level stand side by side: node i from (i 2^level) (K-1) + i on.
+        d = temporary if level & 1 else d_leaves
+        nodes = counts[level]
+        half = (K - 1) << level
+        for i in range(0, nodes, 2):
+            a = levels[level] + place(i, half)
+            dc = above + i * half + i // 2
+            if i + 1 == nodes:
+                memcpy(d + i * half + i, dc, elements(i, level, N, K) * sizeof(real))
+                continue
+            terms = elements(i + 1, level, N, K)
+            vector_convolve(d + i * half + i, dc, 1, levels[level] + place(i + 1, half), terms, half + 1,
+                            logarithms, worker)
+            vector_convolve(d + (i + 1) * half + i + 1, dc, 1, a, half + 1, terms, logarithms, worker)
+        above = d
+        level -= 1
+
+
+cdef inline Py_ssize_t grain(Py_ssize_t N, Py_ssize_t K) noexcept nogil:
+    """Samples in the smallest part worth a claim."""
+    return max(1, 32768 // (N * K * N * K))
+
+
+# --- the distribution -------------------------------------------------------------------------------------------
+
+cdef void sum_distribution_forward(
+        real* y, real* trees,                               # OUT (B, S) (B, tree_size)
+        const real* p,                                      # IN (B, N, K)
+        Py_ssize_t B, Py_ssize_t N, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """y = p_1 * p_2 * ... * p_N, convolved"""
+    cdef Range rows
+    cdef Py_ssize_t row, n, size = tree_size(N, K), S = N * (K - 1) + 1
+    cdef real* tree
+    while claim(worker, B, grain(N, K), &rows):
+        for row in range(rows.start, rows.stop):
+            tree = trees + row * size
+            for n in range(N):
+                memcpy(tree + place(n, K - 1), p + (row * N + n) * K, K * sizeof(real))
+            tree_forward(y + row * S, tree, N, K, False, worker)
+
+
+cdef void sum_distribution_backward(
+        real* dp, real* temporary,                          # OUT (B, N, K), scratch (B, N, K)
+        const real* dy, const real* trees,                  # IN (B, S) (B, tree_size)
+        Py_ssize_t B, Py_ssize_t N, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """dp_nk = sum_s dy(s) P(the other numbers sum to s - k)"""
+    cdef Range rows
+    cdef Py_ssize_t row, size = tree_size(N, K), S = N * (K - 1) + 1
+    while claim(worker, B, grain(N, K), &rows):
+        for row in range(rows.start, rows.stop):
+            tree_backward(dp + row * N * K, temporary + row * N * K, dy + row * S, trees + row * size, N, K, False,
+                          worker)
+
+
+# --- its cross-entropy: the target is t (B, S), or labels (B) with t NULL ---------------------------------------------
+
+cdef inline bint likely(const real* y, const real* t, Py_ssize_t label, Py_ssize_t S) noexcept nogil:
+    """Whether every wanted sum has a probability that plain numbers can work with; not if it is nan."""
+    cdef Py_ssize_t s
+    cdef real lowest = 1e-20 if real is float else 1e-200
+    if t == NULL:
+        return y[label] >= lowest
+    for s in range(S):
+        if t[s] != 0 and not y[s] >= lowest:
+            return False
+    return True
+
+
+cdef void sum_distribution_crossentropy_from_logits_forward(
+        real* loss, real* y, real* log_y, real* trees,      # OUT (B) (B, S) (B, S) (B, tree_size)
+        const real* z, const real* t, const int64_t* labels,    # IN (B, N, K) and one of (B, S) (B)
+        Py_ssize_t B, Py_ssize_t N, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """L = -sum_s t_s log y(s),  y the distribution of the sum of numbers with p = softmax(z)"""
+    cdef Range rows
+    cdef Py_ssize_t row, n, s, label, size = tree_size(N, K), S = N * (K - 1) + 1
+    cdef real largest, log_total
+    cdef real* tree
+    cdef real* leaf
+    cdef const real* wanted = NULL
+    while claim(worker, B, grain(N, K), &rows):
+        for row in range(rows.start, rows.stop):
+            tree = trees + row * size
+            label = 0
+            if t == NULL:
+                label = labels[row]
+            else:
+                wanted = t + row * S
+            for n in range(N):
+                softmax_row(tree + place(n, K - 1), z + (row * N + n) * K, K, worker)
+            tree_forward(y + row * S, tree, N, K, False, worker)
+            if likely(y + row * S, wanted, label, S):
+                if t == NULL:
+                    vector_log(log_y + row * S + label, y + row * S + label, 1, worker)
+                else:
+                    vector_log(log_y + row * S, y + row * S, S, worker)
+            else:
+                for n in range(N):
+                    # log softmax; the largest probability is 1 / sum_k exp(z_k - max z)
+                    leaf = tree + place(n, K - 1)
+                    largest = vector_maximum(z + (row * N + n) * K, K, worker)
+                    log_total = vector_maximum(leaf, K, worker)
+                    vector_log(&log_total, &log_total, 1, worker)
+                    for s in range(K):
+                        leaf[s] = z[(row * N + n) * K + s] - largest + log_total
+                tree_forward(log_y + row * S, tree, N, K, True, worker)
+            if t == NULL:
+                loss[row] = -log_y[row * S + label]
+            else:
+                loss[row] = 0
+                for s in range(S):
+                    if wanted[s] != 0:
+                        loss[row] -= wanted[s] * log_y[row * S + s]
+
+
+cdef void sum_distribution_crossentropy_from_logits_backward(
+        real* dz, real* temporary,                          # OUT (B, N, K), scratch (B, N K + S)
+        const real* weight, const real* y,                  # IN (B) (B, S)
+        const real* log_y, const real* trees,               # IN (B, S) (B, tree_size)
+        const real* t, const int64_t* labels,               # IN one of (B, S) (B)
+        Py_ssize_t B, Py_ssize_t N, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """dz_nk = weight sum_s t_s [p_nk - P(k_n = k | s)],  the second term p_nk dL/dp_nk through the tree"""
+    cdef Range rows
+    cdef Py_ssize_t row, n, s, i, label, size = tree_size(N, K), S = N * (K - 1) + 1
+    cdef bint logarithms
+    cdef real total
+    cdef const real* leaf
+    cdef const real* wanted = NULL
+    cdef real* d_root
+    cdef real* other
+    while claim(worker, B, grain(N, K), &rows):
+        for row in range(rows.start, rows.stop):
+            other = temporary + row * (N * K + S)
+            d_root = other + N * K
+            label = 0
+            if t == NULL:
+                label = labels[row]
+            else:
+                wanted = t + row * S
+            logarithms = not likely(y + row * S, wanted, label, S)
+            # d_root = t / y, or its logarithm
+            if t == NULL:
+                total = 1
+                for s in range(S):
+                    d_root[s] = -INFINITY if logarithms else 0
+                d_root[label] = -log_y[row * S + label] if logarithms else 1 / y[row * S + label]
+            else:
+                total = vector_sum(wanted, S, worker)
+                if logarithms:
+                    vector_log(d_root, wanted, S, worker)
+                for s in range(S):
+                    if wanted[s] == 0:
+                        d_root[s] = -INFINITY if logarithms else 0
+                    else:
+                        d_root[s] = d_root[s] - log_y[row * S + s] if logarithms else wanted[s] / y[row * S + s]
+            tree_backward(dz + row * N * K, other, d_root, trees + row * size, N, K, logarithms, worker)
+            for n in range(N):
+                leaf = trees + row * size + place(n, K - 1)
+                i = (row * N + n) * K
+                if logarithms:
+                    vector_exp(other, leaf, K, worker)
+                    for s in range(K):
+                        dz[i + s] = dz[i + s] + leaf[s]
+                    vector_exp(dz + i, dz + i, K, worker)
+                    for s in range(K):
+                        dz[i + s] = weight[row] * (total * other[s] - dz[i + s])
+                else:
+                    for s in range(K):
+                        dz[i + s] = weight[row] * (leaf[s] * (total - dz[i + s]))
+
+
+# --- as ops: sizes (samples per row, N, K, sparse) --------------------------------------------------------------------
+
+cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    sum_distribution_forward(<real*> call.outputs[0], <real*> call.workspace, <const real*> call.inputs[0],
+                             call.rows * call.sizes[0], call.sizes[1], call.sizes[2], worker)
+
+
+cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    if call.d_inputs[0] != NULL:
+        sum_distribution_backward(<real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
+                                  <const real*> call.workspace, call.rows * call.sizes[0], call.sizes[1],
+                                  call.sizes[2], worker)
+
+
+cdef void run_crossentropy_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Py_ssize_t B = call.rows * call.sizes[0], N = call.sizes[1], K = call.sizes[2]
+    cdef real* log_y = <real*> call.workspace
+    cdef const real* t = NULL
+    cdef const int64_t* labels = NULL
+    if call.sizes[3]:
+        labels = <const int64_t*> call.inputs[1]
+    else:
+        t = <const real*> call.inputs[1]
+    sum_distribution_crossentropy_from_logits_forward(
+        <real*> call.outputs[0], <real*> call.outputs[1], log_y, log_y + B * (N * (K - 1) + 1),
+        <const real*> call.inputs[0], t, labels, B, N, K, worker)
+
+
+cdef void run_crossentropy_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Py_ssize_t B = call.rows * call.sizes[0], N = call.sizes[1], K = call.sizes[2]
+    cdef const real* log_y = <const real*> call.workspace
+    cdef const real* t = NULL
+    cdef const int64_t* labels = NULL
+    if call.sizes[3]:
+        labels = <const int64_t*> call.inputs[1]
+    else:
+        t = <const real*> call.inputs[1]
+    if call.d_inputs[0] != NULL:
+        sum_distribution_crossentropy_from_logits_backward(
+            <real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
+            <const real*> call.outputs[1], log_y, log_y + B * (N * (K - 1) + 1), t, labels, B, N, K, worker)
+
+
+def distribution_shape(shape):
+    """(..., N, K) -> (..., S)"""
+    *leading, numbers, values = shape
+    return *leading, None if numbers is None or values is None else numbers * (values - 1) + 1
+
+
+cdef class SumDistribution(Op):
+    """Inputs [p (..., N, K)], outputs [y (..., S)]."""
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_forward[float]
+        self.forward[1] = <Run> run_forward[double]
+        self.backward[0] = <Run> run_backward[float]
+        self.backward[1] = <Run> run_backward[double]
+
+    def shapes(self, inputs, parameters, attributes):
+        return [distribution_shape(inputs[0])]
+
+    def sizes(self, inputs, parameters, attributes):
+        return math.prod(inputs[0][:-2]), *inputs[0][-2:]
+
+    def workspace(self, sizes):
+        return 0, sizes[0] * tree_size(sizes[1], sizes[2])
+
+    def temporary(self, sizes):
+        return 0, sizes[0] * sizes[1] * sizes[2]
+
+    def flops(self, sizes):
+        return sizes[0] * (sizes[1] * sizes[2]) ** 2
+
+
+cdef class SumDistributionCrossentropy(Op):
+    """Inputs [z (..., N, K), target], outputs [loss of each sample (...,), y (..., S)]. Attribute sparse: the target is
+    int64 sums (...,), else a distribution (..., S)."""
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_crossentropy_forward[float]
+        self.forward[1] = <Run> run_crossentropy_forward[double]
+        self.backward[0] = <Run> run_crossentropy_backward[float]
+        self.backward[1] = <Run> run_crossentropy_backward[double]
+
+    def shapes(self, inputs, parameters, attributes):
+        return [tuple(inputs[0][:-2]), distribution_shape(inputs[0])]
+
+    def sizes(self, inputs, parameters, attributes):
+        return math.prod(inputs[0][:-2]), *inputs[0][-2:], int(attributes.get("sparse", False))
+
+    def workspace(self, sizes):
+        return 0, sizes[0] * (tree_size(sizes[1], sizes[2]) + sizes[1] * (sizes[2] - 1) + 1)
+
+    def temporary(self, sizes):
+        return 0, sizes[0] * (sizes[1] * sizes[2] + sizes[1] * (sizes[2] - 1) + 1)
+
+    def flops(self, sizes):
+        return sizes[0] * ((sizes[1] * sizes[2]) ** 2 + 20 * sizes[1] * sizes[2])
+
+
+sum_distribution = SumDistribution("sum_distribution")
+sum_distribution_crossentropy_from_logits = SumDistributionCrossentropy("sum_distribution_crossentropy_from_logits")
+register(sum_distribution)
+register(sum_distribution_crossentropy_from_logits)
+register_fusion("categorical_crossentropy", ["softmax", "sum_distribution"],
+                "sum_distribution_crossentropy_from_logits")
+
+
+# --- as functions -----------------------------------------------------------------------------------------------------
+
+def checked(function, name, x):
+    (x,) = required_arrays(function, {name: 3}, **{name: x})
+    if not x.shape[1] or not x.shape[2]:
+        raise ValueError(f"{function}: {name} has shape {x.shape}, but must be (B, N, K) with N and K at least 1")
+    return x
+
+
+def prepared(function, z, target):
+    """The run of the cross-entropy on the checked arguments."""
+    z = checked(function, "z", z)
+    target, sparse = labels_or_distribution(function, target, "z", z, z.shape[:1], z.shape[1] * (z.shape[2] - 1) + 1)
+    return OpRun(sum_distribution_crossentropy_from_logits, [z, target], sparse=sparse)
+
+
+@public
+def py_sum_distribution_forward(p):
+    """Distribution of the sum of N independent numbers, each 0..K-1: the convolution of their distributions.
+
+    Parameters
+    ----------
+    p : array_like, shape (B, N, K)
+        For each sample and number the probability of each value, float32 or float64.
+
+    Returns
+    -------
+    y : ndarray, shape (B, N (K - 1) + 1)
+        For each sample the probability of each sum.
+
+    Raises
+    ------
+    TypeError
+        If p is not float32 or float64.
+    ValueError
+        If p does not have three axes, or the second or third is empty.
+
+    Examples
+    --------
+    Two coins:
+
+    >>> import numpy as np
+    >>> sum_distribution_forward(np.full((1, 2, 2), 0.5))
+    array([[0.25, 0.5 , 0.25]])
+    """
+    p = checked("sum_distribution_forward", "p", p)
+    return OpRun(sum_distribution, [p]).forward()[0]
+
+
+@public
+def py_sum_distribution_backward(dy, p):
+    """Gradient of `sum_distribution_forward`: ``dp_nk = sum_s dy_s P(the other numbers sum to s - k)``.
+
+    Parameters
+    ----------
+    dy : array_like, shape (B, N (K - 1) + 1)
+        Gradient of the loss with respect to y, float32 or float64.
+    p : array_like, shape (B, N, K)
+        The input of the forward pass, of the same dtype.
+
+    Returns
+    -------
+    dp : ndarray, shape (B, N, K)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or the two differ in dtype.
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sum_distribution_backward(np.array([[0.0, 0.0, 1.0]]), np.full((1, 2, 2), 0.5))
+    array([[[0. , 0.5],
+            [0. , 0.5]]])
+    """
+    p = checked("sum_distribution_backward", "p", p)
+    p, dy = required_arrays("sum_distribution_backward", p=p, dy=dy)
+    expect_shape("sum_distribution_backward", "dy", dy, distribution_shape(p.shape))
+    run = OpRun(sum_distribution, [p])
+    run.forward()
+    return run.backward([dy])[0][0]
+
+
+@public
+def py_sum_distribution_crossentropy_from_logits_forward(z, target):
+    """Cross-entropy of the sum of N independent numbers whose distributions are softmax(z).
+
+    ``L = -log P(sum = target)``, or ``-sum_s t_s log P(sum = s)``. However unlikely the sum, the loss is finite and has
+    its full gradient.
+
+    Parameters
+    ----------
+    z : array_like, shape (B, N, K)
+        For each sample and number a logit for each of its values 0..K-1, float32 or float64.
+    target : array_like, shape (B,) or (B, N (K - 1) + 1)
+        Integers: the sum of each sample. Or of z's dtype: a distribution over the sums.
+
+    Returns
+    -------
+    loss : ndarray, shape (B,)
+
+    Raises
+    ------
+    TypeError
+        If z is not float32 or float64, or the target neither integer nor of its dtype.
+    ValueError
+        If the shapes do not fit, or a sum is out of range.
+
+    Examples
+    --------
+    Three coins; all heads has probability 1/8:
+
+    >>> import numpy as np
+    >>> sum_distribution_crossentropy_from_logits_forward(np.zeros((1, 3, 2)), np.array([3]))
+    array([2.07944154])
+    """
+    return prepared("sum_distribution_crossentropy_from_logits_forward", z, target).forward()[0]
+
+
+@public
+def py_sum_distribution_crossentropy_from_logits_backward(z, target):
+    """Gradient of the sum of the losses of `sum_distribution_crossentropy_from_logits_forward`.
+
+    ``dz_nk = p_nk - P(number n is k | the sum)``, with p = softmax(z)
+
+    Parameters
+    ----------
+    z : array_like, shape (B, N, K)
+        For each sample and number a logit for each of its values 0..K-1, float32 or float64.
+    target : array_like, shape (B,) or (B, N (K - 1) + 1)
+        Integers: the sum of each sample. Or of z's dtype: a distribution over the sums.
+
+    Returns
+    -------
+    dz : ndarray, shape (B, N, K)
+
+    Raises
+    ------
+    TypeError
+        If z is not float32 or float64, or the target neither integer nor of its dtype.
+    ValueError
+        If the shapes do not fit, or a sum is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sum_distribution_crossentropy_from_logits_backward(np.zeros((1, 2, 2)), np.array([2]))
+    array([[[ 0.5, -0.5],
+            [ 0.5, -0.5]]])
+    """
+    run = prepared("sum_distribution_crossentropy_from_logits_backward", z, target)
+    loss, _ = run.forward()
+    return run.backward([np.ones_like(loss), None])[0][0]
