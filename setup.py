@@ -1,15 +1,21 @@
 """The extension modules: one per .pyx file, found by glob. All else about the package is in pyproject.toml."""
 
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CompileError
 
-COMPILE = ["-O3", "-g0", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi"]
-LINK = ["-s"]
+COMPILE = ["-g0", "-pthread", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi"]
+LINK = ["-pthread", *(["-s"] if sys.platform == "linux" else [])]
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
 # Modules that link C sources of their own.
 SOURCES = {
     "tinynn.kernels.machine": sorted(map(str, Path("tinynn/kernels/simd").glob("*.c"))),
@@ -23,36 +29,56 @@ DIRECTIVES = {"language_level": 3, "cdivision": True, "binding": True,
 def extension(path: Path) -> Extension:
     """The extension module of one .pyx file."""
     name = ".".join(path.with_suffix("").parts)
-    return Extension(name, [str(path), *SOURCES.get(name, [])], depends=HEADERS, extra_compile_args=COMPILE,
-                     extra_link_args=LINK, include_dirs=["tinynn/kernels", "tinynn/engine", numpy.get_include()],
+    # The engine leaves the arithmetic to the kernels, and its C is the longest to compile.
+    level = "-O3" if name.startswith("tinynn.kernels.") else "-O2"
+    return Extension(name, [str(path), *SOURCES.get(name, [])], depends=HEADERS,
+                     extra_compile_args=[level, *COMPILE], extra_link_args=LINK,
+                     include_dirs=["tinynn/kernels", "tinynn/engine", numpy.get_include()],
                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")])
 
 
-class Build(build_ext):
-    """Building with one readable line when there is no C compiler."""
-
-    def build_extensions(self) -> None:
+def check_compiler() -> None:
+    """Leave with one readable line unless C for this Python can be compiled."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    include = sysconfig.get_path("include")
+    for header, missing in (("stdlib.h", f"a C compiler (GCC or Clang), but {compiler[0]} does not work"),
+                            ("Python.h", f"Python's headers, but Python.h is not in {include}")):
         try:
-            super().build_extensions()
-        except CompileError as error:
-            if self.compiler and not self._compiler_works():
-                raise SystemExit("tinynn: building needs a C compiler and the Python headers; install them, "
-                                 "on Debian or Ubuntu with: apt-get install gcc python3-dev") from error
-            raise
-
-    def _compiler_works(self) -> bool:
-        probe = Path(self.build_temp) / "probe.c"
-        probe.parent.mkdir(parents=True, exist_ok=True)
-        probe.write_text("#include <Python.h>\nint main(void) { return 0; }\n")
-        try:
-            self.compiler.compile([str(probe)], output_dir=self.build_temp)
-        except CompileError:
-            return False
-        return True
+            subprocess.run([*compiler, f"-I{include}", "-fsyntax-only", "-x", "c", "-"], check=True,
+                           input=f"#include <{header}>\n", text=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            sys.exit(f"tinynn: building needs {missing}; install them, on Debian or Ubuntu: apt-get install gcc "
+                     "python3-dev, on Fedora: dnf install gcc python3-devel, on macOS: xcode-select --install")
 
 
-setup(
-    cmdclass={"build_ext": Build},
-    ext_modules=cythonize([extension(path) for path in sorted(Path("tinynn").rglob("*.pyx"))],
-                          compiler_directives=DIRECTIVES, nthreads=0),
-)
+class Build(build):
+    """The whole build: fails on a missing compiler before it does anything else."""
+
+    def run(self) -> None:
+        check_compiler()
+        super().run()
+
+
+class BuildExtensions(build_ext):
+    """Building the extension modules on all cores."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or CORES
+
+    def run(self) -> None:
+        check_compiler()
+        # Only now: metadata and source distributions need no generated C.
+        translated = cythonize(self.extensions, compiler_directives=DIRECTIVES, nthreads=self.parallel)
+        for each, c in zip(self.extensions, translated, strict=True):
+            each.sources = c.sources
+        # The longest to compile first: then no core has to wait for another one's last module.
+        self.extensions.sort(key=lambda each: (len(each.sources), Path(each.sources[0]).stat().st_size), reverse=True)
+        super().run()
+
+
+if __name__ == "__main__":
+    setup(
+        cmdclass={"build": Build, "build_ext": BuildExtensions},
+        ext_modules=[extension(path) for path in sorted(Path("tinynn").rglob("*.pyx"))],
+    )

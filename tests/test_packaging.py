@@ -1,0 +1,199 @@
+"""What an installed tinynn brings with it: version, types, declarations for other Cython code."""
+
+import ast
+import importlib
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynn
+from tinynn import kernels
+
+PACKAGE = Path(tinynn.__file__).parent
+EXTENSIONS = sorted(
+    each.name
+    for each in pkgutil.walk_packages(tinynn.__path__, "tinynn.")
+    if isinstance(importlib.util.find_spec(each.name).loader, importlib.machinery.ExtensionFileLoader)
+)
+DECLARATIONS = sorted(
+    ".".join(("tinynn", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in PACKAGE.rglob("*.pxd")
+)
+
+
+def run(*arguments, cwd, **environment):
+    """Run this Python in another folder, with the tinynn that is tested here."""
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), **environment}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def test_version_is_that_of_the_installed_package():
+    try:
+        version = importlib.metadata.version("tinynn")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("tinynn is not installed, only on the path")
+    assert tinynn.__version__ == version
+
+
+def test_metadata_lists_each_dependency_once():
+    try:
+        requirements = importlib.metadata.requires("tinynn")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("tinynn is not installed, only on the path")
+    needed = sorted(each.split(">")[0] for each in requirements if "extra ==" not in each)
+    assert needed == ["numpy", "safetensors", "tqdm"]
+
+
+def test_files_of_the_wheel():
+    try:
+        files = [str(path) for path in importlib.metadata.files("tinynn")]
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("tinynn is not installed, only on the path")
+    if "tinynn/__init__.py" not in files:
+        pytest.skip("installed as editable: the wheel holds no files")
+    assert "tinynn/py.typed" in files
+    endings = (".py", ".pyc", ".pyi", ".pxd", ".h", "py.typed", *importlib.machinery.EXTENSION_SUFFIXES)
+    assert not [file for file in files if file.startswith("tinynn/") and not file.endswith(endings)]
+    assert not [file for file in files if file.startswith(("tests/", "benches/", "docs/"))]
+
+
+def test_types_are_marked():
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_import_is_light():
+    """What only some commands need is imported by them: import time counts."""
+    loaded = run("-c", "import sys, tinynn; print(*sys.modules)", cwd=PACKAGE.parent).split()
+    heavy = {"Cython", "PIL", "matplotlib", "mlxtend", "pandas", "safetensors", "scipy", "sklearn", "tqdm"}
+    assert not heavy & set(loaded)
+
+
+# --- stubs ---------------------------------------------------------------------------------------------
+
+
+def stub_of(module):
+    """The definitions in the stub of a module, by name."""
+    path = PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".pyi")
+    assert path.is_file(), f"{module} is compiled and has no stub; type checkers see nothing of it: write {path.name}"
+    definitions = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            definitions[node.name] = node
+        elif isinstance(node, ast.AnnAssign):
+            definitions[node.target.id] = node
+    return definitions
+
+
+def parameters_of(node):
+    """Names of a function's parameters in a stub, and which of them have defaults."""
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    required = len(positional) - len(arguments.defaults)
+    found = [(each.arg, number >= required) for number, each in enumerate(positional)]
+    found += [(arguments.vararg.arg, False)] if arguments.vararg else []
+    found += [
+        (each.arg, default is not None)
+        for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    ]
+    return found + ([(arguments.kwarg.arg, False)] if arguments.kwarg else [])
+
+
+def parameters_at_runtime(function):
+    signature = inspect.signature(function)
+    return [(each.name, each.default is not each.empty) for each in signature.parameters.values()]
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_stub_says_what_the_module_has(name):
+    module, stub = importlib.import_module(name), stub_of(name)
+    for each, node in stub.items():
+        assert hasattr(module, each), f"the stub of {name} has {each}, the module has not"
+        value = getattr(module, each)
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+            assert parameters_of(node) == parameters_at_runtime(value), each
+        elif isinstance(node, ast.ClassDef):
+            methods = [each for each in node.body if isinstance(each, ast.FunctionDef) and not each.decorator_list]
+            for method in methods:
+                assert hasattr(value, method.name), f"{each}.{method.name}"
+                if not method.name.startswith("__"):
+                    assert parameters_of(method) == parameters_at_runtime(getattr(value, method.name)), (
+                        f"{each}.{method.name}"
+                    )
+    public = {each for each in vars(module) if each.startswith("py_")}
+    assert public <= set(stub), f"the stub of {name} lacks {sorted(public - set(stub))}"
+
+
+def test_stub_of_the_kernels_names_them_all():
+    text = (PACKAGE / "kernels" / "__init__.pyi").read_text(encoding="utf-8")
+    named = {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    for name in kernels.__all__:
+        module = getattr(kernels, name).__module__
+        own = f"py_{name}" if hasattr(importlib.import_module(module), f"py_{name}") else name
+        line = f"from {module} import {own} as {name}"
+        assert named.get(name) == (module, own), f"kernels/__init__.pyi lacks the line: {line}"
+    assert set(named) == set(kernels.__all__)
+
+
+# --- cimport ---------------------------------------------------------------------------------------------
+
+USER = """
+{cimports}
+from tinynn.kernels.dense cimport dense_forward
+from tinynn.kernels.machine cimport LINEAR, Solo
+
+
+def affine(double[:, ::1] x, double[:, ::1] w, double[::1] b, double[:, ::1] y):
+    cdef Solo solo = Solo()
+    with nogil:
+        dense_forward(&y[0, 0], &x[0, 0], &w[0, 0], &b[0], x.shape[0], x.shape[1], w.shape[1], LINEAR, &solo.worker)
+"""
+
+BUILD = """
+import sys
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+above, package = sys.argv.pop(), sys.argv.pop()
+includes = [package + "/kernels", package + "/engine", numpy.get_include()]
+setup(name="user", ext_modules=cythonize(
+    [Extension("user", ["user.pyx"], include_dirs=includes, extra_compile_args=["-O0"])],
+    include_path=[above], language_level=3))
+"""
+
+
+def test_other_cython_code_can_cimport(tmp_path, monkeypatch, rng):
+    pytest.importorskip("Cython")
+    pytest.importorskip("setuptools")
+    cimports = "\n".join(f"cimport {name}" for name in DECLARATIONS)
+    (tmp_path / "user.pyx").write_text(USER.format(cimports=cimports))
+    (tmp_path / "build.py").write_text(BUILD)
+    run("build.py", "-q", "build_ext", "--inplace", str(PACKAGE), str(PACKAGE.parent), cwd=tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    x, w, b = (rng.standard_normal(shape) for shape in ((3, 5), (5, 2), 2))
+    y = np.empty((3, 2))
+    importlib.import_module("user").affine(x, w, b, y)
+    np.testing.assert_array_equal(y, kernels.dense_forward(x, w, b))
