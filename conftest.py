@@ -7,7 +7,8 @@ import pytest
 
 
 def pytest_configure(config):
-    """Leave with one line: in a checkout, ``import tinynn`` finds the checkout, whatever else is installed."""
+    """Leave with one line: here ``import tinynn`` finds the checkout, whatever else is installed."""
     kernels = Path(__file__).parent / "tinynn" / "kernels"
-    if kernels.is_dir() and not any((kernels / f"machine{suffix}").is_file() for suffix in EXTENSION_SUFFIXES):
-        pytest.exit("tinynn is not built in this checkout; build it with: pip install -e '.[test]'", returncode=4)
+    compiled = [kernels / f"machine{suffix}" for suffix in EXTENSION_SUFFIXES]
+    if kernels.is_dir() and not any(path.is_file() for path in compiled):
+        pytest.exit("tinynn is not built in this checkout; do: pip install -e '.[test]'", returncode=4)

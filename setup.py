@@ -1,7 +1,8 @@
-"""The extension modules: one per .pyx file, found by glob. All else about the package is in pyproject.toml."""
+"""The extension modules: one per .pyx file, found by glob. All else is in pyproject.toml."""
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -42,20 +43,22 @@ def check_compiler() -> None:
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     include = sysconfig.get_path("include")
     for header, missing in (("stdlib.h", f"a C compiler (GCC or Clang), but {compiler[0]} does not work"),
-                            ("Python.h", f"Python's headers, but Python.h is not in {include}")):
+                            ("Python.h", f"Python's headers, but there is no {include}/Python.h")):
         try:
             subprocess.run([*compiler, f"-I{include}", "-fsyntax-only", "-x", "c", "-"], check=True,
                            input=f"#include <{header}>\n", text=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
-            sys.exit(f"tinynn: building needs {missing}; install them, on Debian or Ubuntu: apt-get install gcc "
-                     "python3-dev, on Fedora: dnf install gcc python3-devel, on macOS: xcode-select --install")
+            sys.exit(f"tinynn: building needs {missing}; install them, on Debian and Ubuntu with: "
+                     "apt-get install gcc libc6-dev python3-dev, on Fedora: dnf install gcc python3-devel, "
+                     "on macOS: xcode-select --install")
 
 
 class Build(build):
-    """The whole build: fails on a missing compiler before it does anything else."""
+    """A build from scratch, for a wheel: what is left of an earlier one is not to be packed with it."""
 
     def run(self) -> None:
-        check_compiler()
+        check_compiler()  # before anything else, so that the message does not drown
+        shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
 
 
@@ -72,8 +75,8 @@ class BuildExtensions(build_ext):
         translated = cythonize(self.extensions, compiler_directives=DIRECTIVES, nthreads=self.parallel)
         for each, c in zip(self.extensions, translated, strict=True):
             each.sources = c.sources
-        # The longest to compile first: then no core has to wait for another one's last module.
-        self.extensions.sort(key=lambda each: (len(each.sources), Path(each.sources[0]).stat().st_size), reverse=True)
+        # The longest to compile first: then no core waits for another one's last module.
+        self.extensions.sort(key=lambda each: (-len(each.sources), -Path(each.sources[0]).stat().st_size))
         super().run()
 
 

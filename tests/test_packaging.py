@@ -92,7 +92,7 @@ def test_import_is_light():
 def stub_of(module):
     """The definitions in the stub of a module, by name."""
     path = PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".pyi")
-    assert path.is_file(), f"{module} is compiled and has no stub; type checkers see nothing of it: write {path.name}"
+    assert path.is_file(), f"{module} is compiled, so type checkers see nothing of it: write {path.name}"
     definitions = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -130,13 +130,13 @@ def test_stub_says_what_the_module_has(name):
         if isinstance(node, ast.FunctionDef) and not node.decorator_list:
             assert parameters_of(node) == parameters_at_runtime(value), each
         elif isinstance(node, ast.ClassDef):
-            methods = [each for each in node.body if isinstance(each, ast.FunctionDef) and not each.decorator_list]
-            for method in methods:
-                assert hasattr(value, method.name), f"{each}.{method.name}"
-                if not method.name.startswith("__"):
-                    assert parameters_of(method) == parameters_at_runtime(getattr(value, method.name)), (
-                        f"{each}.{method.name}"
-                    )
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef) and not method.decorator_list:
+                    called = f"{each}.{method.name}"
+                    assert hasattr(value, method.name), called
+                    if not method.name.startswith("__"):
+                        at_runtime = parameters_at_runtime(getattr(value, method.name))
+                        assert parameters_of(method) == at_runtime, called
     public = {each for each in vars(module) if each.startswith("py_")}
     assert public <= set(stub), f"the stub of {name} lacks {sorted(public - set(stub))}"
 
@@ -168,7 +168,8 @@ from tinynn.kernels.machine cimport LINEAR, Solo
 def affine(double[:, ::1] x, double[:, ::1] w, double[::1] b, double[:, ::1] y):
     cdef Solo solo = Solo()
     with nogil:
-        dense_forward(&y[0, 0], &x[0, 0], &w[0, 0], &b[0], x.shape[0], x.shape[1], w.shape[1], LINEAR, &solo.worker)
+        dense_forward(&y[0, 0], &x[0, 0], &w[0, 0], &b[0], x.shape[0], x.shape[1], w.shape[1], LINEAR,
+                      &solo.worker)
 """
 
 BUILD = """
