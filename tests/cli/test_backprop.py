@@ -1,0 +1,52 @@
+"""``tinynn backprop``."""
+
+import pytest
+
+from tinynn.graph import WorkedExample
+
+
+def test_it_prints_the_explanation(tinynn_command):
+    result = tinynn_command("backprop")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == WorkedExample().explain()
+
+
+def test_other_numbers(here):
+    result = here(
+        "backprop", "--x", "-1e-3", "--y=-1", "--weights", 1, -2, "-.5", "3e0", 0, "--lr", 0.5, "--steps", 3
+    )
+    assert result.code == 0, result.err
+    example = WorkedExample(x=-1e-3, y=-1, weights=[1, -2, -0.5, 3, 0])
+    assert result.out == example.explain(lr=0.5, steps=3)
+
+
+def test_picture(here, tmp_path):
+    result = here("backprop", "--svg", "graph.svg", "--x", 1)
+    assert result.out == WorkedExample(x=1).explain() + "\nPicture: graph.svg\n"
+    assert (tmp_path / "graph.svg").read_text(encoding="utf-8") == WorkedExample(x=1).svg()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--lr", "nan"], "explain: lr is nan, expected a finite number"),
+        (["--lr", "-0.1"], "explain: lr is -0.1, expected 0 or more"),
+        (["--lr", "1e308"], "weights"),
+        (["--steps", "-1"], "explain: steps is -1, expected 0 or more"),
+        (["--steps", "1.5"], "argument --steps: invalid int value: '1.5'"),
+        (["--weights", "1", "2"], "WorkedExample: weights has 2 entries, expected 5 numbers (w1 to w5)"),
+        (
+            ["--weights", "1", "2", "3", "4", "inf"],
+            "WorkedExample: weights[4] (w5) is inf, expected a finite number",
+        ),
+        (["--x", "two"], "argument --x: invalid float value: 'two'"),
+        (["--svg", "missing/a.svg"], "--svg: cannot write missing/a.svg, there is no folder missing"),
+        (["--svg", "."], "--svg: '.' is not a file"),
+    ],
+)
+def test_nonsense_is_one_line(here, arguments, message):
+    result = here("backprop", "--y", "1e10" if "1e308" in arguments else "3", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("tinynn backprop: ")
+    assert message in result.err
+    assert result.err.count("\n") == 1

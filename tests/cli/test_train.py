@@ -1,0 +1,173 @@
+"""``tinynn train``."""
+
+import csv
+import signal
+
+import numpy as np
+import pytest
+
+import tinynn
+from tinynn.networks import READER
+
+SMALL = ("--digits", 2, "--sums", 64, "--validation-sums", 30, "--epochs", 2, "--batch-size", 16)
+
+
+def test_shared_with_everything(tinynn_command, tmp_path, digits_directory):
+    files = ("--out", "model.safetensors", "--history", "history.csv", "--plot", "curves.png")
+    result = tinynn_command("train", *SMALL, *files, "--seed", 3, "--threads", 1, "--resample")
+    assert result.code == 0, result.err
+    assert result.err == ""
+    lines = result.out.splitlines()
+    assert lines[0] == f"Digits:   400 training and 100 test images from {digits_directory} (TINYNN_DATA)"
+    assert lines[1] == "          350 of them to train with, 50 others to validate with"
+    assert lines[2] == "Network:  shared, sums of 2 digits, 101,770 parameters"
+    assert (
+        lines[3] == "Training: 2 epochs of 64 fresh sums, 16 in a step, learning rate up to 0.002, 1 thread"
+    )
+    assert [line.split(" - ")[0] for line in lines[4:6]] == ["Epoch 1/2", "Epoch 2/2"]
+    assert all("val_accuracy: " in line for line in lines[4:6])
+    assert "10 sums of validation images: (* marks a digit read wrong)" in lines
+    assert sum(line.endswith(("right", "wrong")) for line in lines) == 10
+    assert "Model saved to model.safetensors; test it with: tinynn evaluate model.safetensors" in lines
+
+    with open(tmp_path / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert f"{float(rows[1]['val_accuracy']):.4f} of the sums are exact" in result.out
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert tinynn.load(tmp_path / "model.safetensors").input_shape == (2, 28, 28)
+
+
+def test_it_learns_to_name_digits_that_are_easy(models):
+    model = tinynn.load(models["shared"])
+    images = np.zeros((5, 2, 28, 28), np.uint8)
+    for digit in range(10):
+        images[digit // 2, digit % 2, 2 + 2 * digit : 4 + 2 * digit, 4:24] = 250
+    assert model.predict(images, output=READER).argmax(axis=2).reshape(-1).tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("network, cell", [("baseline", "lstm"), ("baseline", "rnn"), ("improved", "gru")])
+def test_networks_of_the_report(here, tmp_path, network, cell):
+    result = here("train", *SMALL, "--network", network, "--cell", cell, "--no-resample")
+    assert result.code == 0, result.err
+    assert f"Network:  {network} ({cell}), sums of 2 digits" in result.out
+    assert "fixed sums" in result.out
+    assert "10 sums of validation images: (this network names no single digits)" in result.out
+    assert (tmp_path / f"digit-sum-{network}.safetensors").is_file()
+
+
+@pytest.mark.parametrize("digits", [1, 12])
+def test_other_numbers_of_digits(here, digits):
+    result = here("train", *SMALL, "--digits", digits, "--epochs", 1)
+    assert result.code == 0, result.err
+    assert f"sums of {digits} digit" in result.out
+
+
+def test_the_seed_decides_everything_and_threads_nothing(here, tmp_path):
+    contents = []
+    for seed, threads in ((1, 1), (1, 3), (2, 1)):
+        threads_before = tinynn.get_num_threads()
+        assert here("train", *SMALL, "--seed", seed, "--threads", threads, "--out", "model").code == 0
+        tinynn.set_num_threads(threads_before)
+        contents.append((tmp_path / "model").read_bytes())
+    assert contents[0] == contents[1]
+    assert contents[0] != contents[2]
+
+
+def test_an_older_model_is_replaced_and_that_is_said(here, tmp_path):
+    (tmp_path / "model").write_bytes(b"old")
+    result = here("train", *SMALL, "--out", "model")
+    assert "Model saved to model, in place of an older file" in result.out
+    tinynn.load(tmp_path / "model")
+
+
+def test_it_says_which_digits_it_uses_without_mnist(here, monkeypatch):
+    monkeypatch.delenv("TINYNN_DATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nonexistent/cache")
+    result = here("train", *SMALL)
+    assert result.code == 0, result.err
+    assert result.out.startswith(
+        "Digits:   4,000 training and 1,000 test images: the 5,000 real MNIST digits inside"
+    )
+    assert "3,500 of them to train with, 500 others to validate with" in result.out
+
+
+def test_interrupted_it_keeps_nothing_but_the_history(start, tmp_path):
+    process = start(
+        "train", *SMALL, "--epochs", 100_000, "--out", "model", "--history", "history.csv", "--plot", "curves.png",
+        cwd=tmp_path,
+        # where pytest runs in the background of a shell, it inherits that Ctrl-C is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    while not process.stdout.readline().startswith("Epoch      2"):
+        pass
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert (
+        err == "\ntinynn train: interrupted; no model was saved; the epochs that ended are in history.csv\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
+    lines = (tmp_path / "history.csv").read_text().splitlines()
+    assert len(lines) >= 3
+    assert len({line.count(",") for line in lines}) == 1
+
+
+def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    result = here("train", *SMALL, "--plot", "curves.png")
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("tinynn train: --plot needs matplotlib")
+    assert "install tinynn's extra 'plot'" in result.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            ["--network", "sharde"],
+            "unknown network 'sharde'; known: shared, baseline, improved; did you mean 'shared'?",
+        ),
+        (["--network", "baseline", "--cell", "lstn"], "unknown cell 'lstn'; known: lstm, rnn, gru"),
+        (["--cell", "gru"], "--cell: the network shared has no recurrent cell; leave --cell out"),
+        (["--digits", "0"], "argument --digits: expected a whole number of at least 1, got '0'"),
+        (["--digits", "ten"], "argument --digits: expected a whole number of at least 1, got 'ten'"),
+        (["--epochs", "0"], "argument --epochs: expected a whole number of at least 1, got '0'"),
+        (["--sums", "-5"], "argument --sums: expected a whole number of at least 1, got '-5'"),
+        (["--batch-size", "1.5"], "argument --batch-size: expected a whole number"),
+        (["--threads", "0"], "argument --threads: expected"),
+        (["--seed", "-1"], "argument --seed: expected a whole number of at least 0, got '-1'"),
+        (["--lr", "-0.1"], "argument --lr: expected a finite number above 0, got '-0.1'"),
+        (["--lr", "-1e-3"], "argument --lr: expected a finite number above 0, got '-1e-3'"),
+        (["--lr", "nan"], "argument --lr: expected a finite number above 0, got 'nan'"),
+        (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
+        (["--data", "nowhere"], "no MNIST: nowhere does not exist"),
+        (["--out", "."], "--out: '.' is not a file"),
+        (["--out", "folder"], "--out: 'folder' is not a file"),
+        (["--out", "/dev/null"], "--out: '/dev/null' is not a file"),
+        (["--out", "missing/model"], "--out: cannot write missing/model, there is no folder missing"),
+        (["--history", "missing/a.csv"], "--history: cannot write missing/a.csv"),
+        (["--plot", "missing/a.png"], "--plot: cannot write missing/a.png"),
+        (["--plot", "a.xyz"], "--plot: 'a.xyz' must end in .png"),
+        (["--out", "a", "--history", "./a"], "--out and --history are the same file"),
+    ],
+)
+def test_nonsense_is_one_line_before_any_work(here, tmp_path, arguments, message):
+    (tmp_path / "folder").mkdir()
+    result = here("train", *arguments)
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("tinynn train: ") or result.err.startswith("tinynn: unrecognized")
+    assert message in result.err
+    assert result.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_rate_that_is_too_high_is_one_line(here, tmp_path):
+    result = here("train", *SMALL, "--network", "baseline", "--lr", "1e38")
+    assert result.code == 2
+    assert "the loss became" in result.err
+    assert result.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,41 @@
+"""``tinynn backprop``: the worked example, equation by equation."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from tinynn.cli.common import check_outputs
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    text = "Backpropagation by hand: every equation of the worked example with the numbers put in."
+    parser = commands.add_parser("backprop", parents=[common], help="the worked example", description=text)
+    parser.add_argument("--lr", type=float, default=0.1, help="learning rate (default: 0.1)")
+    parser.add_argument("--steps", type=int, default=1, help="number of updates (default: 1)")
+    parser.add_argument("--x", type=float, default=2.0, help="the input (default: 2)")
+    parser.add_argument("--y", type=float, default=3.0, help="the target (default: 3)")
+    parser.add_argument(
+        "--weights",
+        type=float,
+        nargs="+",
+        default=(2.0, 1.0, 2.0, 4.0, 1.0),
+        metavar="W",
+        help="w1 to w5 (default: 2 1 2 4 1)",
+    )
+    parser.add_argument("--svg", metavar="FILE", help="draw the graph with values and gradients into a file")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the equations, and draw the picture if asked to."""
+    from tinynn.graph import WorkedExample
+
+    check_outputs(svg=options.svg)
+    example = WorkedExample(x=options.x, y=options.y, weights=options.weights)
+    explanation = example.explain(lr=options.lr, steps=options.steps)
+    if options.svg is not None:
+        example.svg(options.svg)
+    print(explanation, end="")
+    if options.svg is not None:
+        print(f"\nPicture: {options.svg}")

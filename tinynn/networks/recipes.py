@@ -1,0 +1,123 @@
+"""How each network is trained unless the user says otherwise: the defaults of ``tinynn train``."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tinynn.model.arrays import check_count, check_real
+from tinynn.model.optimizers import Adam, AdamW
+from tinynn.model.registry import lookup
+from tinynn.model.schedules import Constant, OneCycle, Schedule
+from tinynn.model.sequential import Sequential
+
+SCHEDULES: dict[str, type[Schedule]] = {"one_cycle": OneCycle, "constant": Constant}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How to train a network that adds digits; ``dataclasses.replace(recipe, epochs=5)`` changes it.
+
+    Attributes
+    ----------
+    epochs : int
+        How often the sums are gone through.
+    sums : int
+        Sums in an epoch.
+    batch_size : int
+        Sums in a step.
+    learning_rate : float
+        Of Adam; the highest one if it follows a schedule.
+    schedule : {"one_cycle", "constant"}
+        How the learning rate changes in the course of training.
+    start_fraction : float
+        One cycle: the part of the steps in which it rises.
+    weight_decay : float
+        More than 0 trains with AdamW.
+    resample : bool
+        Whether each epoch has sums of its own, or all have the same.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a number that is none or out of range, or an unknown schedule.
+    """
+
+    epochs: int
+    sums: int
+    batch_size: int
+    learning_rate: float
+    schedule: str = "one_cycle"
+    start_fraction: float = 0.3
+    weight_decay: float = 0.0
+    resample: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("epochs", "sums", "batch_size"):
+            check_count(getattr(self, name), name, "Recipe")
+        check_real(self.learning_rate, "learning_rate", "Recipe", above=0)
+        check_real(self.start_fraction, "start_fraction", "Recipe", minimum=0, maximum=1)
+        check_real(self.weight_decay, "weight_decay", "Recipe", minimum=0)
+        lookup("schedule", self.schedule, SCHEDULES)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training; the last batch of an epoch may be smaller, and counts."""
+        return self.epochs * -(-self.sums // self.batch_size)
+
+    def rates(self) -> Schedule:
+        """The learning rate of each step."""
+        if lookup("schedule", self.schedule, SCHEDULES) is Constant:
+            return Constant(self.learning_rate)
+        return OneCycle(self.learning_rate, self.steps, self.start_fraction)
+
+    def compile(self, model: Sequential) -> None:
+        """Give the model its optimizer, loss and metric.
+
+        The loss is the cross-entropy of the sum: over `shared`'s probabilities, and in the report's networks
+        over their sigmoid outputs normalised to sum one, which is Keras' rule. Loss and optimizer are ours;
+        the report names none.
+
+        Examples
+        --------
+        >>> import dataclasses
+        >>> from tinynn.networks import digit_sum, recipe
+        >>> model = digit_sum("shared", digits=2)
+        >>> dataclasses.replace(recipe("shared"), epochs=1).compile(model)
+        """
+        rates = self.rates()
+        optimizer = AdamW(rates, weight_decay=self.weight_decay) if self.weight_decay else Adam(rates)
+        model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+
+
+def recipe(name: str) -> Recipe:
+    """Return how a network is trained by default.
+
+    Parameters
+    ----------
+    name : {"baseline", "improved", "shared"}
+        The network.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> recipe("shared").batch_size
+    64
+    """
+    return lookup("network", name, RECIPES)
+
+
+#: The one place to change them.
+RECIPES = {
+    "shared": Recipe(epochs=15, sums=20_000, batch_size=64, learning_rate=2e-3),
+    "baseline": Recipe(epochs=30, sums=100_000, batch_size=64, learning_rate=1e-3),
+    "improved": Recipe(epochs=30, sums=100_000, batch_size=64, learning_rate=1e-3),
+}
