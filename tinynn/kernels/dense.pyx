@@ -24,7 +24,7 @@ cdef void dense_forward(
 
 
 cdef void dense_backward(
-        real* dx, real* dw, real* db,                       # OUT (B, I) (I, O) (O), any may be NULL; add to dw, db if accumulate
+        real* dx, real* dw, real* db,                       # OUT (B, I) (I, O) (O), or NULL; dw, db add if accumulate
         real* dy,                                           # IN (B, O), overwritten with dz
         const real* x, const real* w, const real* y,        # IN (B, I) (I, O) (B, O)
         Py_ssize_t B, Py_ssize_t I, Py_ssize_t O, int activation, bint accumulate, Worker* worker) noexcept nogil:

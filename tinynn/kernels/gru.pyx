@@ -1,0 +1,322 @@
+"""GRU: a recurrent network whose gates z and r mix the old state with a candidate g.
+
+    [z_z z_r z_g] = x_t w + b_0,   z = s(z_z + a_z),   r = s(z_r + a_r)      x (B, T, I)  w (I, 3H)  u (H, 3H)
+    h_t = z h_{t-1} + (1 - z) g                                            h (B, T, H)
+
+    reset_after:  a = h_{t-1} u + b_1,                          g = tanh(z_g + r a_g)           b (2, 3H)
+    otherwise:    a = h_{t-1} u,   a_g = (r h_{t-1}) u_g,       g = tanh(z_g + a_g)             b_0 = b (3H)
+
+    dz_z = dh (h_{t-1} - g) z(1-z),   dz_g = dh (1 - z)(1 - g^2),   dh_{t-1} += dh z
+    reset_after:  dz_r = dz_g a_g r(1-r),   da = [dz_z dz_r (dz_g r)],   dh_{t-1} += da u^T
+    otherwise:    d(r h) = dz_g u_g^T,   dz_r = d(r h) h_{t-1} r(1-r),   dh_{t-1} += d(r h) r + [dz_z dz_r] [u_z u_r]^T
+    dx = dz w^T,   dw = x^T dz,   du = h_previous^T da, or for u_g (r h)^T dz_g,   db_0 = sum dz,   db_1 = sum da
+
+(Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014, is `reset_after=False`; with the reset
+gate after the product, one product does for a step: cuDNN's and Keras' default.) At and after a row's length
+h_t = h_{t-1}.
+"""
+
+import numpy as np
+
+from tinynn.kernels import _recurrent
+from tinynn.kernels._public import public
+from tinynn.kernels.op import register
+
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+from tinynn.kernels.machine cimport (
+    LINEAR, Range, Worker, claim, column_sum_team, gemm_pack, gemm_packed, gemm_team, gru_candidate_backward,
+    gru_candidate_forward, gru_cell_backward, gru_cell_forward, gru_reset_backward, gru_reset_forward, real,
+)
+from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.recurrent cimport (
+    add_step, by_row, by_step, copy_rows, ended, packed_size, put_states, rows_grain, start_gradient,
+)
+
+
+cdef void gru_forward(
+        real* y, real* last_h,                              # OUT (B, T, H) or the last (B, H), (B, H), may be NULL
+        real* workspace, real* packed,                      # OUT kept: x (T, B, I), gates (T, B, 3H), h (T + 1, B, H),
+                                                            #     a (T, B, 3H) or else r h (T, B, H); packed u
+        const real* x, const real* w, const real* u, const real* b,     # IN (B, T, I) (I, 3H) (H, 3H), b or NULL
+        const real* h0, const int64_t* lengths,             # IN (B, H) (B), may be NULL
+        Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, bint reset_after,
+        Worker* worker) noexcept nogil:
+    """h_t = z h_{t-1} + (1 - z) g"""
+    cdef real* gates = workspace + T * B * I
+    cdef real* h = gates + T * B * 3 * H
+    cdef real* inner = h + (T + 1) * B * H                  # a, or r h
+    cdef real* packed_candidate = packed + packed_size(H, 2 * H)
+    cdef const real* steps = by_step(workspace, x, lengths, B, T, I, worker)
+    cdef const real* recurrent_bias = b + 3 * H if b != NULL else <const real*> NULL
+    cdef Range rows
+    cdef Py_ssize_t t, row, at, count, depth
+    gemm_team(gates, 3 * H, steps, I, 1, w, 3 * H, 1, T * B, 3 * H, I, False, b, LINEAR, worker)
+    if reset_after:
+        gemm_pack(packed, u, 3 * H, 1, H, 3 * H, worker)
+    else:
+        gemm_pack(packed, u, 3 * H, 1, H, 2 * H, worker)
+        gemm_pack(packed_candidate, u + 2 * H, 3 * H, 1, H, H, worker)
+    while claim(worker, B, rows_grain(B, T * H * 3 * H), &rows):
+        copy_rows(h, h0, rows, H)
+        count = rows.stop - rows.start
+        for t in range(T):
+            at = t * B + rows.start
+            # Without an initial state the first products are with zeros: of depth 0.
+            depth = H if t > 0 or h0 != NULL else 0
+            if reset_after:
+                gemm_packed(inner + at * 3 * H, 3 * H, h + at * H, H, 1, packed, count, 3 * H, depth, False,
+                            recurrent_bias, LINEAR, worker)
+            else:
+                gemm_packed(gates + at * 3 * H, 3 * H, h + at * H, H, 1, packed, count, 2 * H, depth, True,
+                            <const real*> NULL, LINEAR, worker)
+                for row in range(at, at + count):
+                    gru_reset_forward(gates + row * 3 * H, inner + row * H, h + row * H, H, worker)
+                gemm_packed(gates + at * 3 * H + 2 * H, 3 * H, inner + at * H, H, 1, packed_candidate, count, H, depth,
+                            True, <const real*> NULL, LINEAR, worker)
+            for row in range(at, at + count):
+                if ended(lengths, row - t * B, t):
+                    memcpy(h + (row + B) * H, h + row * H, H * sizeof(real))
+                elif reset_after:
+                    gru_cell_forward(gates + row * 3 * H, h + (row + B) * H, inner + row * 3 * H, h + row * H, H,
+                                     worker)
+                else:
+                    gru_candidate_forward(gates + row * 3 * H, h + (row + B) * H, h + row * H, H, worker)
+        put_states(y, h, sequences, rows, B, T, H)
+        put_states(last_h, h, False, rows, B, T, H)
+
+
+cdef void gru_backward(
+        real* dx, real* dh0,                                # OUT (B, T, I) (B, H), may be NULL
+        real* dw, real* du, real* db,                       # OUT as w, u, b, may be NULL; added to if accumulate
+        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, dh and d(r h) (B, H)
+        const real* dy, const real* d_last_h,               # IN as y and last_h, may be NULL
+        const real* x, const real* w, const real* u,        # IN as in forward
+        bint initial, const int64_t* lengths,
+        Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, bint reset_after, bint accumulate,
+        Worker* worker) noexcept nogil:
+    """dx_t = dz_t w^T,  dh_{t-1} += dh_t z + da_t u^T,  dw = x^T dz,  du = h_previous^T da,  db = sum dz, sum da"""
+    cdef real* gates = workspace + T * B * I                # step by step overwritten with dz,
+    cdef real* h = gates + T * B * 3 * H
+    cdef real* inner = h + (T + 1) * B * H                  # and a with da
+    cdef real* packed_candidate = temporary + packed_size(2 * H, H)
+    cdef real* dh = temporary + packed_size(3 * H, H)
+    cdef real* d_reset_h = dh + B * H
+    cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
+    cdef const real* steps = x if in_place else workspace
+    cdef Py_ssize_t first = 0 if initial else 1             # step whose state before it is not zeros
+    cdef Range rows
+    cdef Py_ssize_t t, row, at, count
+    if reset_after:
+        gemm_pack(temporary, u, 1, 3 * H, 3 * H, H, worker)
+    else:
+        gemm_pack(temporary, u, 1, 3 * H, 2 * H, H, worker)
+        gemm_pack(packed_candidate, u + 2 * H, 1, 3 * H, H, H, worker)
+    while claim(worker, B, rows_grain(B, T * H * 3 * H), &rows):
+        start_gradient(dh, dy, d_last_h, sequences, rows, H, worker)
+        count = rows.stop - rows.start
+        for t in range(T - 1, -1, -1):
+            add_step(dh, dy, sequences, t, rows, T, H, worker)
+            at = t * B + rows.start
+            for row in range(rows.start, rows.stop):
+                if ended(lengths, row, t):
+                    memset(gates + (t * B + row) * 3 * H, 0, 3 * H * sizeof(real))
+                    if reset_after:
+                        memset(inner + (t * B + row) * 3 * H, 0, 3 * H * sizeof(real))
+                elif reset_after:
+                    gru_cell_backward(gates + (t * B + row) * 3 * H, inner + (t * B + row) * 3 * H, dh + row * H,
+                                      dh + row * H, gates + (t * B + row) * 3 * H, inner + (t * B + row) * 3 * H,
+                                      h + (t * B + row) * H, H, worker)
+                else:
+                    gru_candidate_backward(gates + (t * B + row) * 3 * H, dh + row * H, dh + row * H,
+                                           gates + (t * B + row) * 3 * H, h + (t * B + row) * H, H, worker)
+            if reset_after:
+                if t > 0 or dh0 != NULL:
+                    gemm_packed(dh + rows.start * H, H, inner + at * 3 * H, 3 * H, 1, temporary, count, H, 3 * H, True,
+                                <const real*> NULL, LINEAR, worker)
+                continue
+            gemm_packed(d_reset_h + rows.start * H, H, gates + at * 3 * H + 2 * H, 3 * H, 1, packed_candidate, count,
+                        H, H, False, <const real*> NULL, LINEAR, worker)
+            for row in range(rows.start, rows.stop):
+                if not ended(lengths, row, t):
+                    gru_reset_backward(gates + (t * B + row) * 3 * H, dh + row * H, d_reset_h + row * H,
+                                       gates + (t * B + row) * 3 * H, h + (t * B + row) * H, H, worker)
+            if t > 0 or dh0 != NULL:
+                gemm_packed(dh + rows.start * H, H, gates + at * 3 * H, 3 * H, 1, temporary, count, H, 2 * H, True,
+                            <const real*> NULL, LINEAR, worker)
+        if dh0 != NULL:
+            copy_rows(dh0, dh, rows, H)
+    if dw != NULL:
+        gemm_team(dw, 3 * H, steps, 1, I, gates, 3 * H, 1, I, 3 * H, T * B, accumulate, <const real*> NULL, LINEAR,
+                  worker)
+    if du != NULL and reset_after:
+        gemm_team(du, 3 * H, h + first * B * H, 1, H, inner + first * B * 3 * H, 3 * H, 1, H, 3 * H, (T - first) * B,
+                  accumulate, <const real*> NULL, LINEAR, worker)
+    elif du != NULL:
+        gemm_team(du, 3 * H, h + first * B * H, 1, H, gates + first * B * 3 * H, 3 * H, 1, H, 2 * H, (T - first) * B,
+                  accumulate, <const real*> NULL, LINEAR, worker)
+        gemm_team(du + 2 * H, 3 * H, inner + first * B * H, 1, H, gates + first * B * 3 * H + 2 * H, 3 * H, 1, H, H,
+                  (T - first) * B, accumulate, <const real*> NULL, LINEAR, worker)
+    if db != NULL:
+        column_sum_team(db, gates, 3 * H, T * B, 3 * H, accumulate, worker)
+        if reset_after:
+            column_sum_team(db + 3 * H, inner, 3 * H, T * B, 3 * H, accumulate, worker)
+    if dx != NULL:
+        # The steps of x are not needed any more: their place takes those of dx.
+        gemm_team(dx if in_place else workspace, I, gates, 3 * H, 1, w, 1, 3 * H, T * B, I, 3 * H, False,
+                  <const real*> NULL, LINEAR, worker)
+        if not in_place:
+            by_row(dx, workspace, B, T, I, worker)
+
+
+cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef const Py_ssize_t* sizes = call.sizes
+    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6]
+    gru_forward(<real*> call.outputs[0], <real*> call.outputs[1] if state else <real*> NULL,
+                <real*> call.workspace, <real*> call.temporary, <const real*> call.inputs[0],
+                <const real*> call.parameters[0], <const real*> call.parameters[1], <const real*> call.parameters[2],
+                <const real*> call.inputs[1] if initial else <const real*> NULL,
+                <const int64_t*> call.inputs[1 + initial] if lengths else NULL,
+                call.rows, sizes[0], sizes[1], sizes[2], sequences, sizes[7], worker)
+
+
+cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef const Py_ssize_t* sizes = call.sizes
+    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6]
+    gru_backward(<real*> call.d_inputs[0], <real*> call.d_inputs[1] if initial else <real*> NULL,
+                 <real*> call.d_parameters[0], <real*> call.d_parameters[1], <real*> call.d_parameters[2],
+                 <real*> call.workspace, <real*> call.temporary, <const real*> call.d_outputs[0],
+                 <const real*> call.d_outputs[1] if state else <const real*> NULL, <const real*> call.inputs[0],
+                 <const real*> call.parameters[0], <const real*> call.parameters[1],
+                 initial, <const int64_t*> call.inputs[1 + initial] if lengths else NULL,
+                 call.rows, sizes[0], sizes[1], sizes[2], sequences, sizes[7], call.accumulate, worker)
+
+
+cdef class GRU(Op):
+    """Inputs and outputs as `_recurrent` says, parameters [w (I, 3H), u (H, 3H), b (2, 3H) or None], attribute
+    reset_after; without it b is (3H)."""
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_forward[float]
+        self.forward[1] = <Run> run_forward[double]
+        self.backward[0] = <Run> run_backward[float]
+        self.backward[1] = <Run> run_backward[double]
+
+    def shapes(self, inputs, parameters, attributes):
+        return _recurrent.output_shapes(inputs[0], parameters[1][0], 1, attributes)
+
+    def sizes(self, inputs, parameters, attributes):
+        return (*_recurrent.kernel_sizes(inputs[0], parameters[1][0], attributes),
+                int(bool(attributes.get("reset_after", True))))
+
+    def workspace(self, sizes):
+        T, I, H = sizes[:3]
+        inner = 3 * H if sizes[7] else H
+        return 0, T * (I + 3 * H + inner) + (T + 1) * H
+
+    def temporary(self, sizes):
+        H = sizes[2]
+        forward = packed_size(H, 3 * H) if sizes[7] else packed_size(H, 2 * H) + packed_size(H, H)
+        return max(forward, packed_size(3 * H, H)), 2 * H
+
+    def flops(self, sizes):
+        T, I, H = sizes[:3]
+        return 2 * T * 3 * H * (I + H + 16)
+
+
+gru = GRU("gru")
+register(gru)
+
+
+def bias_shape(reset_after):
+    return (lambda units: (2, 3 * units)) if reset_after else (lambda units: (3 * units,))
+
+
+@public
+def py_gru_forward(x, w, u, b=None, h0=None, lengths=None, reset_after=True):
+    """All states of a GRU: ``h_t = z h_{t-1} + (1 - z) g``.
+
+    ``[z_z z_r z_g] = x_t w + b_0``, ``z = s(z_z + a_z)``, ``r = s(z_r + a_r)`` in Keras' gate order. With `reset_after`
+    ``a = h_{t-1} u + b_1`` and ``g = tanh(z_g + r a_g)``; without it ``g = tanh(z_g + (r h_{t-1}) u_g)``.
+
+    Parameters
+    ----------
+    x : array_like, shape (B, T, I)
+        B sequences of T steps, float32 or float64.
+    w : array_like, shape (I, 3H)
+        Weights of the input, of the same dtype.
+    u : array_like, shape (H, 3H)
+        Weights of the state.
+    b : array_like, shape (2, 3H), or (3H,) with ``reset_after=False``, optional
+        Biases: of the input and of the state.
+    h0 : array_like, shape (B, H), optional
+        States to start from; zeros unless given.
+    lengths : array_like of int, shape (B,), optional
+        Length of each row, 1..T: at and after it the row repeats its last state.
+    reset_after : bool
+        Whether the reset gate acts after the matrix product.
+
+    Returns
+    -------
+    ndarray, shape (B, T, H)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
+    ValueError
+        If the shapes do not fit or a length is not in 1..T.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, w, u = np.ones((1, 3, 1)), np.array([[0.0, 0.0, 1.0]]), np.zeros((1, 3))
+    >>> gru_forward(x, w, u).round(4)[0, :, 0]
+    array([0.3808, 0.5712, 0.6664])
+    """
+    x, w, u, b, h0, _, lengths = _recurrent.checked("gru_forward", 3, bias_shape(reset_after), lengths, x=x, w=w, u=u,
+                                                    b=b, h0=h0)
+    return _recurrent.run(gru, x, [w, u, b], [h0], lengths, reset_after=reset_after).forward()[0]
+
+
+@public
+def py_gru_backward(dh, x, w, u, b=None, h0=None, lengths=None, reset_after=True):
+    """Gradients of `gru_forward`, which is run again for the states it needs.
+
+    ``dz_z = dh (h_{t-1} - g) z(1-z)``, ``dz_g = dh (1 - z)(1 - g^2)``, ``dh_{t-1} += dh z``; with `reset_after`
+    ``dz_r = dz_g a_g r(1-r)``, ``da = [dz_z, dz_r, dz_g r]`` and ``dh_{t-1} += da u^T``; without it
+    ``d(r h) = dz_g u_g^T``, ``dz_r = d(r h) h_{t-1} r(1-r)`` and
+    ``dh_{t-1} += d(r h) r + dz_z u_z^T + dz_r u_r^T``.
+
+    Parameters
+    ----------
+    dh : array_like, shape (B, T, H)
+        Gradient of the loss with respect to all states, float32 or float64.
+    x, w, u, b, h0, lengths, reset_after
+        As in the forward pass.
+
+    Returns
+    -------
+    dx, dw, du, db, dh0 : ndarray
+        Shapes (B, T, I), (I, 3H), (H, 3H), (2, 3H) or (3H,), (B, H). Those of an absent b or h0 are as if it were
+        zeros.
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
+    ValueError
+        If the shapes do not fit or a length is not in 1..T.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gradients = gru_backward(np.ones((1, 1, 1)), np.ones((1, 1, 1)), np.zeros((1, 3)), np.zeros((1, 3)))
+    >>> gradients[1]
+    array([[0. , 0. , 0.5]])
+    """
+    shape = bias_shape(reset_after)
+    x, w, u, b, h0, dh, lengths = _recurrent.checked("gru_backward", 3, shape, lengths, dh, x=x, w=w, u=u, b=b, h0=h0)
+    b = np.zeros(shape(len(u)), x.dtype) if b is None else b
+    return _recurrent.gradients(gru, dh, x, [w, u, b], [h0], lengths, reset_after=reset_after)

@@ -1,0 +1,290 @@
+"""LSTM: a recurrent network that keeps a cell c, which gates write, clear and show.
+
+    z_t = x_t w + h_{t-1} u + b         x (B, T, I)  w (I, 4H)  u (H, 4H)  b (4H)        z = [z_i z_f z_g z_o]
+    i = s(z_i),  f = s(z_f),  g = tanh(z_g),  o = s(z_o)
+    c_t = f c_{t-1} + i g,   h_t = o tanh(c_t)                                          h, c (B, T, H)
+
+    dc_t += dh_t o (1 - tanh(c_t)^2),   dc_{t-1} = dc_t f
+    dz_t = [dc_t g i(1-i), dc_t c_{t-1} f(1-f), dc_t i (1-g^2), dh_t tanh(c_t) o(1-o)]
+    dx_t = dz_t w^T,   dh_{t-1} += dz_t u^T,   dw = sum_t x_t^T dz_t,   du = sum_t h_{t-1}^T dz_t,   db = sum_t,b dz_t
+
+(Hochreiter and Schmidhuber, "Long short-term memory", 1997, with the forget gate of Gers et al., 2000, in the gate
+order of Keras.) At and after a row's length h_t = h_{t-1} and c_t = c_{t-1}.
+"""
+
+import numpy as np
+
+from tinynn.kernels import _recurrent
+from tinynn.kernels._public import public
+from tinynn.kernels.op import register
+
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+from tinynn.kernels.machine cimport (
+    LINEAR, Range, Worker, claim, column_sum_team, gemm_pack, gemm_packed, gemm_team, lstm_cell_backward,
+    lstm_cell_forward, real,
+)
+from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.recurrent cimport (
+    add_step, by_row, by_step, copy_rows, ended, packed_size, put_states, rows_grain, start_gradient,
+)
+
+
+cdef void lstm_forward(
+        real* y, real* last_h, real* last_c,                # OUT (B, T, H) or the last (B, H), (B, H) twice; or NULL
+        real* workspace, real* packed,                      # OUT kept: x (T, B, I), gates (T, B, 4H), h (T + 1, B, H),
+                                                            #     c (T + 1, B, H), tanh(c) (T, B, H); packed u
+        const real* x, const real* w, const real* u, const real* b,     # IN (B, T, I) (I, 4H) (H, 4H) (4H) or NULL
+        const real* h0, const real* c0, const int64_t* lengths,         # IN (B, H) (B, H) (B), may be NULL
+        Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, Worker* worker) noexcept nogil:
+    """[i f g o] = activations of x_t w + h_{t-1} u + b,  c_t = f c_{t-1} + i g,  h_t = o tanh(c_t)"""
+    cdef real* gates = workspace + T * B * I
+    cdef real* h = gates + T * B * 4 * H
+    cdef real* c = h + (T + 1) * B * H
+    cdef real* tanh_c = c + (T + 1) * B * H
+    cdef const real* steps = by_step(workspace, x, lengths, B, T, I, worker)
+    cdef Range rows
+    cdef Py_ssize_t t, row, at
+    gemm_team(gates, 4 * H, steps, I, 1, w, 4 * H, 1, T * B, 4 * H, I, False, b, LINEAR, worker)
+    gemm_pack(packed, u, 4 * H, 1, H, 4 * H, worker)
+    while claim(worker, B, rows_grain(B, T * H * 4 * H), &rows):
+        copy_rows(h, h0, rows, H)
+        copy_rows(c, c0, rows, H)
+        for t in range(T):
+            at = t * B + rows.start
+            # Without an initial state the first product is with zeros: of depth 0.
+            gemm_packed(gates + at * 4 * H, 4 * H, h + at * H, H, 1, packed, rows.stop - rows.start, 4 * H,
+                        H if t > 0 or h0 != NULL else 0, True, <const real*> NULL, LINEAR, worker)
+            for row in range(rows.start, rows.stop):
+                at = t * B + row
+                if ended(lengths, row, t):
+                    memcpy(h + (at + B) * H, h + at * H, H * sizeof(real))
+                    memcpy(c + (at + B) * H, c + at * H, H * sizeof(real))
+                else:
+                    lstm_cell_forward(gates + at * 4 * H, c + (at + B) * H, tanh_c + at * H, h + (at + B) * H,
+                                      c + at * H, H, worker)
+        put_states(y, h, sequences, rows, B, T, H)
+        put_states(last_h, h, False, rows, B, T, H)
+        put_states(last_c, c, False, rows, B, T, H)
+
+
+cdef void lstm_backward(
+        real* dx, real* dh0, real* dc0,                     # OUT (B, T, I) (B, H) (B, H), may be NULL
+        real* dw, real* du, real* db,                       # OUT (I, 4H) (H, 4H) (4H), may be NULL; add if accumulate
+        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, dh and dc (B, H)
+        const real* dy, const real* d_last_h, const real* d_last_c,     # IN as y, last_h and last_c, may be NULL
+        const real* x, const real* w, const real* u,        # IN as in forward
+        bint initial, const int64_t* lengths,
+        Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, bint accumulate,
+        Worker* worker) noexcept nogil:
+    """dx_t = dz_t w^T,  dh_{t-1} += dz_t u^T,  dw = x^T dz,  du = h_previous^T dz,  db = sum dz"""
+    cdef real* gates = workspace + T * B * I                # step by step overwritten with dz
+    cdef real* h = gates + T * B * 4 * H
+    cdef real* c = h + (T + 1) * B * H
+    cdef real* tanh_c = c + (T + 1) * B * H
+    cdef real* dh = temporary + packed_size(4 * H, H)
+    cdef real* dc = dh + B * H
+    cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
+    cdef const real* steps = x if in_place else workspace
+    cdef Py_ssize_t first = 0 if initial else 1             # step whose state before it is not zeros
+    cdef Range rows
+    cdef Py_ssize_t t, row, at
+    gemm_pack(temporary, u, 1, 4 * H, 4 * H, H, worker)
+    while claim(worker, B, rows_grain(B, T * H * 4 * H), &rows):
+        start_gradient(dh, dy, d_last_h, sequences, rows, H, worker)
+        copy_rows(dc, d_last_c, rows, H)
+        for t in range(T - 1, -1, -1):
+            add_step(dh, dy, sequences, t, rows, T, H, worker)
+            for row in range(rows.start, rows.stop):
+                at = t * B + row
+                if ended(lengths, row, t):
+                    memset(gates + at * 4 * H, 0, 4 * H * sizeof(real))
+                    continue
+                lstm_cell_backward(gates + at * 4 * H, dc + row * H, dh + row * H, gates + at * 4 * H,
+                                   tanh_c + at * H, c + at * H, H, worker)
+                if lengths != NULL:
+                    # An ended row hands dh on as it is; the others replace it.
+                    memset(dh + row * H, 0, H * sizeof(real))
+            if t > 0 or dh0 != NULL:
+                at = t * B + rows.start
+                gemm_packed(dh + rows.start * H, H, gates + at * 4 * H, 4 * H, 1, temporary, rows.stop - rows.start,
+                            H, 4 * H, lengths != NULL, <const real*> NULL, LINEAR, worker)
+        if dh0 != NULL:
+            copy_rows(dh0, dh, rows, H)
+        if dc0 != NULL:
+            copy_rows(dc0, dc, rows, H)
+    if dw != NULL:
+        gemm_team(dw, 4 * H, steps, 1, I, gates, 4 * H, 1, I, 4 * H, T * B, accumulate, <const real*> NULL, LINEAR,
+                  worker)
+    if du != NULL:
+        gemm_team(du, 4 * H, h + first * B * H, 1, H, gates + first * B * 4 * H, 4 * H, 1, H, 4 * H, (T - first) * B,
+                  accumulate, <const real*> NULL, LINEAR, worker)
+    if db != NULL:
+        column_sum_team(db, gates, 4 * H, T * B, 4 * H, accumulate, worker)
+    if dx != NULL:
+        # The steps of x are not needed any more: their place takes those of dx.
+        gemm_team(dx if in_place else workspace, I, gates, 4 * H, 1, w, 1, 4 * H, T * B, I, 4 * H, False,
+                  <const real*> NULL, LINEAR, worker)
+        if not in_place:
+            by_row(dx, workspace, B, T, I, worker)
+
+
+cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef const Py_ssize_t* sizes = call.sizes
+    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6]
+    lstm_forward(<real*> call.outputs[0], <real*> call.outputs[1] if state else <real*> NULL,
+                 <real*> call.outputs[2] if state else <real*> NULL, <real*> call.workspace, <real*> call.temporary,
+                 <const real*> call.inputs[0], <const real*> call.parameters[0], <const real*> call.parameters[1],
+                 <const real*> call.parameters[2], <const real*> call.inputs[1] if initial else <const real*> NULL,
+                 <const real*> call.inputs[2] if initial else <const real*> NULL,
+                 <const int64_t*> call.inputs[3 if initial else 1] if lengths else NULL,
+                 call.rows, sizes[0], sizes[1], sizes[2], sequences, worker)
+
+
+cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef const Py_ssize_t* sizes = call.sizes
+    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6]
+    lstm_backward(<real*> call.d_inputs[0], <real*> call.d_inputs[1] if initial else <real*> NULL,
+                  <real*> call.d_inputs[2] if initial else <real*> NULL, <real*> call.d_parameters[0],
+                  <real*> call.d_parameters[1], <real*> call.d_parameters[2], <real*> call.workspace,
+                  <real*> call.temporary, <const real*> call.d_outputs[0],
+                  <const real*> call.d_outputs[1] if state else <const real*> NULL,
+                  <const real*> call.d_outputs[2] if state else <const real*> NULL, <const real*> call.inputs[0],
+                  <const real*> call.parameters[0], <const real*> call.parameters[1], initial,
+                  <const int64_t*> call.inputs[3 if initial else 1] if lengths else NULL,
+                  call.rows, sizes[0], sizes[1], sizes[2], sequences, call.accumulate, worker)
+
+
+cdef class LSTM(Op):
+    """Inputs and outputs as `_recurrent` says, parameters [w (I, 4H), u (H, 4H), b (4H) or None]."""
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_forward[float]
+        self.forward[1] = <Run> run_forward[double]
+        self.backward[0] = <Run> run_backward[float]
+        self.backward[1] = <Run> run_backward[double]
+
+    def shapes(self, inputs, parameters, attributes):
+        return _recurrent.output_shapes(inputs[0], parameters[1][0], 2, attributes)
+
+    def sizes(self, inputs, parameters, attributes):
+        return _recurrent.kernel_sizes(inputs[0], parameters[1][0], attributes)
+
+    def workspace(self, sizes):
+        T, I, H = sizes[:3]
+        return 0, T * (I + 5 * H) + 2 * (T + 1) * H
+
+    def temporary(self, sizes):
+        H = sizes[2]
+        return max(packed_size(H, 4 * H), packed_size(4 * H, H)), 2 * H
+
+    def flops(self, sizes):
+        T, I, H = sizes[:3]
+        return 2 * T * 4 * H * (I + H + 16)
+
+
+lstm = LSTM("lstm")
+register(lstm)
+
+
+def bias_shape(units):
+    return (4 * units,)
+
+
+@public
+def py_lstm_forward(x, w, u, b=None, h0=None, c0=None, lengths=None):
+    """All states and cells of an LSTM: ``c_t = f c_{t-1} + i g``, ``h_t = o tanh(c_t)``.
+
+    ``[z_i z_f z_g z_o] = x_t w + h_{t-1} u + b``; ``i``, ``f`` and ``o`` are the sigmoids of their z, ``g`` is tanh of
+    its own: Keras' gate order.
+
+    Parameters
+    ----------
+    x : array_like, shape (B, T, I)
+        B sequences of T steps, float32 or float64.
+    w : array_like, shape (I, 4H)
+        Weights of the input, of the same dtype.
+    u : array_like, shape (H, 4H)
+        Weights of the state.
+    b : array_like, shape (4H,), optional
+        Bias.
+    h0, c0 : array_like, shape (B, H), optional
+        States and cells to start from; zeros unless given.
+    lengths : array_like of int, shape (B,), optional
+        Length of each row, 1..T: at and after it the row repeats its last state and cell.
+
+    Returns
+    -------
+    h, c : ndarray
+        Both of shape (B, T, H).
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
+    ValueError
+        If the shapes do not fit or a length is not in 1..T.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, w, u = np.ones((1, 3, 1)), np.ones((1, 4)), np.zeros((1, 4))
+    >>> h, c = lstm_forward(x, w, u)
+    >>> c.round(4)[0, :, 0]
+    array([0.5568, 0.9638, 1.2614])
+    >>> h.round(4)[0, :, 0]
+    array([0.3696, 0.5453, 0.6225])
+    """
+    x, w, u, b, h0, c0, _, lengths = _recurrent.checked("lstm_forward", 4, bias_shape, lengths, x=x, w=w, u=u, b=b,
+                                                        h0=h0, c0=c0)
+    run = _recurrent.run(lstm, x, [w, u, b], [h0, c0], lengths)
+    (h,) = run.forward()
+    rows, steps, inputs = x.shape
+    units = len(u)
+    # The cells are no output of the op, but they lie in its workspace, behind x, the gates, h and c's slot 0.
+    begin = rows * (steps * (inputs + 4 * units) + (steps + 1) * units + units)
+    c = run.workspace[begin:begin + steps * rows * units].reshape(steps, rows, units)
+    return h, np.ascontiguousarray(c.transpose(1, 0, 2))
+
+
+@public
+def py_lstm_backward(dh, x, w, u, b=None, h0=None, c0=None, lengths=None):
+    """Gradients of `lstm_forward`, which is run again for the states it needs.
+
+    ``dc_t += dh_t o (1 - tanh(c_t)^2)``, ``dc_{t-1} = dc_t f``,
+    ``dz_t = [dc_t g i(1-i), dc_t c_{t-1} f(1-f), dc_t i (1-g^2), dh_t tanh(c_t) o(1-o)]``,
+    ``dx_t = dz_t w^T``, ``dh_{t-1} += dz_t u^T``; ``dw``, ``du`` and ``db`` are sums of ``x_t^T dz_t``,
+    ``h_{t-1}^T dz_t`` and ``dz_t``.
+
+    Parameters
+    ----------
+    dh : array_like, shape (B, T, H)
+        Gradient of the loss with respect to all states h, float32 or float64.
+    x, w, u, b, h0, c0, lengths
+        As in the forward pass.
+
+    Returns
+    -------
+    dx, dw, du, db, dh0, dc0 : ndarray
+        Shapes (B, T, I), (I, 4H), (H, 4H), (4H,), (B, H), (B, H). Those of an absent b, h0 or c0 are as if it were
+        zeros.
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
+    ValueError
+        If the shapes do not fit or a length is not in 1..T.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gradients = lstm_backward(np.ones((1, 1, 1)), np.ones((1, 1, 1)), np.zeros((1, 4)), np.zeros((1, 4)))
+    >>> gradients[1]
+    array([[0.  , 0.  , 0.25, 0.  ]])
+    """
+    x, w, u, b, h0, c0, dh, lengths = _recurrent.checked("lstm_backward", 4, bias_shape, lengths, dh, x=x, w=w, u=u,
+                                                         b=b, h0=h0, c0=c0)
+    b = np.zeros(4 * len(u), x.dtype) if b is None else b
+    return _recurrent.gradients(lstm, dh, x, [w, u, b], [h0, c0], lengths)

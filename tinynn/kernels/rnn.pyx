@@ -1,0 +1,252 @@
+"""Simple recurrent network (Elman): each state is made of the input and the state before it.
+
+    h_t = f(x_t w + h_{t-1} u + b)        x (B, T, I)  w (I, H)  u (H, H)  b (H)  h (B, T, H)      f = tanh
+    dz_t = dh_t f'(z_t),   dx_t = dz_t w^T,   dh_{t-1} += dz_t u^T
+    dw = sum_t x_t^T dz_t,   du = sum_t h_{t-1}^T dz_t,   db = sum_t,b dz_t
+
+(Elman, "Finding structure in time", 1990; Keras' SimpleRNN.) At and after a row's length h_t = h_{t-1}.
+"""
+
+import numpy as np
+
+from tinynn.kernels import _recurrent
+from tinynn.kernels._public import public
+from tinynn.kernels.op import register
+
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+from tinynn.kernels.machine cimport (
+    LINEAR, RELU, SIGMOID, TANH, Range, Worker, claim, column_sum_team, gemm_pack, gemm_packed, gemm_team, real,
+    vector_activation_backward,
+)
+from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.recurrent cimport (
+    add_step, by_row, by_step, copy_rows, ended, packed_size, put_states, rows_grain, start_gradient,
+)
+
+
+cdef void rnn_forward(
+        real* y, real* last_h,                              # OUT (B, T, H) or the last (B, H), (B, H), may be NULL
+        real* workspace, real* packed,                      # OUT kept: x (T, B, I), h (T + 1, B, H); packed u
+        const real* x, const real* w, const real* u, const real* b,     # IN (B, T, I) (I, H) (H, H) (H) or NULL
+        const real* h0, const int64_t* lengths,             # IN (B, H) (B), may be NULL
+        Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, int activation,
+        Worker* worker) noexcept nogil:
+    """h_t = f(x_t w + h_{t-1} u + b)"""
+    cdef real* h = workspace + T * B * I
+    cdef real* step
+    cdef const real* steps = by_step(workspace, x, lengths, B, T, I, worker)
+    cdef Range rows
+    cdef Py_ssize_t t, row
+    # The states begin as the input's part of z, and each step turns its own into h.
+    gemm_team(h + B * H, H, steps, I, 1, w, H, 1, T * B, H, I, False, b, LINEAR, worker)
+    gemm_pack(packed, u, H, 1, H, H, worker)
+    while claim(worker, B, rows_grain(B, T * H * H), &rows):
+        copy_rows(h, h0, rows, H)
+        for t in range(T):
+            step = h + (t + 1) * B * H
+            # Without an initial state the first product is with zeros: of depth 0.
+            gemm_packed(step + rows.start * H, H, step - B * H + rows.start * H, H, 1, packed, rows.stop - rows.start,
+                        H, H if t > 0 or h0 != NULL else 0, True, <const real*> NULL, activation, worker)
+            if lengths != NULL:
+                for row in range(rows.start, rows.stop):
+                    if ended(lengths, row, t):
+                        memcpy(step + row * H, step - B * H + row * H, H * sizeof(real))
+        put_states(y, h, sequences, rows, B, T, H)
+        put_states(last_h, h, False, rows, B, T, H)
+
+
+cdef void rnn_backward(
+        real* dx, real* dh0,                                # OUT (B, T, I) (B, H), may be NULL
+        real* dw, real* du, real* db,                       # OUT (I, H) (H, H) (H), may be NULL; added to if accumulate
+        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, dz (T, B, H), dh (B, H)
+        const real* dy, const real* d_last_h,               # IN as y and last_h, may be NULL
+        const real* x, const real* w, const real* u,        # IN as in forward
+        bint initial, const int64_t* lengths,
+        Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, int activation, bint accumulate,
+        Worker* worker) noexcept nogil:
+    """dz = dh f'(z),  dx = dz w^T,  dh_previous += dz u^T,  dw = x^T dz,  du = h_previous^T dz,  db = sum dz"""
+    cdef real* h = workspace + T * B * I
+    cdef real* dz = temporary + packed_size(H, H)
+    cdef real* dh = dz + T * B * H
+    cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
+    cdef const real* steps = x if in_place else workspace
+    cdef Py_ssize_t first = 0 if initial else 1             # step whose state before it is not zeros
+    cdef Range rows
+    cdef Py_ssize_t t, row, at
+    gemm_pack(temporary, u, 1, H, H, H, worker)
+    while claim(worker, B, rows_grain(B, T * H * H), &rows):
+        start_gradient(dh, dy, d_last_h, sequences, rows, H, worker)
+        for t in range(T - 1, -1, -1):
+            add_step(dh, dy, sequences, t, rows, T, H, worker)
+            at = t * B + rows.start
+            vector_activation_backward(dz + at * H, dh + rows.start * H, h + (at + B) * H,
+                                       (rows.stop - rows.start) * H, activation, worker)
+            if lengths != NULL:
+                for row in range(rows.start, rows.stop):
+                    # An ended row hands dh on as it is; the others replace it.
+                    memset(dz + (t * B + row) * H if ended(lengths, row, t) else dh + row * H, 0, H * sizeof(real))
+            if t > 0 or dh0 != NULL:
+                gemm_packed(dh + rows.start * H, H, dz + at * H, H, 1, temporary, rows.stop - rows.start, H, H,
+                            lengths != NULL, <const real*> NULL, LINEAR, worker)
+        if dh0 != NULL:
+            copy_rows(dh0, dh, rows, H)
+    if dw != NULL:
+        gemm_team(dw, H, steps, 1, I, dz, H, 1, I, H, T * B, accumulate, <const real*> NULL, LINEAR, worker)
+    if du != NULL:
+        gemm_team(du, H, h + first * B * H, 1, H, dz + first * B * H, H, 1, H, H, (T - first) * B, accumulate,
+                  <const real*> NULL, LINEAR, worker)
+    if db != NULL:
+        column_sum_team(db, dz, H, T * B, H, accumulate, worker)
+    if dx != NULL:
+        # The steps of x are not needed any more: their place takes those of dx.
+        gemm_team(dx if in_place else workspace, I, dz, H, 1, w, 1, H, T * B, I, H, False, <const real*> NULL, LINEAR,
+                  worker)
+        if not in_place:
+            by_row(dx, workspace, B, T, I, worker)
+
+
+cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef const Py_ssize_t* sizes = call.sizes
+    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6]
+    rnn_forward(<real*> call.outputs[0], <real*> call.outputs[1] if state else <real*> NULL,
+                <real*> call.workspace, <real*> call.temporary, <const real*> call.inputs[0],
+                <const real*> call.parameters[0], <const real*> call.parameters[1], <const real*> call.parameters[2],
+                <const real*> call.inputs[1] if initial else <const real*> NULL,
+                <const int64_t*> call.inputs[1 + initial] if lengths else NULL,
+                call.rows, sizes[0], sizes[1], sizes[2], sequences, <int> sizes[7], worker)
+
+
+cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef const Py_ssize_t* sizes = call.sizes
+    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6]
+    rnn_backward(<real*> call.d_inputs[0], <real*> call.d_inputs[1] if initial else <real*> NULL,
+                 <real*> call.d_parameters[0], <real*> call.d_parameters[1], <real*> call.d_parameters[2],
+                 <real*> call.workspace, <real*> call.temporary, <const real*> call.d_outputs[0],
+                 <const real*> call.d_outputs[1] if state else <const real*> NULL, <const real*> call.inputs[0],
+                 <const real*> call.parameters[0], <const real*> call.parameters[1],
+                 initial, <const int64_t*> call.inputs[1 + initial] if lengths else NULL,
+                 call.rows, sizes[0], sizes[1], sizes[2], sequences, <int> sizes[7], call.accumulate, worker)
+
+
+ACTIVATIONS = {"linear": LINEAR, "relu": RELU, "sigmoid": SIGMOID, "tanh": TANH}
+
+
+cdef class RNN(Op):
+    """Inputs and outputs as `_recurrent` says, parameters [w (I, H), u (H, H), b (H) or None], attribute activation."""
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_forward[float]
+        self.forward[1] = <Run> run_forward[double]
+        self.backward[0] = <Run> run_backward[float]
+        self.backward[1] = <Run> run_backward[double]
+
+    def shapes(self, inputs, parameters, attributes):
+        return _recurrent.output_shapes(inputs[0], parameters[1][0], 1, attributes)
+
+    def sizes(self, inputs, parameters, attributes):
+        return (*_recurrent.kernel_sizes(inputs[0], parameters[1][0], attributes),
+                ACTIVATIONS[attributes.get("activation", "tanh")])
+
+    def workspace(self, sizes):
+        T, I, H = sizes[:3]
+        return 0, T * I + (T + 1) * H
+
+    def temporary(self, sizes):
+        T, _, H = sizes[:3]
+        return packed_size(H, H), (T + 1) * H
+
+    def flops(self, sizes):
+        T, I, H = sizes[:3]
+        return 2 * T * H * (I + H + 16)
+
+
+rnn = RNN("rnn")
+register(rnn)
+
+
+def bias_shape(units):
+    return (units,)
+
+
+@public
+def py_rnn_forward(x, w, u, b=None, h0=None, lengths=None):
+    """All states of a simple recurrent network: ``h_t = tanh(x_t w + h_{t-1} u + b)``.
+
+    Parameters
+    ----------
+    x : array_like, shape (B, T, I)
+        B sequences of T steps, float32 or float64.
+    w : array_like, shape (I, H)
+        Weights of the input, of the same dtype.
+    u : array_like, shape (H, H)
+        Weights of the state.
+    b : array_like, shape (H,), optional
+        Bias.
+    h0 : array_like, shape (B, H), optional
+        States to start from; zeros unless given.
+    lengths : array_like of int, shape (B,), optional
+        Length of each row, 1..T: at and after it the row repeats its last state.
+
+    Returns
+    -------
+    ndarray, shape (B, T, H)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
+    ValueError
+        If the shapes do not fit or a length is not in 1..T.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, w, u = np.ones((1, 3, 1)), np.array([[0.5]]), np.array([[1.0]])
+    >>> rnn_forward(x, w, u).round(4)[0, :, 0]
+    array([0.4621, 0.7452, 0.8469])
+    >>> rnn_forward(x, w, u, lengths=[2]).round(4)[0, :, 0]
+    array([0.4621, 0.7452, 0.7452])
+    """
+    x, w, u, b, h0, _, lengths = _recurrent.checked("rnn_forward", 1, bias_shape, lengths, x=x, w=w, u=u, b=b, h0=h0)
+    return _recurrent.run(rnn, x, [w, u, b], [h0], lengths).forward()[0]
+
+
+@public
+def py_rnn_backward(dh, x, w, u, b=None, h0=None, lengths=None):
+    """Gradients of `rnn_forward`, which is run again for the states it needs.
+
+    ``dz_t = dh_t (1 - h_t^2)``, ``dx_t = dz_t w^T``, ``dh_{t-1} += dz_t u^T``; ``dw``, ``du`` and ``db`` are sums of
+    ``x_t^T dz_t``, ``h_{t-1}^T dz_t`` and ``dz_t``.
+
+    Parameters
+    ----------
+    dh : array_like, shape (B, T, H)
+        Gradient of the loss with respect to all states, float32 or float64.
+    x, w, u, b, h0, lengths
+        As in the forward pass.
+
+    Returns
+    -------
+    dx, dw, du, db, dh0 : ndarray
+        Shapes (B, T, I), (I, H), (H, H), (H,), (B, H). Those of an absent b or h0 are as if it were zeros.
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
+    ValueError
+        If the shapes do not fit or a length is not in 1..T.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dx, dw, du, db, dh0 = rnn_backward(np.ones((1, 1, 1)), np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1))
+    >>> dw, dh0
+    (array([[1.]]), array([[1.]]))
+    """
+    x, w, u, b, h0, dh, lengths = _recurrent.checked("rnn_backward", 1, bias_shape, lengths, dh, x=x, w=w, u=u, b=b,
+                                                     h0=h0)
+    b = np.zeros(len(u), x.dtype) if b is None else b
+    return _recurrent.gradients(rnn, dh, x, [w, u, b], [h0], lengths)
