@@ -1,6 +1,33 @@
-from libc.stdint cimport int64_t
-
 from tinynn.kernels.machine cimport Worker, real
+from tinynn.kernels.op cimport Op
+
+
+cdef class Loss(Op):
+    cdef readonly bint categorical
+    cdef bint from_logits
+
+
+cdef inline Py_ssize_t grain(Py_ssize_t K) noexcept nogil:
+    """Rows in the smallest part worth a claim."""
+    return max(1, 4096 // K)
+
+
+cdef inline bint clipped(real p) noexcept nogil:
+    """Whether Keras would clip the probability"""
+    return p < <real> 1e-7 or p > <real> (1 - 1e-7)
+
+
+cdef inline real clipped_log(real log_p) noexcept nogil:
+    """The logarithm of the clipped probability; nan stays nan.
+
+    To clip the logarithm is to clip the probability, but 1 - 1e-7 is not a float32 and its logarithm is.
+    """
+    cdef real lowest = -16.11809565095832               # log(1e-7)
+    cdef real highest = -1.00000005e-7                  # log(1 - 1e-7)
+    if log_p < lowest:
+        return lowest
+    return highest if log_p > highest else log_p
+
 
 cdef void squared_error_forward(
     real* loss, real* temporary, const real* p, const real* t,
@@ -24,28 +51,4 @@ cdef void binary_crossentropy_from_logits_forward(
 
 cdef void binary_crossentropy_from_logits_backward(
     real* dz, const real* weight, const real* y, const real* z, const real* t,
-    Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil
-
-cdef void categorical_crossentropy_forward(
-    real* loss, real* temporary, const real* p, const real* t, const int64_t* labels,
-    Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil
-
-cdef void categorical_crossentropy_backward(
-    real* dp, const real* weight, const real* p, const real* t, const int64_t* labels,
-    Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil
-
-cdef void categorical_crossentropy_from_logits_forward(
-    real* loss, real* y, real* temporary, const real* z, const real* t, const int64_t* labels,
-    Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil
-
-cdef void categorical_crossentropy_from_logits_backward(
-    real* dz, const real* weight, const real* y, const real* t, const int64_t* labels,
-    Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil
-
-cdef void categorical_crossentropy_from_sigmoid_logits_forward(
-    real* loss, real* y, real* q, real* temporary, const real* z, const real* t, const int64_t* labels,
-    Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil
-
-cdef void categorical_crossentropy_from_sigmoid_logits_backward(
-    real* dz, real* temporary, const real* weight, const real* q, const real* z, const real* t, const int64_t* labels,
     Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil

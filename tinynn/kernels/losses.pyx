@@ -4,15 +4,12 @@
     mean squared error          L = sum_k (p_k - t_k)^2 / K                     dp = 2 (p - t) / K
     binary cross-entropy        L = -sum_k [t log q + (1-t) log(1-q)] / K       dp = (p - t) / (p (1-p)) / K
       from logits               the same with q = s(z)                          dz = ((1-t) s(z) - t s(-z)) / K
-    categorical cross-entropy   L = -sum_k t_k log q_k,  q = p / sum p          dp_k = sum t / sum p - t_k / p_k
-      from logits               the same with q = softmax(z)                    dz = q sum t - t
-      from sigmoid logits       the same with q = s(z) / sum_j s(z_j)           dz = (q sum t - t) s(-z)
 
 Probabilities are clipped to [1e-7, 1 - 1e-7], as in Keras: where the clip acts, nothing moves with p and the gradient
-is zero. The forms from logits need no clip: they never leave the logarithms. Their second output is the prediction
-with the layer's activation applied.
-A categorical target is a distribution over the K classes, or (attribute ``sparse``) one int64 label for each row.
+is zero. The form from logits needs no clip: it never leaves the logarithms. Its second output is the prediction with
+the layer's activation applied.
 In backward the gradient of a row is multiplied by the row's weight, which arrives as the gradient of its loss.
+The losses over classes are in categorical.pyx.
 """
 
 import math
@@ -23,41 +20,10 @@ from tinynn.kernels.op import OpRun, expect_shape, register, register_fusion
 
 import numpy as np
 
-from libc.stdint cimport int64_t
-
 from tinynn.kernels.machine cimport (
-    RELU, SIGMOID, Range, Worker, claim, real, softmax_row, vector_activation, vector_dot, vector_log,
-    vector_log1p_exp, vector_maximum, vector_sum,
+    RELU, SIGMOID, Range, Worker, claim, real, vector_activation, vector_dot, vector_log, vector_log1p_exp, vector_sum,
 )
 from tinynn.kernels.op cimport Call, Op, Run
-
-cdef double EPSILON = 1e-7
-# The logarithms of the clip's bounds 1e-7 and 1 - 1e-7: to clip these is to clip the probability, but 1 - 1e-7 is not
-# a float32.
-cdef double LOG_LOWEST = -16.11809565095832
-cdef double LOG_HIGHEST = -1.00000005e-7
-
-
-cdef inline Py_ssize_t grain(Py_ssize_t K) noexcept nogil:
-    """Rows in the smallest part worth a claim."""
-    return max(1, 4096 // K)
-
-
-cdef inline real logarithm(real x, Worker* worker) noexcept nogil:
-    cdef real y
-    vector_log(&y, &x, 1, worker)
-    return y
-
-
-cdef inline real clipped_log(real log_p) noexcept nogil:
-    """The logarithm of the clipped probability; nan stays nan."""
-    if log_p < <real> LOG_LOWEST:
-        return <real> LOG_LOWEST
-    return <real> LOG_HIGHEST if log_p > <real> LOG_HIGHEST else log_p
-
-
-cdef inline bint clipped(real p) noexcept nogil:
-    return p < <real> EPSILON or p > <real> (1 - EPSILON)
 
 
 # --- squared errors ------------------------------------------------------------------------------------
@@ -172,184 +138,7 @@ cdef void binary_crossentropy_from_logits_backward(
                 dz[i] = factor * ((1 - t[i]) * y[i] - t[i] * dz[i])
 
 
-# --- categorical cross-entropy: the target is t (B, K), or labels (B) with t NULL ---------------------------
-
-cdef void categorical_crossentropy_forward(
-        real* loss, real* temporary,                        # OUT (B), scratch (B, K)
-        const real* p, const real* t, const int64_t* labels,    # IN (B, K) and one of (B, K) (B)
-        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
-    """L = -sum_k t_k log q_k,  q = p / sum p clipped"""
-    cdef Range rows
-    cdef Py_ssize_t row, i
-    cdef real total, q
-    while claim(worker, B, grain(K), &rows):
-        for row in range(rows.start, rows.stop):
-            total = vector_sum(p + row * K, K, worker)
-            if t == NULL:
-                q = p[row * K + labels[row]] / total
-                loss[row] = -clipped_log(logarithm(<real> 0 if q < 0 else q, worker))
-                continue
-            for i in range(row * K, (row + 1) * K):
-                q = p[i] / total
-                temporary[i] = 0 if q < 0 else q
-            vector_log(temporary + row * K, temporary + row * K, K, worker)
-            for i in range(row * K, (row + 1) * K):
-                temporary[i] = clipped_log(temporary[i])
-            loss[row] = -vector_dot(temporary + row * K, t + row * K, K, worker)
-
-
-cdef void categorical_crossentropy_backward(
-        real* dp,                                           # OUT (B, K)
-        const real* weight, const real* p, const real* t, const int64_t* labels,    # IN (B) (B, K), one of (B, K) (B)
-        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
-    """dp_k = weight (sum t / sum p - t_k / p_k), both t without the clipped classes"""
-    cdef Range rows
-    cdef Py_ssize_t row, i, label
-    cdef real total, moving, common
-    while claim(worker, B, grain(K), &rows):
-        for row in range(rows.start, rows.stop):
-            total = vector_sum(p + row * K, K, worker)
-            if t == NULL:
-                label = row * K + labels[row]
-                moving = 0 if clipped(p[label] / total) else 1
-                common = weight[row] * (moving / total)
-                for i in range(row * K, (row + 1) * K):
-                    dp[i] = common
-                if moving != 0:
-                    dp[label] = weight[row] * (1 / total - 1 / p[label])
-                continue
-            for i in range(row * K, (row + 1) * K):
-                dp[i] = 0 if clipped(p[i] / total) else t[i]
-            common = vector_sum(dp + row * K, K, worker) / total
-            for i in range(row * K, (row + 1) * K):
-                dp[i] = weight[row] * (common - (0 if dp[i] == 0 else dp[i] / p[i]))
-
-
-cdef inline real crossentropy_of_row(
-        real* temporary,                                    # scratch (K)
-        const real* q, const real* z, const real* t, Py_ssize_t label,  # IN (K) (K), and (K) or the label with t NULL
-        Py_ssize_t K, Worker* worker) noexcept nogil:
-    """L = sum_k t_k (log sum_j exp(z_j) - z_k), given q = softmax(z)
-
-    The largest q is 1 / sum_j exp(z_j - max z). An excluded class costs nothing, even if its logit is -inf.
-    """
-    cdef Py_ssize_t k
-    cdef real largest = vector_maximum(z, K, worker)
-    cdef real log_total = -logarithm(vector_maximum(q, K, worker), worker)
-    if t == NULL:
-        return log_total - (z[label] - largest)
-    for k in range(K):
-        temporary[k] = 0 if t[k] == 0 else t[k] * (log_total - (z[k] - largest))
-    return vector_sum(temporary, K, worker)
-
-
-cdef inline void crossentropy_of_row_backward(
-        real* dz,                                           # OUT (K)
-        real weight, const real* q, const real* t, Py_ssize_t label,    # IN the row's weight, (K), (K) or the label
-        Py_ssize_t K, Worker* worker) noexcept nogil:
-    """dz = weight (q sum t - t)"""
-    cdef Py_ssize_t k
-    cdef real total
-    if t == NULL:
-        for k in range(K):
-            dz[k] = weight * q[k]
-        dz[label] = weight * (q[label] - 1)
-        return
-    total = vector_sum(t, K, worker)
-    for k in range(K):
-        dz[k] = weight * (q[k] * total - t[k])
-
-
-cdef void categorical_crossentropy_from_logits_forward(
-        real* loss, real* y, real* temporary,               # OUT (B) (B, K), scratch (B, K)
-        const real* z, const real* t, const int64_t* labels,    # IN (B, K) and one of (B, K) (B)
-        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
-    """L = sum_k t_k (log sum_j exp(z_j) - z_k),  y = softmax(z)"""
-    cdef Range rows
-    cdef Py_ssize_t row
-    while claim(worker, B, grain(K), &rows):
-        for row in range(rows.start, rows.stop):
-            softmax_row(y + row * K, z + row * K, K, worker)
-            loss[row] = crossentropy_of_row(temporary + row * K, y + row * K, z + row * K,
-                                            <const real*> NULL if t == NULL else t + row * K,
-                                            labels[row] if t == NULL else 0, K, worker)
-
-
-cdef void categorical_crossentropy_from_logits_backward(
-        real* dz,                                           # OUT (B, K)
-        const real* weight, const real* y, const real* t, const int64_t* labels,    # IN (B) (B, K), one of (B, K) (B)
-        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
-    """dz = weight (y sum t - t)"""
-    cdef Range rows
-    cdef Py_ssize_t row
-    while claim(worker, B, grain(K), &rows):
-        for row in range(rows.start, rows.stop):
-            crossentropy_of_row_backward(dz + row * K, weight[row], y + row * K,
-                                         <const real*> NULL if t == NULL else t + row * K,
-                                         labels[row] if t == NULL else 0, K, worker)
-
-
-cdef void categorical_crossentropy_from_sigmoid_logits_forward(
-        real* loss, real* y, real* q, real* temporary,      # OUT (B) (B, K) (B, K), scratch (2, B, K)
-        const real* z, const real* t, const int64_t* labels,    # IN (B, K) and one of (B, K) (B)
-        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
-    """L = -sum_k t_k log q_k,  q = s(z) / sum_j s(z_j),  y = s(z)
-
-    q = softmax(log s(z)) with log s(z) = min(z, 0) - log(1 + exp(-|z|)): right even where every s(z) underflows.
-    """
-    cdef Range rows
-    cdef Py_ssize_t row, i, start, n
-    cdef real* log_s = temporary
-    cdef real* terms = temporary + B * K
-    while claim(worker, B, grain(K), &rows):
-        start = rows.start * K
-        n = rows.stop * K - start
-        vector_log1p_exp(log_s + start, z + start, n, worker)
-        for i in range(start, start + n):
-            log_s[i] = (0 if z[i] > 0 else z[i]) - log_s[i]
-        vector_activation(y + start, z + start, n, SIGMOID, worker)
-        for row in range(rows.start, rows.stop):
-            softmax_row(q + row * K, log_s + row * K, K, worker)
-            loss[row] = crossentropy_of_row(terms + row * K, q + row * K, log_s + row * K,
-                                            <const real*> NULL if t == NULL else t + row * K,
-                                            labels[row] if t == NULL else 0, K, worker)
-
-
-cdef void categorical_crossentropy_from_sigmoid_logits_backward(
-        real* dz, real* temporary,                          # OUT (B, K), scratch (B, K)
-        const real* weight, const real* q, const real* z, const real* t, const int64_t* labels,
-                                                            # IN (B) (B, K) (B, K) and one of (B, K) (B)
-        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
-    """dz = weight (q sum t - t) s(-z)"""
-    cdef Range rows
-    cdef Py_ssize_t row, i, start, n
-    while claim(worker, B, grain(K), &rows):
-        start = rows.start * K
-        n = rows.stop * K - start
-        for i in range(start, start + n):
-            temporary[i] = -z[i]
-        vector_activation(temporary + start, temporary + start, n, SIGMOID, worker)
-        for row in range(rows.start, rows.stop):
-            crossentropy_of_row_backward(dz + row * K, weight[row], q + row * K,
-                                         <const real*> NULL if t == NULL else t + row * K,
-                                         labels[row] if t == NULL else 0, K, worker)
-        for i in range(start, start + n):
-            dz[i] = dz[i] * temporary[i]
-
-
-# --- as ops: sizes (rows per sample, K, sparse, ...) ----------------------------------------------------------
-
-cdef inline const real* distribution(Call* call, real* dtype) noexcept nogil:
-    if call.sizes[2]:
-        return NULL
-    return <const real*> call.inputs[1]
-
-
-cdef inline const int64_t* label_of_rows(Call* call) noexcept nogil:
-    if call.sizes[2]:
-        return <const int64_t*> call.inputs[1]
-    return NULL
-
+# --- as ops: sizes (rows per sample, K, sparse, ...) ------------------------------------------------------------
 
 cdef void run_squared_error_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
     squared_error_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
@@ -389,54 +178,9 @@ cdef void run_binary_logits_backward(Call* call, Worker* worker, real* dtype) no
                                                  call.sizes[1], worker)
 
 
-cdef void run_categorical_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    categorical_crossentropy_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
-                                     distribution(call, dtype), label_of_rows(call), call.rows * call.sizes[0],
-                                     call.sizes[1], worker)
-
-
-cdef void run_categorical_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    if call.d_inputs[0] != NULL:
-        categorical_crossentropy_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0],
-                                          <const real*> call.inputs[0], distribution(call, dtype),
-                                          label_of_rows(call), call.rows * call.sizes[0], call.sizes[1], worker)
-
-
-cdef void run_categorical_logits_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    categorical_crossentropy_from_logits_forward(<real*> call.outputs[0], <real*> call.outputs[1],
-                                                 <real*> call.temporary, <const real*> call.inputs[0],
-                                                 distribution(call, dtype), label_of_rows(call),
-                                                 call.rows * call.sizes[0], call.sizes[1], worker)
-
-
-cdef void run_categorical_logits_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    if call.d_inputs[0] != NULL:
-        categorical_crossentropy_from_logits_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0],
-                                                      <const real*> call.outputs[1], distribution(call, dtype),
-                                                      label_of_rows(call), call.rows * call.sizes[0], call.sizes[1],
-                                                      worker)
-
-
-cdef void run_categorical_sigmoid_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    categorical_crossentropy_from_sigmoid_logits_forward(
-        <real*> call.outputs[0], <real*> call.outputs[1], <real*> call.workspace, <real*> call.temporary,
-        <const real*> call.inputs[0], distribution(call, dtype), label_of_rows(call), call.rows * call.sizes[0],
-        call.sizes[1], worker)
-
-
-cdef void run_categorical_sigmoid_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    if call.d_inputs[0] != NULL:
-        categorical_crossentropy_from_sigmoid_logits_backward(
-            <real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
-            <const real*> call.workspace, <const real*> call.inputs[0], distribution(call, dtype), label_of_rows(call),
-            call.rows * call.sizes[0], call.sizes[1], worker)
-
-
 cdef class Loss(Op):
     """Inputs [prediction (..., K), target], outputs [loss of each row (...,)], and [prediction] after its activation
     if the loss starts from logits. Attribute sparse: the target is int64 labels (...,), else it is (..., K)."""
-    cdef readonly bint categorical
-    cdef bint from_logits
 
     def __init__(self, name):
         super().__init__(name)
@@ -492,51 +236,13 @@ cdef class BinaryCrossentropyFromLogits(Loss):
         self.backward[1] = <Run> run_binary_logits_backward[double]
 
 
-cdef class CategoricalCrossentropy(Loss):
-
-    def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_forward[float]
-        self.forward[1] = <Run> run_categorical_forward[double]
-        self.backward[0] = <Run> run_categorical_backward[float]
-        self.backward[1] = <Run> run_categorical_backward[double]
-
-
-cdef class CategoricalCrossentropyFromLogits(Loss):
-
-    def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_logits_forward[float]
-        self.forward[1] = <Run> run_categorical_logits_forward[double]
-        self.backward[0] = <Run> run_categorical_logits_backward[float]
-        self.backward[1] = <Run> run_categorical_logits_backward[double]
-
-
-cdef class CategoricalCrossentropyFromSigmoidLogits(Loss):
-
-    def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_sigmoid_forward[float]
-        self.forward[1] = <Run> run_categorical_sigmoid_forward[double]
-        self.backward[0] = <Run> run_categorical_sigmoid_backward[float]
-        self.backward[1] = <Run> run_categorical_sigmoid_backward[double]
-
-    def workspace(self, sizes):
-        return 0, sizes[0] * sizes[1]
-
-
 half_squared_error = SquaredError("half_squared_error")
 mean_squared_error = SquaredError("mean_squared_error")
 binary_crossentropy = BinaryCrossentropy("binary_crossentropy")
 binary_crossentropy_from_logits = BinaryCrossentropyFromLogits("binary_crossentropy_from_logits")
-categorical_crossentropy = CategoricalCrossentropy("categorical_crossentropy")
-categorical_crossentropy_from_logits = CategoricalCrossentropyFromLogits("categorical_crossentropy_from_logits")
-categorical_crossentropy_from_sigmoid_logits = CategoricalCrossentropyFromSigmoidLogits(
-    "categorical_crossentropy_from_sigmoid_logits")
-for each in (half_squared_error, mean_squared_error, binary_crossentropy, binary_crossentropy_from_logits,
-             categorical_crossentropy, categorical_crossentropy_from_logits,
-             categorical_crossentropy_from_sigmoid_logits):
+for each in (half_squared_error, mean_squared_error, binary_crossentropy, binary_crossentropy_from_logits):
     register(each)
 register_fusion("binary_crossentropy", ["sigmoid"], "binary_crossentropy_from_logits")
-register_fusion("categorical_crossentropy", ["softmax"], "categorical_crossentropy_from_logits")
-register_fusion("categorical_crossentropy", ["sigmoid"], "categorical_crossentropy_from_sigmoid_logits")
 
 
 # --- as functions ------------------------------------------------------------------------------------------------
@@ -841,217 +547,3 @@ def py_binary_crossentropy_from_logits_backward(prediction, target):
     """
     return gradient_of_rows(
         "binary_crossentropy_from_logits_backward", binary_crossentropy_from_logits, prediction, target)
-
-
-@public
-def py_categorical_crossentropy_forward(prediction, target):
-    """Categorical cross-entropy of each row (Keras' rule).
-
-    ``L = -sum_k t_k log q_k``, q = p / sum p clipped to [1e-7, 1 - 1e-7]
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Probabilities, float32 or float64.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    loss : ndarray, shape (...)
-        The loss of each row.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_forward(np.array([[0.25, 0.25, 0.5]]), np.array([2]))
-    array([0.69314718])
-    """
-    return loss_of_rows("categorical_crossentropy_forward", categorical_crossentropy, prediction, target)
-
-
-@public
-def py_categorical_crossentropy_backward(prediction, target):
-    """Gradient of the sum of the rows' losses of `categorical_crossentropy_forward`.
-
-    ``dp_k = sum t / sum p - t_k / p_k``, both t without the classes that were clipped
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Probabilities, float32 or float64.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-        The gradient with respect to the prediction.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_backward(np.array([[0.25, 0.25, 0.5]]), np.array([2]))
-    array([[ 1.,  1., -1.]])
-    """
-    return gradient_of_rows("categorical_crossentropy_backward", categorical_crossentropy, prediction, target)
-
-
-@public
-def py_categorical_crossentropy_from_logits_forward(prediction, target):
-    """Categorical cross-entropy of softmax(z) for each row.
-
-    ``L = sum_k t_k (log sum_j exp(z_j) - z_k)``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Logits z, float32 or float64; -1e4 and 1e4 are fine.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    loss : ndarray, shape (...)
-        The loss of each row.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_from_logits_forward(np.array([[1e4, -1e4]]), np.array([1]))
-    array([20000.])
-    """
-    return loss_of_rows(
-        "categorical_crossentropy_from_logits_forward", categorical_crossentropy_from_logits, prediction, target)
-
-
-@public
-def py_categorical_crossentropy_from_logits_backward(prediction, target):
-    """Gradient of the sum of the rows' losses of `categorical_crossentropy_from_logits_forward`.
-
-    ``dz = softmax(z) sum t - t``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Logits z, float32 or float64; -1e4 and 1e4 are fine.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-        The gradient with respect to the prediction.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_from_logits_backward(np.array([[1e4, -1e4]]), np.array([1]))
-    array([[ 1., -1.]])
-    """
-    return gradient_of_rows(
-        "categorical_crossentropy_from_logits_backward", categorical_crossentropy_from_logits, prediction, target)
-
-
-@public
-def py_categorical_crossentropy_from_sigmoid_logits_forward(prediction, target):
-    """Categorical cross-entropy of sigmoids that are normalised to sum 1, for each row.
-
-    ``L = -sum_k t_k log q_k``, q = s(z) / sum_j s(z_j): Keras' rule for sigmoid outputs, in logarithms and unclipped
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Logits z, float32 or float64; -1e4 and 1e4 are fine.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    loss : ndarray, shape (...)
-        The loss of each row.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_from_sigmoid_logits_forward(np.array([[0.0, 0.0]]), np.array([1]))
-    array([0.69314718])
-    """
-    return loss_of_rows(
-        "categorical_crossentropy_from_sigmoid_logits_forward", categorical_crossentropy_from_sigmoid_logits, prediction, target)
-
-
-@public
-def py_categorical_crossentropy_from_sigmoid_logits_backward(prediction, target):
-    """Gradient of the sum of the rows' losses of `categorical_crossentropy_from_sigmoid_logits_forward`.
-
-    ``dz = (q sum t - t) s(-z)``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Logits z, float32 or float64; -1e4 and 1e4 are fine.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-        The gradient with respect to the prediction.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_from_sigmoid_logits_backward(np.array([[0.0, 0.0]]), np.array([1]))
-    array([[ 0.25, -0.25]])
-    """
-    return gradient_of_rows(
-        "categorical_crossentropy_from_sigmoid_logits_backward", categorical_crossentropy_from_sigmoid_logits, prediction, target)

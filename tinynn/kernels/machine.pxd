@@ -70,7 +70,8 @@ cdef extern from "simd/simd.h" nogil:
         void scale(double*, const double*, double, Py_ssize_t) noexcept nogil
         void axpy(double*, const double*, double, Py_ssize_t) noexcept nogil
         void convolve(double*, const double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t) noexcept nogil
-        void convolve_logarithms(double*, const double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t) noexcept nogil
+        void convolve_logarithms(double*, const double*, Py_ssize_t, const double*, Py_ssize_t,
+                                 Py_ssize_t) noexcept nogil
         void softmax_forward(double*, const double*, Py_ssize_t) noexcept nogil
         void softmax_backward(double*, const double*, const double*, Py_ssize_t) noexcept nogil
         void convert_uint8(double*, const unsigned char*, double, double, Py_ssize_t) noexcept nogil

@@ -181,8 +181,8 @@ def update(function, Rule rule, w, dw, states, learning_rate, step, options):
     vectors_to_change(function, changed)
     for name, array in changed.items():
         expect_shape(function, name, array, gradient.shape)
-    for number, value in enumerate(rule.configuration(**{name: number_of(function, name, value)
-                                                        for name, value in options.items()})):
+    options = {name: number_of(function, name, value) for name, value in options.items()}
+    for number, value in enumerate(rule.configuration(**options)):
         configuration[<int> number] = value
     for number, array in enumerate(states.values()):
         state[<int> number] = cnp.PyArray_DATA(array)
