@@ -166,7 +166,8 @@ def _longest_fusion(program: Program, loss: str) -> tuple[str, Tensor, int]:
             continue
         links = zip([node.outputs[0] for node in tail], [node.inputs[0] for node in tail[1:]] + [program.output],
                     strict=True)
-        if all(made.buffer == read.buffer for made, read in links) and all(
+        # A reshape in between may have moved the last axis, over which softmax and the losses go.
+        if all(made.buffer == read.buffer and made.shape[-1:] == read.shape[-1:] for made, read in links) and all(
                 _consumers(program, node.outputs[0].buffer) == 1 for node in tail):
             first = tail[0].inputs[0]
             # The loss sees the rows that its prediction has: steps that were folded for the activation unfold.

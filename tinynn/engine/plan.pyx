@@ -37,6 +37,8 @@ cdef enum: SLICE_NANOSECONDS = 100_000_000
 # A team earns its barriers when a step has more arithmetic than this.
 cdef enum: FLOPS_WORTH_A_TEAM = 4_000_000
 cdef enum: UPDATE_CHUNK = 8192
+# Batch sizes that an arena keeps ready.
+cdef enum: MOST_BINDINGS = 16
 
 # Why a run returned.
 cdef enum Reason:
@@ -109,6 +111,7 @@ cdef struct Loop:
     # what to do with it
     bint gradient
     bint update
+    bint may_fail               # some op is written in Python
     void* predictions
     int dtype
     # the update
@@ -123,6 +126,7 @@ cdef struct Loop:
     const Chunk* chunks
     Py_ssize_t chunk_count
     # how far it is
+    Py_ssize_t first_step       # of this run: not to change while threads may still join it
     Py_ssize_t next_step
     int64_t deadline
     Py_ssize_t stop_step
@@ -255,6 +259,15 @@ cdef void judge(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker,
             loop.stop_step = step
 
 
+cdef void judge_backward(Loop* loop, Py_ssize_t step, Worker* worker) noexcept nogil:
+    """Whether the backward pass of an op in Python failed; a phase, for a late thread must not see a later failure."""
+    cdef Range part
+    while claim(worker, 1, 1, &part):
+        if loop.failed[0]:
+            loop.reason = RUN_FAILED
+            loop.stop_step = step
+
+
 cdef void update(Loop* loop, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:
     """w, states := the optimizer's rule; one phase, split by chunks of the flat vectors."""
     cdef double scalars[2][16]
@@ -279,7 +292,7 @@ cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
 
     A thread that is late may see a decision of a later step; the others are then past every barrier it can meet.
     """
-    cdef Py_ssize_t step = loop.next_step
+    cdef Py_ssize_t step = loop.first_step
     cdef const Bound* bound
     cdef int stage, metric
     while step < loop.steps:
@@ -297,11 +310,10 @@ cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
             loop.backward[loop.loss](&bound.calls[loop.loss], worker)
             for stage in range(loop.stage_count - 1, -1, -1):
                 run_stage(loop, bound, stage, False, worker)
-            if loop.failed[0]:
-                if worker.index == 0:
-                    loop.reason = RUN_FAILED
-                    loop.stop_step = step
-                return
+            if loop.may_fail:
+                judge_backward(loop, step, worker)
+                if loop.stop_step <= step and loop.reason == RUN_FAILED:
+                    return
             if loop.update:
                 update(loop, step, worker, dtype)
         step += 1
@@ -342,6 +354,11 @@ cdef class Arena:
         self.scratch = aligned(GEMM_SCRATCH_BYTES, np.uint8)
         self.bindings = {}
         memset(&self.step, 0, sizeof(Step))
+
+    def forget(self):
+        """Let go of the batch sizes of earlier calls once there are many; call it while no job has bound any."""
+        if len(self.bindings) > MOST_BINDINGS:
+            self.bindings.clear()
 
     cdef Bound bind(self, Py_ssize_t batch):
         """The calls for one batch size, made the first time."""
@@ -395,7 +412,7 @@ cdef class Arena:
                 buffers(node.outputs, "values"),
                 [a if t in live else 0 for t, a in zip(node.outputs, buffers(node.outputs, "gradients"))],
                 [0 if p is None else plan.weights.ctypes.data + p.offset * plan.weights.itemsize for p in node.parameters],
-                [0 if p is None or not p.trainable else plan.gradients.ctypes.data + p.offset * plan.weights.itemsize
+                [0 if p is None or p.path not in plan.learning else plan.gradients.ctypes.data + p.offset * plan.weights.itemsize
                  for p in node.parameters],
             ]
             if number == program.loss:  # its target has no gradient, and its rows' gradients are always wanted
@@ -444,7 +461,7 @@ cdef class Plan:
     weights, gradients : ndarray
         The model's flat vectors; gradients may be None when the program only predicts.
     """
-    cdef readonly object program, weights, gradients, dtype, constants
+    cdef readonly object program, weights, gradients, dtype, constants, learning
     cdef object _free, _lock, _layouts, _stages, _branches, _runs, _metric_rows, _chunks
 
     def __init__(self, program, weights, gradients):
@@ -454,6 +471,9 @@ cdef class Plan:
         self.weights = weights
         self.gradients = gradients
         self.dtype = weights.dtype
+        # As it is now: a parameter may be frozen and thawed while this plan waits to be used again.
+        self.learning = frozenset(p.path for node in program.nodes for p in node.parameters
+                                  if p is not None and p.trainable)
         self._free = []
         self._lock = threading.Lock()
         self._layouts = {}
@@ -494,7 +514,8 @@ cdef class Plan:
 
     def _make_chunks(self):
         """The trainable parts of the flat vectors, in pieces that one thread updates at a time."""
-        known = {p.path: p for node in self.program.nodes for p in node.parameters if p is not None and p.trainable}
+        known = {p.path: p for node in self.program.nodes for p in node.parameters
+                 if p is not None and p.path in self.learning}
         runs = []
         for parameter in sorted(known.values(), key=lambda p: p.offset):
             if runs and runs[-1][1] == parameter.offset and runs[-1][2] == parameter.decayed:
@@ -595,6 +616,7 @@ cdef class Job:
         memset(loop, 0, sizeof(Loop))
         self.arena = arena
         arena.failed = 0
+        arena.forget()
         self.totals = np.zeros(2 + max(0, len(program.nodes) - 1 - (program.loss or 0)))
         loop.dtype = self._dtype = 0 if plan.dtype == np.float32 else 1
         loop.stages = <const Stage*> data((<Plan> plan)._stages)
@@ -611,6 +633,7 @@ cdef class Job:
         loop.last = arena.bind(samples % batch) if samples % batch else loop.full
         loop.step = &arena.step
         loop.failed = &arena.failed
+        loop.may_fail = any(node.python is not None for node in program.nodes)
         loop.x.data = <const char*> data(items)
         loop.x.kind = [np.uint8, np.float32, np.float64].index(items.dtype)
         loop.x.size = items[:1].size if len(items) else 0
@@ -628,14 +651,13 @@ cdef class Job:
         self._team = program.flops * min(batch, samples) * (3 if program.gradients else 1) > FLOPS_WORTH_A_TEAM
         self._keep = [plan, items, indices, targets, sample_weights, order]
 
-    def train(self, Rule rule, configuration, learning_rates, iteration, states, key, epoch, update=True) -> None:
+    def train(self, Rule rule, configuration, learning_rates, iteration, states, key, update=True) -> None:
         """Compute gradients in every step and, unless update is False, change the weights by the optimizer's rule."""
         cdef Loop* loop = &self.loop
         cdef Plan plan = self._keep[0]
         loop.gradient = True
         loop.update = update
         self.arena.step.key = key
-        self.arena.step.epoch = epoch
         loop.iteration = iteration
         if update:
             configuration = np.array([*configuration, 0], np.float64)
@@ -685,6 +707,7 @@ cdef class Job:
         cdef void* scratch = data(self.arena.scratch)
         loop.steps = min(steps, loop.next_step + most)
         loop.reason = 0
+        loop.first_step = loop.next_step
         loop.stop_step = loop.steps
         with nogil:
             loop.deadline = nanoseconds() + SLICE_NANOSECONDS
@@ -697,12 +720,11 @@ cdef class Job:
         return DONE if loop.next_step >= steps else TIME
 
     def python_error(self) -> BaseException | None:
-        """What an op written in Python raised."""
-        for node in self._keep[0].program.nodes:
-            if node.python is not None and node.python.error is not None:
-                error, node.python.error = node.python.error, None
-                return error
-        return None
+        """What an op written in Python raised; of several that ran at once, the first in forward order."""
+        here = <uintptr_t> &self.arena.failed
+        errors = [node.python.errors.pop(here, None)
+                  for node in self._keep[0].program.nodes if node.python is not None]
+        return next((error for error in errors if error is not None), None)
 
     def first_not_finite(self) -> str:
         """Where NaN or infinity began in the step that stopped the run: a layer's path, or a description."""

@@ -4,6 +4,8 @@ import numpy as np
 
 cimport numpy as cnp
 
+from libc.stdint cimport uintptr_t
+
 from tinynn.kernels.machine cimport Range, Worker, claim, real
 from tinynn.kernels.op cimport Call, Op, Run
 
@@ -39,7 +41,7 @@ class PythonFunction:
         self.output_shape = output_shape
         self.name = name
         self.integer_inputs = integer_inputs
-        self.error = None
+        self.errors = {}  # by the address of the call's `failed`: several threads may call at once
 
 
 cdef object view(void* data, tuple shape, int kind):
@@ -77,7 +79,7 @@ cdef void call_forward(Call* call, int kind) noexcept with gil:
         output = view(call.outputs[0], (rows, *function.output_shape), kind)
         write(output, function.forward(*inputs, *parameters), "what forward returned", function.name)
     except BaseException as error:
-        function.error = error
+        function.errors[<uintptr_t> call.failed] = error
         call.failed[0] = 1
 
 
@@ -106,7 +108,7 @@ cdef void call_backward(Call* call, int kind, bint loss) noexcept with gil:
         for number, (to, gradient) in enumerate(zip(d_inputs + d_parameters, gradients)):
             write(to, gradient, f"gradient {number} that backward returned", function.name)
     except BaseException as error:
-        function.error = error
+        function.errors[<uintptr_t> call.failed] = error
         call.failed[0] = 1
 
 

@@ -144,6 +144,8 @@ static void set_up(void)
     pthread_cond_init(&pool.finished, NULL);
     pthread_cond_init(&pool.phase, NULL);
     atomic_store(&pool.sleepers, 0);
+    atomic_store(&pool.team.state, 0);  /* the parent may have been in the middle of a phase */
+    atomic_store(&pool.team.done, 0);
     pool.started = pool.open = pool.inside = 0;
     pool.team.wait = wait_for_phase;
     pool.team.wake = wake_sleepers;
