@@ -38,25 +38,34 @@ class Samples:
     sample_shape: tuple[int, ...]
     function: str
     finite: bool
+    n: int = 0
+
+    def __post_init__(self) -> None:
+        self.n = len(self.x)
 
     def __len__(self) -> int:
-        return len(self.x)
+        return self.n
 
     def at(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """The items, the indices that make samples of them (None: one item each), and the targets if it has any."""
         if isinstance(self.x, np.ndarray):
             return self.x, None, None
-        items, indices, targets = self.x.samples(epoch)
+        given = self.x.samples(epoch)
+        if not isinstance(given, (tuple, list)) or len(given) != 3:
+            raise ValueError(f"{self.function}: the data set's samples(epoch) must return (items, indices, targets), got "
+                             f"{type(given).__name__}{f' of {len(given)}' if isinstance(given, (tuple, list)) else ''}")
+        items, indices, targets = given
         items = as_samples(items, "the data set's items", self.function)
-        indices = np.ascontiguousarray(indices)
-        if indices.dtype.kind not in "iu" or indices.ndim != 2 or len(indices) != len(self.x):
-            raise ValueError(f"{self.function}: the data set's indices must be whole numbers of shape ({len(self.x)}, "
+        indices = np.asarray(indices)
+        if indices.dtype.kind not in "iu" or indices.ndim != 2 or len(indices) != self.n:
+            raise ValueError(f"{self.function}: the data set's indices must be whole numbers of shape ({self.n}, "
                              f"items per sample), got {indices.dtype} {indices.shape}")
         if indices.shape[1] * math.prod(items.shape[1:]) != math.prod(self.sample_shape):
             raise ValueError(f"{self.function}: the data set's samples have shape {self.sample_shape}, but it gave "
                              f"{indices.shape[1]} items of shape {items.shape[1:]} for each")
-        indices = indices.astype(np.int64, copy=False)
-        # The engine trusts indices; a wrong one would read memory that is not ours.
+        # The engine trusts indices: a wrong one would read memory that is not ours. So they are copied, too, lest
+        # somebody changes them after they have been checked.
+        indices = indices.astype(np.int64, order="C")
         if indices.size and (indices.min() < 0 or indices.max() >= len(items)):
             raise ValueError(f"{self.function}: the data set's indices must be from 0 to {len(items) - 1}, got "
                              f"{indices.min()} to {indices.max()}")
@@ -124,7 +133,8 @@ def targets_for(y: Any, samples: int, prediction_shape: tuple[int, ...], loss: L
             raise ValueError(f"{function}: y has shape {y.shape}, but the model's output {(samples, *prediction_shape)} "
                              f"needs {kind} of shape {(samples, *expected)}{hint}")
     if loss.labels:
-        return np.ascontiguousarray(check_labels(y, prediction_shape[-1], "y", function))
+        # A copy: the engine trusts labels, and a callback might change the array after it has been checked.
+        return np.array(check_labels(y, prediction_shape[-1], "y", function), order="C")
     if finite and y.dtype.kind == "f":
         check_finite(y, "y", function)
     return np.ascontiguousarray(y, dtype)

@@ -1,40 +1,43 @@
 """Model files: safetensors with one metadata entry that describes the model.
 
 Tensors are named ``layer/parameter``; the optimizer's vectors ``optimizer/0``, ... The entry ``tinynn`` holds
-canonical JSON: format version, architecture, compile arguments, training state, and the SHA-256 of the tensors.
+canonical JSON: format version, architecture, compile arguments, training state, and the SHA-256 of all that and the
+tensors.
 Nothing in a file is executed.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import tempfile
+import re
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynn.engine.network import Network, view
+from tinynn.engine.network import Network, Shape, view
 from tinynn.model.registry import deserialize, serialize
 
 if TYPE_CHECKING:
     from tinynn.model.sequential import Sequential
 
 FORMAT = 1
+STATE = "optimizer/"
 
 
 def describe(model: Sequential) -> dict[str, Any]:
     """Everything about a model but its numbers, as JSON can hold it."""
     compiled = None if model.optimizer is None else serialize(
         {"optimizer": model.optimizer, "loss": model.loss, "metrics": model.metrics})
-    assert model.input_shape is not None
     return {
         "format": FORMAT,
         "architecture": {
-            "name": model.name, "dtype": model._dtype.name, "input_shape": list(model.input_shape),
-            "layers": [{**serialize(layer, name), "trainable": layer.trainable, "name": name}
+            "name": model.name, "dtype": model._dtype.name, "input_shape": None if model.input_shape is None else list(model.input_shape),
+            "layers": [{**serialize(layer, name), "name": name}
                        for name, layer in zip(model._names, model.layers, strict=True)],
         },
         "compile": compiled,
@@ -44,14 +47,21 @@ def describe(model: Sequential) -> dict[str, Any]:
 
 def tensors_of(model: Sequential) -> dict[str, np.ndarray]:
     """The arrays of a model by the names they have in a file."""
-    tensors = {path: view(model.parameters, parameter) for path, parameter in model._parameters.items()}
-    tensors.update({f"optimizer/{i}": state for i, state in enumerate(model._states)})
+    if model._weights is None:
+        return {}
+    tensors = {path: view(model._weights, parameter) for path, parameter in model._parameters.items()}
+    tensors.update({f"{STATE}{i}": state for i, state in enumerate(model._states)})
     return tensors
 
 
-def digest(tensors: dict[str, np.ndarray]) -> str:
-    """SHA-256 of names, dtypes, shapes and bytes."""
-    total = hashlib.sha256()
+def canonical(description: dict[str, Any]) -> str:
+    """The one way to write a description."""
+    return json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
+    """SHA-256 of the description (but for this entry) and the tensors' names, dtypes, shapes and bytes."""
+    total = hashlib.sha256(canonical({k: v for k, v in description.items() if k != "sha256"}).encode())
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
@@ -64,31 +74,33 @@ def to_bytes(model: Sequential) -> bytes:
     from safetensors.numpy import save as save_tensors  # only now: import time counts
 
     tensors = {name: np.ascontiguousarray(array) for name, array in tensors_of(model).items()}
-    description = {**describe(model), "sha256": digest(tensors)}
-    entry = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return save_tensors(tensors, {"tinynn": entry})
+    description = describe(model)
+    return save_tensors(tensors, {"tinynn": canonical({**description, "sha256": digest(description, tensors)})})
 
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write a model file whole or not at all: into a temporary file beside it, which then takes its name."""
     path = Path(path)
     content = to_bytes(model)
+    temporary = path.parent / f".tinynn-{secrets.token_hex(8)}"
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is no regular file")
+        # Not tempfile's, whose files only their owner may read.
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
     except OSError as error:
         raise type(error)(error.errno, f"save: cannot write {os.fspath(path)!r}: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)  # a temporary file is private; the model is as readable as any new file
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
@@ -135,21 +147,41 @@ def from_bytes(content: bytes, name: str = "the model's bytes") -> Sequential:
 
 
 def _assemble(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Sequential:
-    from tinynn.model.sequential import Sequential
+    from tinynn.model.sequential import Sequential, _check_shape
 
     if description["format"] != FORMAT:
         raise ValueError(f"the file has format {description['format']}, but this version reads {FORMAT}")
-    if description["sha256"] != digest(tensors):
+    if description["sha256"] != digest(description, tensors):
         raise ValueError("the content does not match its SHA-256; the file is damaged")
     architecture, state = description["architecture"], description["state"]
     layers = []
     for entry in architecture["layers"]:
         layer = deserialize({"class": entry["class"], "config": entry["config"]})
-        layer.trainable = bool(entry["trainable"])
         layer.name = entry["name"]
         layers.append(layer)
     model = Sequential(layers, dtype=architecture["dtype"], name=architecture["name"])
-    shape = tuple(architecture["input_shape"])
+    model._key = whole_number(state["key"], 2**64, "key")
+    if architecture["input_shape"] is not None:
+        _fill(model, _check_shape(architecture["input_shape"]), tensors)
+    elif tensors:
+        raise ValueError("the file has tensors, but its model has no input shape yet")
+    if description["compile"] is not None:
+        compiled = deserialize(description["compile"])
+        model.compile(compiled["optimizer"], compiled["loss"], compiled["metrics"])
+        model._iteration = whole_number(state["iteration"], 2**32, "iteration")
+    _fill_states(model, tensors)
+    return model
+
+
+def whole_number(value: Any, bound: int, what: str) -> int:
+    """Check a number of the state."""
+    if type(value) is not int or not 0 <= value < bound:
+        raise ValueError(f"the {what} must be a whole number from 0 to {bound - 1}, got {value!r}")
+    return value
+
+
+def _fill(model: Sequential, shape: Shape, tensors: dict[str, np.ndarray]) -> None:
+    """Build the model with the file's numbers."""
     # First the shapes alone, so that a file cannot ask for more memory than it brings.
     declared: dict[str, Any] = {}
     model._connect(Network(declared), shape)
@@ -159,19 +191,18 @@ def _assemble(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Se
             raise ValueError(f"the architecture needs {path!r} with shape {parameter.shape}, but the file has {got}")
         if tensors[path].dtype != model._dtype:
             raise ValueError(f"{path!r} has dtype {tensors[path].dtype}, but the model is {model._dtype}")
-    states = sorted((n for n in tensors if n.startswith("optimizer/")), key=lambda n: int(n.partition("/")[2]))
-    extra = tensors.keys() - declared.keys() - set(states)
+    extra = {name for name in tensors.keys() - declared.keys() if not re.fullmatch(STATE + "[0-9]", name)}
     if extra:
         raise ValueError(f"the file has tensors that the architecture does not: {', '.join(sorted(extra))}")
-    model.build(shape)
-    model.set_weights([tensors[path] for path in declared])
-    model._key = int(state["key"])
-    if description["compile"] is not None:
-        compiled = deserialize(description["compile"])
-        model.compile(compiled["optimizer"], compiled["loss"], compiled["metrics"])
-        if states and (len(states) != model.optimizer.states()
-                       or any(tensors[n].shape != model.parameters.shape for n in states)):
-            raise ValueError("the optimizer's vectors do not fit the model")
-        model._states = [np.array(tensors[n]) for n in states]
-        model._iteration = int(state["iteration"])
-    return model
+    weights = np.concatenate([np.empty(0, model._dtype), *(tensors[path].reshape(-1) for path in declared)])
+    model._adopt(declared, weights, shape)
+
+
+def _fill_states(model: Sequential, tensors: dict[str, np.ndarray]) -> None:
+    """Give the optimizer back what it remembered."""
+    states = sorted(name for name in tensors if name.startswith(STATE))
+    wanted = [f"{STATE}{i}" for i in range(model.optimizer.states() if model.optimizer is not None else 0)]
+    if states and (states != wanted or any(tensors[name].shape != model.parameters.shape
+                                           or tensors[name].dtype != model._dtype for name in states)):
+        raise ValueError("the optimizer's vectors do not fit the model")
+    model._states = [tensors[name].copy() for name in states]

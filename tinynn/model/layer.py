@@ -8,6 +8,7 @@ another input shape at any time.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from tinynn.engine.network import Network, Parameter, Shape, Tensor
@@ -39,6 +40,19 @@ class Layer(Configurable, kind="layers"):
         super().__init_subclass__(**keywords)
         if cls.__module__.startswith("tinynn.") and not cls.__name__.startswith("_"):
             classes[cls.__name__] = cls
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer, and ``trainable`` when that is False."""
+        config = super().get_config()
+        return config if self.trainable else {**config, "trainable": False}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """Make a layer from what `get_config` returned."""
+        layer = super().from_config({name: value for name, value in config.items() if name != "trainable"})
+        if not config.get("trainable", True):
+            layer.trainable = False
+        return layer
 
     # Two layers with equal arguments are still two layers.
     __eq__ = object.__eq__

@@ -29,6 +29,9 @@ class Metric(Configurable, kind="metrics"):
         """The op that computes it, given the loss whose targets it shares."""
         if self.op is None:
             return LossSpec("python_loss", loss.labels, python=self)
+        if loss.labels:
+            raise ValueError(f"compile: the metric {self.name!r} compares the output with targets of its shape, but the "
+                             f"targets of {type(loss).__name__} are labels; use 'accuracy'")
         return LossSpec(self.op, loss.labels)
 
     def forward(self, prediction: Any, target: Any) -> Any:

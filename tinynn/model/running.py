@@ -13,8 +13,10 @@ from tinynn.kernels import op as ops
 from tinynn.model.arrays import (
     as_sample_weight,
     as_samples,
+    as_targets,
     check_count,
     check_real,
+    check_same_length,
     class_weight_to_sample_weight,
     split_validation,
 )
@@ -25,6 +27,9 @@ from tinynn.model.progress import Progress, check_verbose, describe
 if TYPE_CHECKING:
     from tinynn.model.sequential import Sequential
 
+#: A batch size: all samples at once.
+ALL: Any = object()
+
 
 class Pass:
     """One pass over data with one plan: the data checked, and the job that runs it."""
@@ -32,7 +37,7 @@ class Pass:
     def __init__(self, model: Sequential, kind: str, x: Any, y: Any, batch_size: Any, sample_weight: Any, function: str,
                  finite: bool = True, output: str | None = None) -> None:
         self.model, self.kind, self.function, self.finite = model, kind, function, finite
-        self.batch_size = check_count(batch_size, "batch_size", function)
+        batch_size = batch_size if batch_size is ALL else check_count(batch_size, "batch_size", function)
         self.samples: Samples = as_samples_of(x, model.input_shape, function, finite)
         if model.input_shape is None:
             if kind != "train":
@@ -40,6 +45,7 @@ class Pass:
             model.build(self.samples.sample_shape)
         self.plan: Plan = model._plan(kind, self.samples.sample_shape, output)
         self.n = len(self.samples)
+        self.batch_size = self.n if batch_size is ALL else min(batch_size, self.n)
         self.targets: np.ndarray | None = None
         self.weights: np.ndarray | None = None
         if kind == "predict":
@@ -53,8 +59,11 @@ class Pass:
                 raise ValueError(f"{function}: y is missing; give the targets of x")
             self.targets = self.check_targets(y)
         if sample_weight is not None:
-            self.weights = np.ascontiguousarray(
-                as_sample_weight(sample_weight, (self.n, *self.prediction_shape[:-1]), "sample_weight", function))
+            losses = (self.n, *self.prediction_shape[:-1])
+            weights = as_sample_weight(sample_weight, losses, "sample_weight", function)
+            if weights.ndim > 1:  # the engine knows one weight per sample, or one for each of its losses
+                weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(losses) - weights.ndim)), losses)
+            self.weights = np.ascontiguousarray(weights)
 
     def check_targets(self, y: Any) -> np.ndarray:
         return targets_for(y, self.n, self.prediction_shape, self.model.loss, self.plan.dtype, self.function, self.finite)
@@ -70,7 +79,7 @@ class Pass:
     def job(self, epoch: int, order: np.ndarray | None = None) -> Iterator[Job]:
         """The job of one epoch, with an arena of its own."""
         items, indices, targets = self.data_at(epoch)
-        with self.plan.lease(min(self.batch_size, self.n)) as arena:
+        with self.plan.lease(self.batch_size) as arena:
             yield Job(self.plan, arena, items, indices, self.n, self.batch_size, targets, self.weights, order)
 
 
@@ -115,19 +124,30 @@ def exclusive(model: Sequential, function: str) -> Iterator[None]:
 
 def optimizer_states(model: Sequential) -> list[np.ndarray]:
     """The optimizer's vectors, zero before the first step."""
-    if not model._states:
-        model._states = [np.zeros_like(model.parameters) for _ in range(model.optimizer.states())]
+    while len(model._states) < model.optimizer.states():  # its options may have changed: momentum needs a velocity
+        model._states.append(np.zeros_like(model.parameters))
     return model._states
 
 
-def start(job: Job, model: Sequential, epoch: int, steps: int, update: bool = True) -> None:
-    """Make a job train, or only compute gradients."""
+@contextmanager
+def undone_on_failure(model: Sequential) -> Iterator[None]:
+    """A model that was built for data which then turn out not to fit goes back to where it was."""
+    was_built = model.input_shape is not None
+    try:
+        yield
+    except BaseException:
+        if not was_built:
+            model._unbuild()
+        raise
+
+
+def start(job: Job, model: Sequential, steps: int, update: bool = True) -> None:
+    """Make a job train, or only compute gradients. Its randomness is keyed by the number of updates so far."""
     if not update:
-        job.train(None, (), None, model._iteration, [], model._key, epoch, update=False)
+        job.train(None, (), None, model._iteration, [], model._key, update=False)
         return
     job.train(ops.registered[model.optimizer.rule], model.optimizer.configuration(),
-              model.optimizer.rates(model._iteration, steps), model._iteration, optimizer_states(model), model._key,
-              epoch)
+              model.optimizer.rates(model._iteration, steps), model._iteration, optimizer_states(model), model._key)
 
 
 def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose: Any, callbacks: Any,
@@ -146,16 +166,18 @@ def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose
             raise ValueError("fit: give validation_split or validation_data, not both")
         if is_data_set(x):
             raise ValueError("fit: validation_split splits arrays; give a second data set as validation_data")
-        x, y, weight = (None if a is None else as_samples(a, name, "fit") if name == "x" else np.asarray(a)
-                        for name, a in (("x", x), ("y", y), ("sample_weight", sample_weight)))
+        x, y = as_samples(x, "x", "fit"), as_targets(y, "y", "fit")
+        weight = None if sample_weight is None else as_targets(sample_weight, "sample_weight", "fit")
+        check_same_length("fit", x=x, y=y, sample_weight=weight)
         (x, y, sample_weight), validation_data = split_validation(x, y, weight, fraction)
     with exclusive(model, "fit"):
-        training = Pass(model, "train", x, y, batch_size, sample_weight, "fit", finite)
-        if class_weight is not None:
-            if training.targets is None:
-                raise ValueError("fit: class_weight needs y; a data set holds its targets itself")
-            training.weights = class_weight_to_sample_weight(class_weight, np.asarray(y))
-        validation = None if validation_data is None else _validation(model, validation_data, batch_size, finite)
+        with undone_on_failure(model):
+            training = Pass(model, "train", x, y, batch_size, sample_weight, "fit", finite)
+            if class_weight is not None:
+                if training.targets is None:
+                    raise ValueError("fit: class_weight needs y; a data set holds its targets itself")
+                training.weights = class_weight_to_sample_weight(class_weight, as_targets(y, "y", "fit"))
+            validation = None if validation_data is None else _validation(model, validation_data, batch_size, finite)
         return _epochs(model, training, validation, initial_epoch, epochs, verbose, callbacks, shuffle)
 
 
@@ -197,7 +219,7 @@ def _train_epoch(model: Sequential, training: Pass, epoch: int, steps: int, shuf
                  calls: CallbackList) -> dict[str, float]:
     order = shuffled(training.n, model._key, epoch) if shuffle else None
     with training.job(epoch, order) as job:
-        start(job, model, epoch, steps)
+        start(job, model, steps)
 
         def after_slice() -> bool:
             calls.on_batch_end(job.next_step, logs_of(job, model))
@@ -211,12 +233,12 @@ def _train_epoch(model: Sequential, training: Pass, epoch: int, steps: int, shuf
 
 
 def evaluate(model: Sequential, x: Any, y: Any, batch_size: Any, verbose: Any, sample_weight: Any,
-             finite: bool) -> dict[str, float]:
+             finite: bool, function: str = "evaluate") -> dict[str, float]:
     """See `Sequential.evaluate`."""
-    model._require_compiled("evaluate")
-    verbose = check_verbose(verbose, "evaluate")
-    with Pass(model, "evaluate", x, y, batch_size, sample_weight, "evaluate", finite).job(0) as job:
-        run(job, model, "evaluate")
+    model._require_compiled(function)
+    verbose = check_verbose(verbose, function)
+    with Pass(model, "evaluate", x, y, batch_size, sample_weight, function, finite).job(0) as job:
+        run(job, model, function)
         logs = logs_of(job, model)
     if verbose:
         print(describe(logs))
@@ -244,10 +266,10 @@ def step(model: Sequential, function: str, x: Any, y: Any, sample_weight: Any, u
     """One training step on one batch, or its gradient segment alone."""
     model._require_compiled(function)
     with exclusive(model, function):
-        n = max(1, len(x)) if hasattr(x, "__len__") else len(as_samples(x, "x", function))
-        work = Pass(model, "train", x, y, n, sample_weight, function)
+        with undone_on_failure(model):
+            work = Pass(model, "train", x, y, ALL, sample_weight, function)
         with work.job(0) as job:
-            start(job, model, model._iteration, 1, update)
+            start(job, model, 1, update)
             run(job, model, function)
             if update:
                 model._iteration += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,9 +69,6 @@ class Sequential:
             raise ValueError("Sequential: needs at least one layer, got none")
         _check_each_once(self.layers)
         self._names = unique_names(self.layers)
-        for number, name_ in enumerate(self._names):
-            if name_ in self._names[:number]:
-                raise ValueError(f"Sequential: two layers are named {name_!r}; give each a name of its own")
         self.name = name or "sequential"
         try:
             self._dtype = np.dtype(dtype)
@@ -118,10 +115,16 @@ class Sequential:
         shape = _check_shape(input_shape)
         parameters: dict[str, Parameter] = {}
         self._connect(Network(parameters), shape)
-        weights = initialize(parameters, self._key, self._dtype)
+        self._adopt(parameters, initialize(parameters, self._key, self._dtype), shape)
+
+    def _adopt(self, parameters: dict[str, Parameter], weights: np.ndarray, shape: Shape) -> None:
         self._parameters, self._weights = parameters, weights
         self._gradients = np.zeros_like(weights)
         self.input_shape = shape
+
+    def _unbuild(self) -> None:
+        self.input_shape = self._weights = self._gradients = None
+        self._parameters, self._plans, self._last_gradient_plan = {}, {}, None
 
     def _connect(self, network: Network, shape: Shape) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The network's input, its output, and every layer's output."""
@@ -164,6 +167,8 @@ class Sequential:
         if isinstance(metrics, str):
             raise TypeError(f"compile: metrics must be a list, got the string {metrics!r}; write metrics=[{metrics!r}]")
         chosen = optimizers.get(optimizer), losses.get(loss), [known_metrics.get(m) for m in metrics]
+        if self._training.locked():
+            raise RuntimeError("compile: this model is being trained; compile it before or after")
         self.optimizer, self.loss, self.metrics = chosen
         self._iteration = 0
         self._states = []
@@ -172,7 +177,7 @@ class Sequential:
 
     def _plan(self, kind: str, shape: Shape, output: str | None = None) -> Plan:
         """The plan for ``"train"``, ``"evaluate"`` or ``"predict"`` and a sample shape, made the first time."""
-        key = kind, tuple(shape), output, tuple(layer.trainable for layer in self.layers)
+        key = kind, tuple(shape), output, tuple(layer.trainable for layer in _with_inner(self.layers))
         plan = self._plans.get(key)
         if plan is None:
             with self._planning:
@@ -181,8 +186,12 @@ class Sequential:
         return plan
 
     def _make_plan(self, kind: str, shape: Shape, output: str | None) -> Plan:
-        network = Network(self._parameters, training=kind == "train")
+        network = Network(dict(self._parameters), training=kind == "train")
         x, y, outputs = self._connect(network, shape)
+        if len(network.parameters) != len(self._parameters):
+            new = ", ".join(path for path in network.parameters if path not in self._parameters)
+            raise ValueError(f"{kind}: the parameters {new} were not there when the model was built; a layer must "
+                             "declare the same ones every time")
         if output is not None:
             if output not in outputs:
                 raise ValueError(f"predict: there is no layer {output!r}; the layers are {', '.join(outputs)}"
@@ -303,7 +312,8 @@ class Sequential:
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Evaluate these samples as one batch."""
-        return self.evaluate(x, y, max(1, len(x)), 0, sample_weight, return_dict)
+        logs = running.evaluate(self, x, y, running.ALL, 0, sample_weight, True, "test_on_batch")
+        return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
 
     def compute_gradients(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The gradient segment of a step: write the gradient of the mean loss into `gradients`; returns the loss.
@@ -374,7 +384,12 @@ class Sequential:
                 raise ValueError(f"set_weights: {parameter.path!r} has shape {parameter.shape}, got {array.shape}")
             if array.dtype.kind not in "fiub":
                 raise ValueError(f"set_weights: {parameter.path!r} must be numbers, got dtype {array.dtype}")
-        for array, parameter in zip(arrays, known, strict=True):
+        with np.errstate(over="ignore"):  # too large for float32 is found below
+            converted = [array.astype(self._dtype) for array in arrays]
+        for old, new, parameter in zip(arrays, converted, known, strict=True):
+            if (np.isinf(new) & np.isfinite(old)).any():
+                raise ValueError(f"set_weights: {parameter.path!r} holds {np.abs(old).max()}, too large for {self._dtype}")
+        for array, parameter in zip(converted, known, strict=True):
             view(self.parameters, parameter)[...] = array
 
     def count_params(self) -> int:
@@ -433,7 +448,7 @@ class Sequential:
         files.save(self, path)
 
     def __reduce__(self) -> Any:
-        return (files.from_bytes, (files.to_bytes(self),)) if self.input_shape is not None else super().__reduce__()
+        return files.from_bytes, (files.to_bytes(self),)
 
     def __repr__(self) -> str:
         return f"<Sequential {self.name!r}: {', '.join(self._names)}>"
@@ -466,10 +481,17 @@ def _check_shape(shape: Any) -> Shape:
 def _check_each_once(layers: Sequence[Layer]) -> None:
     """A layer used twice would have to share its parameters, which a chain does not do."""
     seen: set[int] = set()
-    waiting = list(layers)
+    for layer in _with_inner(layers):
+        if id(layer) in seen:
+            raise ValueError(f"Sequential: the {type(layer).__name__} layer {layer.name or ''!r} is used twice; make a "
+                             "second one")
+        seen.add(id(layer))
+
+
+def _with_inner(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """The layers and those inside them."""
+    waiting = list(reversed(layers))
     while waiting:
         layer = waiting.pop()
-        if id(layer) in seen:
-            raise ValueError(f"Sequential: the layer {layer!r} is used twice; make a second one")
-        seen.add(id(layer))
-        waiting.extend(getattr(layer, "layers", ()))
+        yield layer
+        waiting.extend(reversed(getattr(layer, "layers", ())))

@@ -29,7 +29,13 @@ def connect_chain(layers: Sequence[Layer], network: Network, x: Tensor) -> Tenso
 
 def unique_names(layers: Sequence[Layer]) -> list[str]:
     """A name for each layer: its own, or its class's with a number where that is taken."""
-    taken = {layer.name for layer in layers if layer.name is not None}
+    given = [layer.name for layer in layers if layer.name is not None]
+    for number, name in enumerate(given):
+        if not isinstance(name, str) or not name or "/" in name or name == "optimizer":
+            raise ValueError(f"a layer's name must be a string without '/', and not 'optimizer', got {name!r}")
+        if name in given[:number]:
+            raise ValueError(f"two layers are named {name!r}; give each a name of its own")
+    taken = set(given)
     names = []
     for layer in layers:
         name = layer.name
@@ -57,6 +63,7 @@ class TimeDistributed(Layer):
 
     def __init__(self, layers: Layer | Sequence[Layer], name: str | None = None) -> None:
         self.layers = as_layers(layers, "TimeDistributed")
+        unique_names(self.layers)
         self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
@@ -82,6 +89,7 @@ class Towers(Layer):
 
     def __init__(self, layers: Layer | Sequence[Layer], count: int, name: str | None = None) -> None:
         self.layers = as_layers(layers, "Towers")
+        unique_names(self.layers)
         self.count = check_units(count, "Towers", "count")
         self.name = name
 
