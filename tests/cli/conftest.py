@@ -25,7 +25,7 @@ class Result:
 
 @pytest.fixture(scope="session")
 def digits_directory(tmp_path_factory):
-    """A folder with digits in MNIST's format that are easy to tell apart: 400 to train and 100 to test with."""
+    """A folder with digits in MNIST's format that are easy to tell apart: 400 to train, 100 to test."""
     directory = tmp_path_factory.mktemp("digits")
     rng = np.random.default_rng(0)
     for part, count in (("train", 400), ("t10k", 100)):

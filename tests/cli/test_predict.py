@@ -83,8 +83,8 @@ def test_a_file_whose_name_looks_like_a_slice(here, models, digits, tmp_path):
     "arguments, message",
     [
         ([], "the following arguments are required: IMAGE"),
-        (["three.png"], "adds 2 images, got 1; give 2, from an IDX file FILE:0:2"),
-        (["three.png", "five.png", "both.npy", "missing.png"], "adds 2 images, got at least 3"),
+        (["three.png"], "adds 2 images, got 1; give 2, of an IDX file for example FILE:0:2"),
+        (["three.png", "five.png", "both.npy", "missing.png"], "adds 2 images, got at least 4"),
         (["three.png", "missing.png"], "missing.png: No such file or directory"),
         (["three.png", "."], ".: Is a directory"),
         (["three.png", "text.png"], "text.png: cannot be read as an image: cannot identify image file"),

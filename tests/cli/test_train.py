@@ -94,7 +94,7 @@ def test_it_says_which_digits_it_uses_without_mnist(here, monkeypatch):
 
 def test_interrupted_it_keeps_nothing_but_the_history(start, tmp_path):
     process = start(
-        "train", *SMALL, "--epochs", 100_000, "--out", "model", "--history", "history.csv", "--plot", "curves.png",
+        "train", *SMALL, "--epochs", 100_000, "--out", "model", "--history", "history.csv", "--plot", "a.png",
         cwd=tmp_path,
         # where pytest runs in the background of a shell, it inherits that Ctrl-C is ignored
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -68,5 +68,5 @@ def test_nonsense(change, message):
 
 
 def test_unknown_network():
-    with pytest.raises(ValueError, match="unknown network 'improve'.*did you mean 'improved'"):
+    with pytest.raises(ValueError, match=r"unknown network 'improve'.*did you mean 'improved'"):
         recipe("improve")

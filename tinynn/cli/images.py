@@ -168,8 +168,8 @@ def scaled(ink: np.ndarray) -> np.ndarray:
     if ink.max() <= 0:
         return np.zeros((SIDE, SIDE), np.uint8)
     ink = ink * (255 / ink.max())
+    rows, columns = (np.flatnonzero((ink > 64).any(axis=axis)) for axis in (1, 0))
     ink[ink < 32] = 0  # the paper's grain
-    rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     factor = BOX / max(ink.shape)
     height, width = (max(1, round(length * factor)) for length in ink.shape)

@@ -46,9 +46,10 @@ def run(options: argparse.Namespace) -> None:
         for note in notes:
             print(f"tinynn predict: note: {note}", file=sys.stderr)
     if len(images) != digits:
-        got = f"{len(images)}" if len(images) < digits else f"at least {len(images):,}"
+        got = f"{'' if len(images) < digits else 'at least '}{len(images):,}"
         raise ValueError(
-            f"{options.model} adds {digits} images, got {got}; give {digits}, from an IDX file FILE:0:{digits}"
+            f"{options.model} adds {digits} images, got {got}; "
+            f"give {digits}, of an IDX file for example FILE:0:{digits}"
         )
     x = np.stack(images)[None]
     probabilities = sums.distribution(model, x)[0]

@@ -107,10 +107,8 @@ def run(options: argparse.Namespace) -> None:
     replaced = ", in place of an older file" if Path(path).exists() else ""
     model.save(path)
 
-    accuracy = history.history["val_accuracy"][-1]
-    print(
-        f"\nValidation accuracy after {counted(recipe.epochs, 'epoch')}: {accuracy:.4f} of the sums are exact\n"
-    )
+    epochs, accuracy = counted(recipe.epochs, "epoch"), history.history["val_accuracy"][-1]
+    print(f"\nValidation accuracy after {epochs}: {accuracy:.4f} of the sums are exact\n")
     print(examples(model, validation))
     print(f"\nModel saved to {path}{replaced}; test it with: tinynn evaluate {path}")
     if options.history:
