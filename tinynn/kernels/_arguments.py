@@ -35,7 +35,9 @@ def required_arrays(function: str, ndim: dict[str, int] | None = None, **arrays:
 def expect_elements(function: str, name: str, array: Any) -> None:
     """Raise ValueError unless the array has a last axis with elements in it."""
     if array.ndim == 0 or array.shape[-1] == 0:
-        raise ValueError(f"{function}: {name} has shape {array.shape}, but needs a last axis of at least 1 element")
+        raise ValueError(
+            f"{function}: {name} has shape {array.shape}, but needs a last axis of at least 1 element"
+        )
 
 
 def labels_or_distribution(
@@ -73,21 +75,21 @@ def labels_or_distribution(
     if array.dtype.kind not in "iu":
         if array.dtype.kind != "f":
             raise TypeError(
-                f"{function}: target has dtype {array.dtype}, but must hold integer labels or a distribution of "
-                f"dtype {prediction.dtype}"
+                f"{function}: target has dtype {array.dtype}, but must hold integer labels or a distribution "
+                f"of dtype {prediction.dtype}"
             )
         _, distribution = as_arrays(function, **{prediction_name: prediction, "target": array})
         expect_shape(function, "target", distribution, (*shape, classes))
         return distribution, False
     if array.shape != shape:
         raise ValueError(
-            f"{function}: target holds integers and has shape {array.shape}, but labels for {prediction_name} of shape "
-            f"{prediction.shape} have shape {shape}; a one-hot target must be {prediction.dtype}"
+            f"{function}: target holds integers and has shape {array.shape}, but labels for {prediction_name} "
+            f"of shape {prediction.shape} have shape {shape}; a one-hot target must be {prediction.dtype}"
         )
     if array.size and not (array.min() >= 0 and array.max() < classes):
         wrong = np.argwhere((array < 0) | (array >= classes))[0]
         raise ValueError(
-            f"{function}: target is {array[tuple(wrong)]} at index {tuple(map(int, wrong))}, but labels run from 0 to "
-            f"{classes - 1}"
+            f"{function}: target is {array[tuple(wrong)]} at index {tuple(map(int, wrong))}, but labels run "
+            f"from 0 to {classes - 1}"
         )
     return np.ascontiguousarray(array, np.int64).reshape(shape), True
