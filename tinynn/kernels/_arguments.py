@@ -83,8 +83,8 @@ def labels_or_distribution(
         return distribution, False
     if array.shape != shape:
         raise ValueError(
-            f"{function}: target holds integers and has shape {array.shape}, but labels for {prediction_name} "
-            f"of shape {prediction.shape} have shape {shape}; a one-hot target must be {prediction.dtype}"
+            f"{function}: target holds integers and has shape {array.shape}, but labels for {prediction_name}"
+            f" of shape {prediction.shape} have shape {shape}; a one-hot target must be {prediction.dtype}"
         )
     if array.size and not (array.min() >= 0 and array.max() < classes):
         wrong = np.argwhere((array < 0) | (array >= classes))[0]
