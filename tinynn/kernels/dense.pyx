@@ -6,8 +6,11 @@
 
 import math
 
+import numpy as np
+
+from tinynn.kernels._arguments import required_arrays
 from tinynn.kernels._public import public
-from tinynn.kernels.op import OpRun, as_arrays, expect_shape, register
+from tinynn.kernels.op import OpRun, expect_shape, register
 
 from tinynn.kernels.machine cimport (
     LINEAR, RELU, SIGMOID, TANH, Range, Worker, claim, column_sum_team, gemm_team, real, vector_activation_backward,
@@ -82,12 +85,17 @@ dense = Dense("dense")
 register(dense)
 
 
-def checked(function, x, w, b):
-    x, w, b = as_arrays(function, {"w": 2, "b": 1}, x=x, w=w, b=b)
+def checked(function, x, w, **others):
+    """The arguments as arrays whose last axes fit."""
+    x, w, *others = required_arrays(function, {"w": 2, "b": 1}, x=x, w=w, **others)
     if x.ndim < 1 or x.shape[-1] != w.shape[0]:
         raise ValueError(f"{function}: x has shape {x.shape}, but w of shape {w.shape} takes (..., {w.shape[0]})")
-    expect_shape(function, "b", b, w.shape[1:])
-    return x, w, b
+    return x, w, *others
+
+
+def rows_of(array):
+    """The array as a matrix of its last axis, also when that is empty."""
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
 
 
 @public
@@ -120,8 +128,12 @@ def py_dense_forward(x, w, b=None):
     >>> dense_forward(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]), np.array([0.5]))
     array([[11.5]])
     """
-    x, w, b = checked("dense_forward", x, w, b)
-    return OpRun(dense, [x.reshape(-1, w.shape[0])], [w, b]).forward()[0].reshape(*x.shape[:-1], w.shape[1])
+    if b is None:
+        x, w = checked("dense_forward", x, w)
+    else:
+        x, w, b = checked("dense_forward", x, w, b=b)
+        expect_shape("dense_forward", "b", b, w.shape[1:])
+    return OpRun(dense, [rows_of(x)], [w, b]).forward()[0].reshape(*x.shape[:-1], w.shape[1])
 
 
 @public
@@ -148,10 +160,16 @@ def py_dense_backward(dy, x, w):
         If an array is not float32 or float64, or two differ in dtype.
     ValueError
         If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dx, dw, db = dense_backward(np.array([[1.0]]), np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
+    >>> dx, dw.T, db
+    (array([[3., 4.]]), array([[1., 2.]]), array([1.]))
     """
-    x, w, dy = as_arrays("dense_backward", {"w": 2}, x=x, w=w, dy=dy)
-    x, w, _ = checked("dense_backward", x, w, None)
+    x, w, dy = checked("dense_backward", x, w, dy=dy)
     expect_shape("dense_backward", "dy", dy, (*x.shape[:-1], w.shape[1]))
-    run = OpRun(dense, [x.reshape(-1, w.shape[0])], [w, w[0] if len(w) else w.sum(axis=0)])
-    (dx,), (dw, db) = run.backward([dy.reshape(-1, w.shape[1])])
+    run = OpRun(dense, [rows_of(x)], [w, np.empty(w.shape[1], w.dtype)])
+    (dx,), (dw, db) = run.backward([rows_of(dy)])
     return dx.reshape(x.shape), dw, db

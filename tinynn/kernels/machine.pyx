@@ -37,7 +37,8 @@ def _choose() -> None:
     wanted = os.environ.get("TINYNN_CPU", "")
     names = instruction_sets()
     if wanted and wanted not in names:
-        raise ImportError(f"TINYNN_CPU is {wanted!r}, but this machine runs {', '.join(names)}; unset it or name one of these")
+        raise ImportError(f"TINYNN_CPU is {wanted!r}, but this machine runs {', '.join(names)}; unset it or name one "
+                          "of these")
     in_use = available[names.index(wanted) if wanted else number_available - 1]
 
 
