@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from tests.kernels.cases import ALL_SIZES, LABELS, make_cases
+from tests.kernels.cases import ALL_SIZES, CATEGORICAL_LOSSES, LABELS, PAIR_LOSSES, make_cases
 from tests.kernels.digests import digests
 from tests.numerics import assert_close, assert_same_bits
 from tinynn import kernels
@@ -250,57 +250,59 @@ def test_no_rows(label, dtype):
         assert not one.any(), "a gradient of no rows is zero"
 
 
-def test_no_features_and_no_terms(dtype):
-    """Sizes of 0 other than the batch: zeros where the mathematics says so, or a clear error."""
+def calls_without_elements(dtype):
+    """Calls in which some size is 0: kernel, arguments, and the results where they are clear."""
 
     def empty(*shape):
         return np.zeros(shape, dtype)
 
-    def attempt(function, *arguments):
-        try:
-            return function(*arguments)
-        except ValueError as error:
-            assert re.search(r"\b(a|b|x|w|u|dy|y|z|p|prediction|target|dw)\b", str(error)), error  # noqa: PT017
-            return None
-
-    product = attempt(kernels.gemm, empty(3, 0), empty(0, 4))
-    assert product is None or (product.shape == (3, 4) and not product.any())
-    y = attempt(kernels.dense_forward, empty(3, 0), empty(0, 4), np.arange(4).astype(dtype))
-    assert y is None or (y == np.arange(4)).all()
-    gradients = attempt(kernels.dense_backward, np.ones((3, 4), dtype), empty(3, 0), empty(0, 4))
-    assert gradients is None or (gradients[0].shape == (3, 0) and (gradients[2] == 3).all())
+    ones = np.ones((3, 4), dtype)
+    yield "gemm", (empty(3, 0), empty(0, 4)), (empty(3, 4),)
+    yield "gemm", (empty(3, 2), empty(2, 0)), (empty(3, 0),)
+    yield "dense_forward", (empty(3, 0), empty(0, 4), ones[0]), (ones,)
+    yield "dense_forward", (empty(3, 2), empty(2, 0), empty(0)), (empty(3, 0),)
+    yield "dense_backward", (ones, empty(3, 0), empty(0, 4)), (empty(3, 0), empty(0, 4), 3 * ones[0])
     for shape in ((0,), (3, 0), (0, 0)):
         for name in ("sigmoid", "relu", "tanh", "softmax"):
-            y = attempt(getattr(kernels, f"{name}_forward"), empty(*shape))
-            assert y is None or y.shape == shape
-            y = attempt(getattr(kernels, f"{name}_backward"), empty(*shape), empty(*shape))
-            assert y is None or y.shape == shape
-        for name in SPECIFIED:
-            if (
-                name.endswith(("error_forward", "crossentropy_forward", "from_logits_forward"))
-                and "sum" not in name
-            ):
-                loss = attempt(getattr(kernels, name), empty(*shape), empty(*shape))
-                assert loss is None or np.shape(loss) == shape[:-1]
+            yield f"{name}_forward", (empty(*shape),), (empty(*shape),)
+            yield f"{name}_backward", (empty(*shape), empty(*shape)), (empty(*shape),)
+        for name in PAIR_LOSSES + CATEGORICAL_LOSSES:
+            yield f"{name}_forward", (empty(*shape), empty(*shape)), None
+            yield f"{name}_backward", (empty(*shape), empty(*shape)), None
     for shape in ((2, 0, 5), (2, 3, 0), (0, 3, 5)):
-        attempt(kernels.sum_distribution_forward, empty(*shape))
-        attempt(
-            kernels.sum_distribution_crossentropy_from_logits_forward,
-            empty(*shape),
-            np.zeros(shape[0], np.int64),
-        )
-    for sizes in ((0, 2, 3, 4), (2, 0, 3, 4), (2, 2, 0, 4), (2, 2, 3, 0)):
-        rows, steps, inputs, hidden = sizes
+        yield "sum_distribution_forward", (empty(*shape),), None
+        for direction in ("forward", "backward"):
+            target = np.zeros(shape[0], np.int64)
+            yield f"sum_distribution_crossentropy_from_logits_{direction}", (empty(*shape), target), None
+    for rows, steps, inputs, hidden in ((0, 2, 3, 4), (2, 0, 3, 4), (2, 2, 0, 4), (2, 2, 3, 0)):
         for name, gates in (("rnn", 1), ("lstm", 4), ("gru", 3)):
-            weights = empty(inputs, gates * hidden), empty(hidden, gates * hidden)
-            attempt(getattr(kernels, f"{name}_forward"), empty(rows, steps, inputs), *weights)
-            dh = empty(rows, steps, hidden)
-            attempt(getattr(kernels, f"{name}_backward"), dh, empty(rows, steps, inputs), *weights)
-    attempt(kernels.sgd_update, empty(0), empty(0), None, 0.1)
-    attempt(kernels.adam_update, empty(0), empty(0), empty(0), empty(0), 1, 0.1)
-    attempt(kernels.rmsprop_update, empty(0), empty(0), empty(0), None, 0.1)
-    attempt(kernels.exp, empty(0))
-    attempt(kernels.log, empty(0))
+            arrays = empty(rows, steps, inputs), empty(inputs, gates * hidden), empty(hidden, gates * hidden)
+            yield f"{name}_forward", arrays, None
+            yield f"{name}_backward", (empty(rows, steps, hidden), *arrays), None
+    yield "sgd_update", (empty(0), empty(0), None, 0.1), None
+    yield "adam_update", (empty(0), empty(0), empty(0), empty(0), 1, 0.1), None
+    yield "rmsprop_update", (empty(0), empty(0), empty(0), None, 0.1), None
+    yield "exp", (empty(0),), (empty(0),)
+    yield "log", (empty(0),), (empty(0),)
+
+
+def test_no_features_and_no_terms(dtype):
+    """The right result, or a clear error."""
+    complaints = []
+    for name, arguments, expected in calls_without_elements(dtype):
+        call = f"{name} of shapes {[np.shape(each) for each in arguments]}"
+        try:
+            got = getattr(kernels, name)(*arguments)
+        except ValueError as error:
+            if not re.search(r"\b(a|b|x|w|u|d[wyhp]|y|z|p|prediction|target)\b", str(error)):
+                complaints.append(f"{call} names no argument: {error}")
+            continue
+        if expected is not None:
+            got = got if isinstance(got, tuple) else (got,)
+            right = len(got) == len(expected) and all(map(np.array_equal, got, expected))
+            if not right:
+                complaints.append(f"{call} gives {got}")
+    assert not complaints
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])

@@ -68,12 +68,12 @@ def sum_distribution_crossentropy_from_logits_backward(z, target):
             before.append(_log_convolution(before[-1], rows[n]))
             after.append(_log_convolution(after[-1], rows[len(rows) - 1 - n]))
         evidence = before[-1][wanted]
-        for n, k in np.ndindex(rows.shape):
+        for n, row in enumerate(rows):
             left, right = before[n], after[len(rows) - 1 - n]
-            rest = wanted - k  # what the others must sum to, split between those before and those after
-            lowest, highest = max(0, rest - len(right) + 1), min(len(left) - 1, rest)
-            if lowest <= highest:
-                splits = np.arange(lowest, highest + 1)
-                others = _log_sum_exp(left[splits] + right[rest - splits], axis=0)
-                dz[i, n, k] -= np.exp(rows[n, k] + others - evidence)
+            # What the others must sum to is split between those before n and those after: a line for every k.
+            first = np.arange(len(left))
+            second = wanted - np.arange(len(row))[:, None] - first
+            possible = (second >= 0) & (second < len(right))
+            terms = np.where(possible, left[first] + right[np.clip(second, 0, len(right) - 1)], -np.inf)
+            dz[i, n] -= np.exp(row + _log_sum_exp(terms, axis=1) - evidence)
     return dz
