@@ -1,4 +1,4 @@
-"""Dropout: its random numbers against the paper's, its masks against a generator written out in Python integers."""
+"""Dropout: its random numbers against the paper's, its masks against a generator in Python integers."""
 
 import math
 
@@ -47,7 +47,9 @@ def test_the_oracle_gives_the_known_answers(counter, key, words):
     assert tuple(philox(counter, key)) == words
 
 
-@pytest.mark.parametrize("place", [(0, 0, 0), (7, 1, 2), (2**64 - 1, 2**32 - 1, 2**32 - 1), (0x1234567890ABCDEF, 3, 99)])
+@pytest.mark.parametrize(
+    "place", [(0, 0, 0), (7, 1, 2), (2**64 - 1, 2**32 - 1, 2**32 - 1), (0x1234567890ABCDEF, 3, 99)]
+)
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.97])
 def test_mask_is_the_word_of_each_element(place, rate, dtype, rng):
     for size in ODD_SIZES:
