@@ -37,7 +37,9 @@ class Reshape(Layer):
     """
 
     def __init__(self, target_shape: Sequence[int], name: str | None = None) -> None:
-        self.target_shape = tuple(target_shape)
+        if not hasattr(target_shape, "__iter__") or any(not hasattr(n, "__index__") for n in target_shape):
+            raise TypeError(f"Reshape: target_shape must be a tuple of whole numbers, got {target_shape!r}")
+        self.target_shape = tuple(int(n) for n in target_shape)
         if self.target_shape.count(-1) > 1 or any(n < 1 and n != -1 for n in self.target_shape):
             raise ValueError(f"Reshape: target_shape must hold positive numbers and at most one -1, got {target_shape}")
         self.name = name

@@ -17,7 +17,7 @@ from tinynn.model import metrics as known_metrics
 from tinynn.model.callbacks import History
 from tinynn.model.layer import Layer
 from tinynn.model.registry import nearest
-from tinynn.model.wrappers import unique_names
+from tinynn.model.wrappers import as_layers, unique_names
 
 
 class Sequential:
@@ -61,12 +61,7 @@ class Sequential:
 
     def __init__(self, layers: Sequence[Layer], input_shape: Shape | None = None, rng: Any = 0,
                  dtype: Any = "float32", name: str | None = None) -> None:
-        self.layers = list(layers)
-        for number, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(f"Sequential: layers[{number}] must be a layer, got {layer!r}")
-        if not self.layers:
-            raise ValueError("Sequential: needs at least one layer, got none")
+        self.layers = as_layers(layers, "Sequential")
         _check_each_once(self.layers)
         self._names = unique_names(self.layers)
         self.name = name or "sequential"

@@ -10,6 +10,8 @@ from tinynn.model.layer import Layer, check_units
 
 def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> list[Layer]:
     """A layer or a sequence of layers as a list."""
+    if not isinstance(layers, Layer) and (isinstance(layers, str) or not hasattr(layers, "__iter__")):
+        raise TypeError(f"{wrapper}: layers must be a layer or a list of layers, got {layers!r}")
     listed = [layers] if isinstance(layers, Layer) else list(layers)
     for number, layer in enumerate(listed):
         if not isinstance(layer, Layer):
