@@ -116,6 +116,8 @@ def targets_for(y: Any, samples: int, prediction_shape: tuple[int, ...], loss: L
     y = as_targets(y, "y", function)
     if len(y) != samples:
         raise ValueError(f"{function}: x has {samples} samples, but y has {len(y)}; give one target for each")
+    if finite and not loss.labels:
+        check_finite(y, "y", function)
     rows = prediction_shape[:-1]
     expected: tuple[int, ...] = rows if loss.labels else prediction_shape
     if y.shape[1:] != expected:
@@ -135,6 +137,4 @@ def targets_for(y: Any, samples: int, prediction_shape: tuple[int, ...], loss: L
     if loss.labels:
         # A copy: the engine trusts labels, and a callback might change the array after it has been checked.
         return np.array(check_labels(y, prediction_shape[-1], "y", function), order="C")
-    if finite and y.dtype.kind == "f":
-        check_finite(y, "y", function)
     return np.ascontiguousarray(y, dtype)

@@ -81,6 +81,9 @@ class Layer(Configurable, kind="layers"):
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__).lower()
 
 
+classes["Layer"] = Layer
+
+
 class PythonLayer(Layer):
     """Base of layers whose arithmetic is written in Python, with NumPy.
 

@@ -39,14 +39,14 @@ class Optimizer(Configurable, kind="optimizers"):
 
     def rates(self, first_step: int, steps: int) -> np.ndarray:
         """Learning rates of consecutive steps, float64."""
+        self._set_learning_rate(self.learning_rate)  # a callback may have put anything there
         if isinstance(self.learning_rate, schedules.Schedule):
             rates = np.ascontiguousarray(self.learning_rate.array(first_step, steps), np.float64)
             if rates.shape != (steps,) or not np.isfinite(rates).all():
                 raise ValueError(f"{type(self).__name__}: the schedule {type(self.learning_rate).__name__} must give "
                                  f"{steps} finite learning rates from step {first_step} on, got {rates}")
             return rates
-        rate = check_real(self.learning_rate, "learning_rate", type(self).__name__, minimum=0)
-        return np.full(steps, rate, np.float64)
+        return np.full(steps, self.learning_rate, np.float64)
 
     def _set_learning_rate(self, learning_rate: float | Callable[[int], float] | schedules.Schedule) -> None:
         if callable(learning_rate):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinynn.engine.network import view
 from tinynn.engine.plan import DONE, FAILED, NOT_FINITE, Job, Plan, apply_update, shuffled
 from tinynn.kernels import op as ops
 from tinynn.model.arrays import (
@@ -141,8 +142,11 @@ def undone_on_failure(model: Sequential) -> Iterator[None]:
         raise
 
 
-def start(job: Job, model: Sequential, steps: int, update: bool = True) -> None:
+def start(job: Job, model: Sequential, plan: Plan, steps: int, update: bool = True) -> None:
     """Make a job train, or only compute gradients. Its randomness is keyed by the number of updates so far."""
+    for parameter in model._parameters.values():  # what is frozen keeps no gradient of earlier steps
+        if parameter.path not in plan.learning:
+            view(model.gradients, parameter)[...] = 0
     if not update:
         job.train(None, (), None, model._iteration, [], model._key, update=False)
         return
@@ -219,7 +223,7 @@ def _train_epoch(model: Sequential, training: Pass, epoch: int, steps: int, shuf
                  calls: CallbackList) -> dict[str, float]:
     order = shuffled(training.n, model._key, epoch) if shuffle else None
     with training.job(epoch, order) as job:
-        start(job, model, steps)
+        start(job, model, training.plan, steps)
 
         def after_slice() -> bool:
             calls.on_batch_end(job.next_step, logs_of(job, model))
@@ -269,7 +273,7 @@ def step(model: Sequential, function: str, x: Any, y: Any, sample_weight: Any, u
         with undone_on_failure(model):
             work = Pass(model, "train", x, y, ALL, sample_weight, function)
         with work.job(0) as job:
-            start(job, model, 1, update)
+            start(job, model, work.plan, 1, update)
             run(job, model, function)
             if update:
                 model._iteration += 1

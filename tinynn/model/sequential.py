@@ -66,7 +66,7 @@ class Sequential:
         self._names = unique_names(self.layers)
         self.name = name or "sequential"
         try:
-            self._dtype = np.dtype(dtype)
+            self._dtype = np.dtype(object if dtype is None else dtype)  # NumPy's default would be float64
         except TypeError:
             self._dtype = np.dtype(object)
         if self._dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -353,6 +353,7 @@ class Sequential:
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the parameters, layer by layer, in Keras' order and layout."""
+        self._require_built("get_weights")
         return [view(self.parameters, parameter).copy() for parameter in self._parameters.values()]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
