@@ -65,12 +65,10 @@ def duration(seconds: float) -> str:
 
 
 def kernels() -> Iterator[Measurement]:
-    """Kernels, called as functions; one thread."""
+    """Kernels, called as functions."""
     import numpy as np
 
-    import tinynn.kernels
-
-    run: Any = tinynn.kernels
+    from tinynn.kernels import dense_backward, dense_forward, lstm_backward, lstm_forward
 
     rng = np.random.default_rng(0)
 
@@ -81,19 +79,19 @@ def kernels() -> Iterator[Measurement]:
     x, w, b, dy = numbers(batch, inputs), numbers(inputs, outputs), numbers(outputs), numbers(batch, outputs)
     size = f"{batch} x {inputs} x {outputs}"
     product = 2.0 * batch * inputs * outputs
-    yield "dense_forward", size, lambda: run.dense_forward(x, w, b), 1, product
-    yield "dense_backward", size, lambda: run.dense_backward(dy, x, w), 1, 2 * product
+    yield "dense_forward", size, lambda: dense_forward(x, w, b), 1, product
+    yield "dense_backward", size, lambda: dense_backward(dy, x, w), 1, 2 * product
 
     batch, steps, inputs, units = 64, 10, 10, 128
     sequence, dh = numbers(batch, steps, inputs), numbers(batch, steps, units)
     weights = 0.1 * numbers(inputs, 4 * units), 0.1 * numbers(units, 4 * units), numbers(4 * units)
     size = f"{batch} x {steps} x {inputs} -> {units}"
     product = 2.0 * batch * steps * 4 * units * (inputs + units)
-    yield "lstm_forward", size, lambda: run.lstm_forward(sequence, *weights), 1, product
+    yield "lstm_forward", size, lambda: lstm_forward(sequence, *weights), 1, product
     yield (
         "lstm_backward (and forward)",
         size,
-        lambda: run.lstm_backward(dh, sequence, *weights),
+        lambda: lstm_backward(dh, sequence, *weights),
         1,
         3 * product,
     )

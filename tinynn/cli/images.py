@@ -115,7 +115,8 @@ def read_picture(path: Path) -> np.ndarray:
                 pixels: np.ndarray = np.asarray(image, np.float64)
                 white = max(65535 if image.mode.startswith("I") else 1, pixels.max())
                 return to_bytes(pixels, 255 / white)
-            if image.has_transparency_data:  # what is drawn on nothing is drawn on paper
+            if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+                # what is drawn on nothing is drawn on paper
                 image = image.convert("RGBA")
                 paper = image_module.new("RGBA", image.size, "white")
                 image = image_module.alpha_composite(paper, image)
