@@ -1,0 +1,82 @@
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tinynn.engine.compiler import Program
+from tinynn.engine.network import Tensor
+from tinynn.kernels.op import Rule
+
+DONE: int
+TIME: int
+NOT_FINITE: int
+FAILED: int
+
+class Arena:
+    plan: Plan
+    capacity: int
+    def __init__(self, plan: Plan, capacity: int) -> None: ...
+    def forget(self) -> None: ...
+    def values(self, tensor: Tensor, batch: int, gradient: bool = False) -> NDArray[Any]: ...
+
+class Plan:
+    program: Program
+    weights: NDArray[Any] | None
+    gradients: NDArray[Any] | None
+    dtype: np.dtype[Any]
+    constants: list[Any]
+    learning: frozenset[str]
+    def __init__(
+        self, program: Program, weights: NDArray[Any] | None, gradients: NDArray[Any] | None
+    ) -> None: ...
+    def layout(self, capacity: int) -> dict[str, Any]: ...
+    def lease(self, batch: int) -> AbstractContextManager[Arena]: ...
+
+class Job:
+    arena: Arena
+    totals: NDArray[np.float64]
+    def __init__(
+        self,
+        plan: Plan,
+        arena: Arena,
+        items: NDArray[Any],
+        indices: NDArray[np.int64] | None,
+        samples: int,
+        batch: int,
+        targets: NDArray[Any] | None = None,
+        sample_weights: NDArray[np.float64] | None = None,
+        order: NDArray[np.int64] | None = None,
+    ) -> None: ...
+    def train(
+        self,
+        rule: Rule | None,
+        configuration: Sequence[float],
+        learning_rates: NDArray[np.float64] | None,
+        iteration: int,
+        states: Sequence[NDArray[Any]],
+        key: int,
+        update: bool = True,
+    ) -> None: ...
+    def predict(self, predictions: NDArray[Any]) -> None: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def next_step(self) -> int: ...
+    @property
+    def last_loss(self) -> float: ...
+    def run(self, most: int = ...) -> int: ...
+    def python_error(self) -> BaseException | None: ...
+    def first_not_finite(self) -> str: ...
+
+def aligned(count: int, dtype: DTypeLike) -> NDArray[Any]: ...
+def apply_update(
+    rule: Rule,
+    configuration: Sequence[float],
+    learning_rate: float,
+    iteration: int,
+    states: Sequence[NDArray[Any]],
+    plan: Plan,
+) -> None: ...
+def shuffled(n: int, key: int, epoch: int) -> NDArray[np.int64]: ...

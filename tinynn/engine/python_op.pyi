@@ -1,0 +1,33 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tinynn.kernels.op import Op
+
+Shape = tuple[int | None, ...]
+
+class PythonFunction:
+    forward: Callable[..., Any]
+    backward: Callable[..., Any] | None
+    input_shapes: Sequence[Shape]
+    parameter_shapes: Sequence[Shape]
+    output_shape: Shape
+    name: str
+    integer_inputs: tuple[int, ...]
+    errors: dict[int, BaseException]
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any] | None,
+        input_shapes: Sequence[Shape],
+        parameter_shapes: Sequence[Shape],
+        output_shape: Shape,
+        name: str,
+        integer_inputs: tuple[int, ...] = (),
+    ) -> None: ...
+
+class PythonOp(Op): ...
+class PythonLossOp(PythonOp): ...
+
+def write(to: NDArray[Any] | None, value: Any, what: str, name: str) -> None: ...
