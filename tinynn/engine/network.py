@@ -191,24 +191,30 @@ class Network:
         return known
 
     def op(self, name: str, inputs: Tensor | Sequence[Tensor], parameters: Sequence[Parameter | None] = (),
-           python: Any = None, **attributes: Any) -> Any:
-        """Append an op; returns its output tensor, or a list of them when it has several."""
+           python: Any = None, **attributes: Any) -> Tensor:
+        """Append an op with one output; returns its tensor."""
+        (output,) = self.op_outputs(name, inputs, parameters, python, **attributes)
+        return output
+
+    def op_outputs(self, name: str, inputs: Tensor | Sequence[Tensor], parameters: Sequence[Parameter | None] = (),
+                   python: Any = None, **attributes: Any) -> list[Tensor]:
+        """Append an op; returns its outputs."""
         inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
         if name not in ops.registered:
-            raise ValueError(f"layer {self.path!r}: there is no op {name!r}; known are {', '.join(sorted(ops.registered))}")
+            known = ", ".join(sorted(ops.registered))
+            raise ValueError(f"layer {self.path!r}: there is no op {name!r}; known are {known}")
         shapes = ops.registered[name].shapes([tensor.shape for tensor in inputs],
                                              [p and p.shape for p in parameters], attributes)
         outputs = [self.new_tensor(shape, inputs[0].fold) for shape in shapes]
         self.nodes.append(Node(name, inputs, outputs, list(parameters), attributes, self._stage, self._branch,
                                self.path, python))
-        return outputs[0] if len(outputs) == 1 else outputs
+        return outputs
 
     def python(self, layer: Any, x: Tensor, parameters: Sequence[Parameter], shape: Shape) -> Tensor:
         """Append an op written in Python: the ``forward`` and ``backward`` of an object."""
         function = PythonFunction(layer.forward, layer.backward, [x.shape], [p.shape for p in parameters], tuple(shape),
                                   f"layer {self.path!r}")
-        output: Tensor = self.op("python", x, parameters, python=function, shape=tuple(shape))
-        return output
+        return self.op("python", x, parameters, python=function, shape=tuple(shape))
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """The same numbers with another shape per row."""

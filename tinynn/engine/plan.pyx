@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from tinynn.engine import python_op  # registers its ops
+import tinynn.engine.python_op  # no-cython-lint: registers its ops
 from tinynn.engine.network import product
 from tinynn.kernels import op as ops
 
@@ -147,7 +147,6 @@ cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker
     cdef Range rows
     cdef Py_ssize_t row, sample, item, j, size = loop.x.size
     cdef real* x = <real*> bound.input
-    cdef const char* source
     while claim(worker, bound.batch, 1 + 4096 // (loop.x.per_sample * size + 1), &rows):
         if rows.start == 0:
             loop.step.step = loop.iteration + step
@@ -363,9 +362,6 @@ cdef class Arena:
     cdef Bound bind(self, Py_ssize_t batch):
         """The calls for one batch size, made the first time."""
         cdef Bound bound
-        cdef Call* calls
-        cdef void** slots
-        cdef Py_ssize_t used = 0
         memset(&bound, 0, sizeof(Bound))
         if batch not in self.bindings:
             self.bindings[batch] = self._make_calls(batch)
@@ -411,8 +407,8 @@ cdef class Arena:
                 buffers(node.inputs, "gradients"),
                 buffers(node.outputs, "values"),
                 [a if t in live else 0 for t, a in zip(node.outputs, buffers(node.outputs, "gradients"))],
-                [0 if p is None else plan.weights.ctypes.data + p.offset * plan.weights.itemsize for p in node.parameters],
-                [0 if p is None or p.path not in plan.learning else plan.gradients.ctypes.data + p.offset * plan.weights.itemsize
+                [0 if p is None else plan.weights[p.offset:].ctypes.data for p in node.parameters],
+                [0 if p is None or p.path not in plan.learning else plan.gradients[p.offset:].ctypes.data
                  for p in node.parameters],
             ]
             if number == program.loss:  # its target has no gradient, and its rows' gradients are always wanted
@@ -428,7 +424,8 @@ cdef class Arena:
             call.parameters = <void**> cnp.PyArray_DATA(table(lists[4]))
             call.d_parameters = <void**> cnp.PyArray_DATA(table(lists[5]))
             call.workspace = <void*> (base + <uintptr_t> layout["workspaces"][number])
-            call.temporary = <void*> (base + <uintptr_t> (layout["temporary"] + node.branch * layout["temporary_bytes"]))
+            temporary = layout["temporary"] + node.branch * layout["temporary_bytes"]
+            call.temporary = <void*> (base + <uintptr_t> temporary)
             call.step = &self.step
             call.identity = number
             call.python = <void*> node.python
@@ -610,7 +607,8 @@ cdef class Job:
     cdef int _dtype
     cdef bint _team
 
-    def __init__(self, plan, Arena arena, items, indices, samples, batch, targets=None, sample_weights=None, order=None):
+    def __init__(self, plan, Arena arena, items, indices, samples, batch, targets=None, sample_weights=None,
+                 order=None):
         cdef Loop* loop = &self.loop
         program = plan.program
         memset(loop, 0, sizeof(Loop))
@@ -753,7 +751,6 @@ def apply_update(Rule rule, configuration, double learning_rate, iteration, stat
     """The update segment alone: change the plan's weights by its gradients."""
     cdef double rates[1]
     cdef Loop loop
-    cdef Worker worker
     memset(&loop, 0, sizeof(Loop))
     cdef int dtype = 0 if plan.dtype == np.float32 else 1
     chunks, count = plan._chunks

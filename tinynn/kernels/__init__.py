@@ -8,7 +8,8 @@ import importlib
 import pkgutil
 
 from tinynn.kernels._public import functions
-from tinynn.kernels.machine import instruction_set, instruction_sets
+from tinynn.kernels.machine import instruction_set as instruction_set
+from tinynn.kernels.machine import instruction_sets as instruction_sets
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

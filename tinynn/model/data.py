@@ -52,8 +52,9 @@ class Samples:
             return self.x, None, None
         given = self.x.samples(epoch)
         if not isinstance(given, (tuple, list)) or len(given) != 3:
-            raise ValueError(f"{self.function}: the data set's samples(epoch) must return (items, indices, targets), got "
-                             f"{type(given).__name__}{f' of {len(given)}' if isinstance(given, (tuple, list)) else ''}")
+            got = type(given).__name__ + (f" of {len(given)}" if isinstance(given, (tuple, list)) else "")
+            raise ValueError(f"{self.function}: the data set's samples(epoch) must return (items, indices, targets), "
+                             f"got {got}")
         items, indices, targets = given
         items = as_samples(items, "the data set's items", self.function)
         indices = np.asarray(indices)
@@ -132,8 +133,8 @@ def targets_for(y: Any, samples: int, prediction_shape: tuple[int, ...], loss: L
                 hint = "; for whole-number labels use loss='sparse_categorical_crossentropy'"
             elif loss.labels and y.shape[1:] == prediction_shape:
                 hint = "; for one-hot targets use loss='categorical_crossentropy'"
-            raise ValueError(f"{function}: y has shape {y.shape}, but the model's output {(samples, *prediction_shape)} "
-                             f"needs {kind} of shape {(samples, *expected)}{hint}")
+            raise ValueError(f"{function}: y has shape {y.shape}, but the model's output "
+                             f"{(samples, *prediction_shape)} needs {kind} of shape {(samples, *expected)}{hint}")
     if loss.labels:
         # A copy: the engine trusts labels, and a callback might change the array after it has been checked.
         return np.array(check_labels(y, prediction_shape[-1], "y", function), order="C")

@@ -36,7 +36,8 @@ def describe(model: Sequential) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "architecture": {
-            "name": model.name, "dtype": model._dtype.name, "input_shape": None if model.input_shape is None else list(model.input_shape),
+            "name": model.name, "dtype": model._dtype.name,
+            "input_shape": None if model.input_shape is None else list(model.input_shape),
             "layers": [{**serialize(layer, name), "name": name}
                        for name, layer in zip(model._names, model.layers, strict=True)],
         },

@@ -56,7 +56,7 @@ class Layer(Configurable, kind="layers"):
 
     # Two layers with equal arguments are still two layers.
     __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
         """Declare parameters and ops in the network.

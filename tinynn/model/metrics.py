@@ -30,8 +30,8 @@ class Metric(Configurable, kind="metrics"):
         if self.op is None:
             return LossSpec("python_loss", loss.labels, python=self)
         if loss.labels:
-            raise ValueError(f"compile: the metric {self.name!r} compares the output with targets of its shape, but the "
-                             f"targets of {type(loss).__name__} are labels; use 'accuracy'")
+            raise ValueError(f"compile: the metric {self.name!r} compares the output with targets of its shape, but "
+                             f"the targets of {type(loss).__name__} are labels; use 'accuracy'")
         return LossSpec(self.op, loss.labels)
 
     def forward(self, prediction: Any, target: Any) -> Any:

@@ -39,9 +39,7 @@ class _Recurrent(Layer):
         w = network.parameter("kernel", (x.shape[1], self.gates * self.units), self.kernel_initializer)
         u = network.parameter("recurrent_kernel", (self.units, self.gates * self.units), self.recurrent_initializer)
         b = self._bias(network) if self.use_bias else None
-        output: Tensor = network.op(self.op, x, [w, u, b], return_sequences=self.return_sequences,
-                                    **self._attributes())
-        return output
+        return network.op(self.op, x, [w, u, b], return_sequences=self.return_sequences, **self._attributes())
 
 
 class SimpleRNN(_Recurrent):

@@ -50,8 +50,8 @@ class Reshape(Layer):
         if size is None:
             return network.reshape(x, tuple(None if n == -1 else n for n in self.target_shape))
         if size % known or (-1 not in self.target_shape and size != known):
-            raise ValueError(f"layer {network.path!r}: samples of shape {x.shape} have {size} elements, which do not fit "
-                             f"target_shape {self.target_shape}")
+            raise ValueError(f"layer {network.path!r}: samples of shape {x.shape} have {size} elements, which do not "
+                             f"fit target_shape {self.target_shape}")
         return network.reshape(x, tuple(size // known if n == -1 else n for n in self.target_shape))
 
 

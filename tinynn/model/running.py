@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Pass:
         self.weights: np.ndarray | None = None
         if kind == "predict":
             return
-        self.prediction_shape = self.plan.program.output.shape
+        self.prediction_shape = cast(tuple[int, ...], self.plan.program.output.shape)  # a plan knows all sizes
         if is_data_set(self.samples.x):
             if y is not None:
                 raise ValueError(f"{function}: y must be left out when x is a data set, which holds its targets itself")
@@ -67,7 +67,8 @@ class Pass:
             self.weights = np.ascontiguousarray(weights)
 
     def check_targets(self, y: Any) -> np.ndarray:
-        return targets_for(y, self.n, self.prediction_shape, self.model.loss, self.plan.dtype, self.function, self.finite)
+        return targets_for(y, self.n, self.prediction_shape, self.model.loss, self.plan.dtype, self.function,
+                           self.finite)
 
     def data_at(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Items, indices and targets of an epoch."""

@@ -195,13 +195,13 @@ class Sequential:
             network.nodes = network.nodes[:1 + max((i for i, node in enumerate(network.nodes) for t in node.outputs
                                                     if t.buffer == y.buffer), default=-1)]
         if kind == "predict":
-            return Plan(compile_program(network, x, y), self._weights, self._gradients)
+            return Plan(compile_program(network, x, y), self.parameters, self.gradients)
         if not y.shape:
             raise ValueError(f"{kind}: the model puts out single numbers; the loss needs a last axis")
         targets_shape = y.shape[:-1] if self.loss.labels else y.shape
         specs = tuple(metric.spec(self.loss, y.shape) for metric in self.metrics)
         program = compile_program(network, x, y, self.loss.spec(), specs, targets_shape, kind == "train")
-        return Plan(program, self._weights, self._gradients)
+        return Plan(program, self.parameters, self.gradients)
 
     # --- training and prediction: see running.py -----------------------------------------------------------
 
@@ -384,7 +384,8 @@ class Sequential:
             converted = [array.astype(self._dtype) for array in arrays]
         for old, new, parameter in zip(arrays, converted, known, strict=True):
             if (np.isinf(new) & np.isfinite(old)).any():
-                raise ValueError(f"set_weights: {parameter.path!r} holds {np.abs(old).max()}, too large for {self._dtype}")
+                raise ValueError(f"set_weights: {parameter.path!r} holds {np.abs(old).max()}, too large for "
+                                 f"{self._dtype}")
         for array, parameter in zip(converted, known, strict=True):
             view(self.parameters, parameter)[...] = array
 

@@ -40,15 +40,15 @@ def unique_names(layers: Sequence[Layer]) -> list[str]:
     taken = set(given)
     names = []
     for layer in layers:
-        name = layer.name
-        if name is None:
+        chosen = layer.name
+        if chosen is None:
             base, number = layer.default_name(), 0
-            name = base
-            while name in taken:
+            chosen = base
+            while chosen in taken:
                 number += 1
-                name = f"{base}_{number}"
-            taken.add(name)
-        names.append(name)
+                chosen = f"{base}_{number}"
+            taken.add(chosen)
+        names.append(chosen)
     return names
 
 
@@ -98,8 +98,7 @@ class Towers(Layer):
     def connect(self, network: Network, x: Tensor) -> Tensor:
         if not x.shape or x.shape[0] != self.count:
             raise ValueError(f"layer {network.path!r}: expected samples of shape ({self.count}, ...), got {x.shape}")
-        steps = network.op("split", x)
-        steps = steps if isinstance(steps, list) else [steps]
+        steps = network.op_outputs("split", x)
         results = []
         with network.branches(self.count) as branches:
             for i in branches:
