@@ -29,7 +29,7 @@ FORMAT = 1
 STATE = "optimizer/"
 
 
-def describe(model: Sequential) -> dict[str, Any]:
+def describe(model: Sequential, optimizer: bool) -> dict[str, Any]:
     """Everything about a model but its numbers, as JSON can hold it."""
     compiled = None if model.optimizer is None else serialize(
         {"optimizer": model.optimizer, "loss": model.loss, "metrics": model.metrics})
@@ -42,16 +42,17 @@ def describe(model: Sequential) -> dict[str, Any]:
                        for name, layer in zip(model._names, model.layers, strict=True)],
         },
         "compile": compiled,
-        "state": {"key": model._key, "iteration": model._iteration},
+        "state": {"key": model._key, "iteration": model._iteration if optimizer else 0},
     }
 
 
-def tensors_of(model: Sequential) -> dict[str, np.ndarray]:
+def tensors_of(model: Sequential, optimizer: bool) -> dict[str, np.ndarray]:
     """The arrays of a model by the names they have in a file."""
     if model._weights is None:
         return {}
     tensors = {path: view(model._weights, parameter) for path, parameter in model._parameters.items()}
-    tensors.update({f"{STATE}{i}": state for i, state in enumerate(model._states)})
+    if optimizer:
+        tensors.update({f"{STATE}{i}": state for i, state in enumerate(model._states)})
     return tensors
 
 
@@ -70,19 +71,19 @@ def digest(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
     return total.hexdigest()
 
 
-def to_bytes(model: Sequential) -> bytes:
-    """The content of a model file."""
+def to_bytes(model: Sequential, optimizer: bool = True) -> bytes:
+    """The content of a model file, with or without what the optimizer remembers."""
     from safetensors.numpy import save as save_tensors  # only now: import time counts
 
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors_of(model).items()}
-    description = describe(model)
+    tensors = {name: np.ascontiguousarray(array) for name, array in tensors_of(model, optimizer).items()}
+    description = describe(model, optimizer)
     return save_tensors(tensors, {"tinynn": canonical({**description, "sha256": digest(description, tensors)})})
 
 
-def save(model: Sequential, path: str | os.PathLike[str]) -> None:
+def save(model: Sequential, path: str | os.PathLike[str], optimizer: bool) -> None:
     """Write a model file whole or not at all: into a temporary file beside it, which then takes its name."""
     path = Path(path)
-    content = to_bytes(model)
+    content = to_bytes(model, optimizer)
     temporary = path.parent / f".tinynn-{secrets.token_hex(8)}"
     try:
         if path.is_dir():
@@ -115,7 +116,8 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     Returns
     -------
     Sequential
-        With the same weights, bit for bit; compiled, and ready to go on training, if the saved one was.
+        With the same weights, bit for bit, and compiled if the saved one was. Saved with ``include_optimizer=True``,
+        it goes on training as if it had never been away; else its optimizer begins anew.
 
     Raises
     ------
@@ -143,7 +145,9 @@ def from_bytes(content: bytes, name: str = "the model's bytes") -> Sequential:
         raise ValueError(f"load: {name} is a safetensors file, but holds no tinynn model")
     try:
         return _assemble(json.loads(entry), tensors)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+    except ValueError as error:
+        raise ValueError(f"load: {name}: {error}") from None
+    except (TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise ValueError(f"load: {name}: {type(error).__name__}: {error}") from None
 
 

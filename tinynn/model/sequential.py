@@ -19,6 +19,9 @@ from tinynn.model.layer import Layer
 from tinynn.model.registry import nearest
 from tinynn.model.wrappers import as_layers, unique_names
 
+#: Plans that a model keeps: sequences of ever new lengths would fill the memory with them.
+MOST_PLANS = 64
+
 
 class Sequential:
     """A chain of layers: what one puts out, the next one reads.
@@ -178,6 +181,8 @@ class Sequential:
             with self._planning:
                 plan = self._plans.get(key) or self._make_plan(kind, shape, output)
                 self._plans[key] = plan
+                while len(self._plans) > MOST_PLANS:
+                    del self._plans[next(iter(self._plans))]
         return plan
 
     def _make_plan(self, kind: str, shape: Shape, output: str | None) -> Plan:
@@ -426,7 +431,7 @@ class Sequential:
 
     # --- files -------------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], include_optimizer: bool = False) -> None:
         """Write the model to a safetensors file; equal models give equal bytes.
 
         The file appears whole or not at all: a file of that name is replaced only when the new one is complete.
@@ -435,6 +440,9 @@ class Sequential:
         ----------
         path : str or path
             Name of the file.
+        include_optimizer : bool
+            Also write what the optimizer remembers, up to twice the size of the model, so that the loaded model
+            can go on training as if it had never been away.
 
         Raises
         ------
@@ -442,7 +450,7 @@ class Sequential:
             If it cannot be written.
         """
         self._require_built("save")
-        files.save(self, path)
+        files.save(self, path, include_optimizer)
 
     def __reduce__(self) -> Any:
         return files.from_bytes, (files.to_bytes(self),)
