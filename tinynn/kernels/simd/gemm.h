@@ -103,26 +103,29 @@ static void NAME(finish)(REAL *c, ptrdiff_t c_row, ptrdiff_t m, ptrdiff_t column
     }
 }
 
+/* Unrolled, or the masks would be made at run time and the rows kept in memory: 82 -> 47 us for 784 x 128. */
+#define UNROLL _Pragma("GCC unroll 16")
+
 /* LANES x LANES numbers, read by rows of x, written by columns: log2(LANES) rounds of exchanges. */
 INLINE void NAME(transpose)(REAL *y, ptrdiff_t y_row, const REAL *x, ptrdiff_t x_row)
 {
     vector rows[VECTOR_BYTES / sizeof(REAL)];
-    for (int i = 0; i < LANES; i++)
+    UNROLL for (int i = 0; i < LANES; i++)
         rows[i] = NAME(load)(x + i * x_row);
-    for (int distance = 1; distance < LANES; distance *= 2) {
+    UNROLL for (int distance = 1; distance < LANES; distance *= 2) {
         integers from_low, from_high;
-        for (int lane = 0; lane < LANES; lane++) {
+        UNROLL for (int lane = 0; lane < LANES; lane++) {
             from_low[lane] = lane & distance ? lane - distance + LANES : lane;
             from_high[lane] = lane & distance ? lane + LANES : lane + distance;
         }
-        for (int i = 0; i < LANES; i++)
+        UNROLL for (int i = 0; i < LANES; i++)
             if (!(i & distance)) {
                 vector low = rows[i], high = rows[i + distance];
-                rows[i] = __builtin_shuffle(low, high, from_low);
-                rows[i + distance] = __builtin_shuffle(low, high, from_high);
+                rows[i] = NAME(shuffle)(low, high, from_low);
+                rows[i + distance] = NAME(shuffle)(low, high, from_high);
             }
     }
-    for (int i = 0; i < LANES; i++)
+    UNROLL for (int i = 0; i < LANES; i++)
         NAME(store)(y + i * y_row, rows[i]);
 }
 

@@ -38,6 +38,19 @@ INLINE vector NAME(select)(integers mask, vector yes, vector no)
     return (vector)(((integers)yes & mask) | ((integers)no & ~mask));
 }
 
+/* Lane i is lane from[i] of a and b side by side. */
+INLINE vector NAME(shuffle)(vector a, vector b, integers from)
+{
+#if defined(__clang__)
+    vector v = a;
+    for (int lane = 0; lane < LANES; lane++)
+        v[lane] = from[lane] < LANES ? a[from[lane]] : b[from[lane] - LANES];
+    return v;
+#else
+    return __builtin_shuffle(a, b, from);
+#endif
+}
+
 INLINE vector NAME(larger)(vector a, vector b) { return NAME(select)(a > b, a, b); }
 
 INLINE vector NAME(absolute)(vector x)
