@@ -20,6 +20,9 @@ from tinynn.kernels import op as ops
 
 Shape = tuple[int | None, ...]
 
+#: Towers within towers multiply; a model file of a few bytes must not fill the memory.
+MOST_BUFFERS = 1_000_000
+
 
 def product(shape: Shape) -> int | None:
     """Number of elements; None when a dimension is not known."""
@@ -128,6 +131,8 @@ class Network:
     def new_tensor(self, shape: Shape, fold: int | None) -> Tensor:
         """A tensor with a buffer of its own."""
         self.buffers += 1
+        if self.buffers > MOST_BUFFERS:
+            raise ValueError(f"layer {self.path!r}: the model would have more than {MOST_BUFFERS} tensors")
         return Tensor(self.buffers - 1, tuple(shape), fold)
 
     @property
@@ -181,7 +186,8 @@ class Network:
                              "dimension of the layer's input must be known; give input_shape without None there")
         known = self.parameters.get(path)
         if known is None:
-            offset = sum(parameter.size for parameter in self.parameters.values())
+            last = next(reversed(self.parameters.values()), None)
+            offset = 0 if last is None else last.offset + last.size
             known = Parameter(path, tuple(shape), initializer, offset, decayed=decayed)  # type: ignore[arg-type]
             self.parameters[path] = known
         elif known.shape != tuple(shape):

@@ -23,6 +23,7 @@ from tinynn.engine.network import Network, Shape, view
 from tinynn.model.registry import deserialize, serialize
 
 if TYPE_CHECKING:
+    from tinynn.model.layer import Layer
     from tinynn.model.sequential import Sequential
 
 FORMAT = 1
@@ -38,12 +39,18 @@ def describe(model: Sequential, optimizer: bool) -> dict[str, Any]:
         "architecture": {
             "name": model.name, "dtype": model._dtype.name,
             "input_shape": None if model.input_shape is None else list(model.input_shape),
-            "layers": [{**serialize(layer, name), "name": name}
-                       for name, layer in zip(model._names, model.layers, strict=True)],
+            "layers": [_describe_layer(layer, name) for name, layer in zip(model._names, model.layers, strict=True)],
         },
         "compile": compiled,
         "state": {"key": model._key, "iteration": model._iteration if optimizer else 0},
     }
+
+
+def _describe_layer(layer: Layer, name: str) -> dict[str, Any]:
+    """A layer under the name it has in the model, whether the user gave it or the model chose it."""
+    entry = serialize(layer, name)
+    config = {**entry["config"], "name": name} if "name" in entry["config"] else entry["config"]
+    return {"class": entry["class"], "config": config, "name": name}
 
 
 def tensors_of(model: Sequential, optimizer: bool) -> dict[str, np.ndarray]:

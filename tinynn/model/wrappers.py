@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from tinynn.engine.network import Network, Tensor
 from tinynn.model.layer import Layer, check_units
 
+MOST_TOWERS = 4096
+
 
 def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> list[Layer]:
     """A layer or a sequence of layers as a list."""
@@ -93,6 +95,8 @@ class Towers(Layer):
         self.layers = as_layers(layers, "Towers")
         unique_names(self.layers)
         self.count = check_units(count, "Towers", "count")
+        if self.count > MOST_TOWERS:  # also so that a model file of a few bytes cannot fill the memory
+            raise ValueError(f"Towers: count must be at most {MOST_TOWERS}, got {count}")
         self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
