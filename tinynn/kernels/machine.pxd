@@ -150,7 +150,9 @@ cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t 
     parts = min(16, 1 + m * n * k // 262144)
     row_blocks = (m + 95) // 96
     column_blocks = 1
-    if row_blocks < parts:
+    if worker.team == NULL:  # one thread packs each column of B as rarely as the cache lets it
+        row_blocks = (m + 255) // 256
+    elif row_blocks < parts:
         column_blocks = min((n + PACK_COLUMNS - 1) // PACK_COLUMNS, (parts + row_blocks - 1) // row_blocks)
         row_blocks = max(row_blocks, min((m + 31) // 32, parts // column_blocks))
     columns = (n + column_blocks - 1) // column_blocks

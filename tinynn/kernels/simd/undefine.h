@@ -27,6 +27,7 @@
 #undef TILE_COLUMNS
 #undef K_BLOCK
 #undef TILE_CASE
+#undef UNROLL
 #undef ACCUMULATORS
 #undef VECTORS
 #undef REDUCE
