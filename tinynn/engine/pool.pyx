@@ -15,13 +15,15 @@ def _read_quota(root: Path = Path("/sys/fs/cgroup")) -> int:
         quota, period = (root / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (root / "cpu/cpu.cfs_period_us").read_text().strip()
+            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
+            period = (root / "cpu/cpu.cfs_period_us").read_text()
         except OSError:
             return 1 << 30
-    if quota in ("max", "-1"):
+    try:
+        cores = math.ceil(int(quota) / int(period))
+    except (ValueError, ZeroDivisionError):  # "max", or nothing we know
         return 1 << 30
-    return max(1, math.ceil(int(quota) / int(period)))
+    return max(1, cores) if int(quota) > 0 else 1 << 30
 
 
 cdef int threads_wanted() noexcept nogil:
@@ -34,7 +36,7 @@ cdef void run_team(int threads, void* scratch, Body body, void* context) noexcep
     team_run(threads, instruction_set_in_use(), scratch, body, context)
 
 
-def set_num_threads(n: int | None) -> None:
+def set_num_threads(n) -> None:  # not annotated: Cython would make True and 1.5 whole numbers, unasked
     """Use n threads from now on. The results are the same, bit for bit, whatever n is.
 
     Parameters

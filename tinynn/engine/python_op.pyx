@@ -67,6 +67,8 @@ def write(to, value, what, name) -> None:
     value = np.asarray(value)
     if value.shape != to.shape:
         raise ValueError(f"{name}: {what} has shape {value.shape}, but must have {to.shape}")
+    if value.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: {what} has dtype {value.dtype}, but must be real numbers")
     to[...] = value
 
 

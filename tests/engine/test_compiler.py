@@ -1,0 +1,119 @@
+"""What the compiler makes of a chain: fused ops, needed gradients, sizes. That results stay right is tested in model."""
+
+import numpy as np
+import pytest
+
+from tinynn import Sequential, layers
+from tinynn.engine.compiler import LossSpec, compile_program
+from tinynn.engine.network import Network
+
+
+def program(chained, shape, loss=None, training=True, output=None):
+    """The program of a model, as its own plan has it."""
+    model = Sequential(chained, shape)
+    if loss is None:
+        return model._plan("predict", shape, output).program
+    model.compile("sgd", loss)
+    return model._plan("train" if training else "evaluate", shape).program
+
+
+def names(compiled):
+    return [node.op for node in compiled.nodes]
+
+
+def test_dense_takes_its_activation():
+    compiled = program([layers.Dense(3, "relu"), layers.Dense(2, "tanh")], (4,))
+    assert names(compiled) == ["dense", "dense"]
+    assert compiled.output.buffer == compiled.nodes[-1].outputs[0].buffer
+
+
+def test_dense_does_not_take_softmax_or_two_activations():
+    assert names(program([layers.Dense(3, "softmax")], (4,))) == ["dense", "softmax"]
+    assert names(program([layers.Dense(3, "relu"), layers.Activation("tanh")], (4,))) == ["dense", "tanh"]
+
+
+def test_what_predict_returns_is_not_fused_away():
+    chained = [layers.Dense(3), layers.Activation("relu")]
+    assert names(program(chained, (4,), output="dense")) == ["dense"]
+
+
+@pytest.mark.parametrize("name", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
+def test_softmax_and_its_loss_become_one(name):
+    fused = ["dense", "categorical_crossentropy_from_logits"]
+    assert names(program([layers.Dense(3, "softmax")], (4,), name)) == fused
+    assert names(program([layers.TimeDistributed(layers.Dense(3, "softmax"))], (2, 4), name)) == fused
+    assert names(program([layers.Dense(3), layers.Activation("softmax")], (4,), name)) == fused
+
+
+def test_other_fusions():
+    sigmoid = program([layers.Dense(3, "sigmoid")], (4,), "binary_crossentropy")
+    assert names(sigmoid) == ["dense", "binary_crossentropy_from_logits"]
+    sums = program([layers.Dense(3, "softmax"), layers.SumDistribution()], (2, 4), "sparse_categorical_crossentropy")
+    assert names(sums) == ["dense", "sum_distribution_crossentropy_from_logits"]
+    keras = program([layers.Dense(3, "sigmoid")], (4,), "categorical_crossentropy")
+    assert names(keras) == ["dense", "categorical_crossentropy_from_sigmoid_logits"]
+
+
+def test_softmax_over_another_axis_than_the_loss_is_not_fused():
+    for chained, shape in (([layers.Dense(6, "softmax"), layers.Reshape((2, 3))], (4,)),
+                           ([layers.Dense(3, "softmax"), layers.Flatten()], (2, 4))):
+        compiled = program(chained, shape, "categorical_crossentropy")
+        assert names(compiled) == ["dense", "softmax", "categorical_crossentropy"]
+
+
+def test_the_fused_loss_still_puts_out_the_prediction():
+    compiled = program([layers.Dense(3, "softmax")], (4,), "categorical_crossentropy")
+    assert compiled.nodes[compiled.loss].outputs[1].buffer == compiled.output.buffer
+
+
+def test_rescaling_in_front_goes_into_the_gather():
+    compiled = program([layers.Rescaling(0.5, 1.0), layers.Dense(3)], (4,))
+    assert names(compiled) == ["dense"]
+    assert (compiled.scale, compiled.offset) == (0.5, 1.0)
+    assert names(program([layers.Dense(3), layers.Rescaling(0.5)], (4,))) == ["dense", "rescaling"]
+    assert names(program([layers.Rescaling(0.5), layers.Rescaling(2.0)], (4,))) == ["rescaling"]
+
+
+def test_gradients_where_something_learns_before_and_the_loss_is_behind():
+    compiled = program([layers.Activation("tanh"), layers.Dense(3), layers.Activation("softmax"), layers.Dense(2)], (4,),
+                       "mean_squared_error")
+    first, *rest = compiled.nodes
+    assert first.op == "tanh"
+    assert first.outputs[0].buffer not in compiled.gradients
+    assert compiled.input.buffer not in compiled.gradients
+    assert all(node.outputs[0].buffer in compiled.gradients for node in rest[:3])
+    assert not program([layers.Dense(3)], (4,), "mean_squared_error", training=False).gradients
+
+
+def test_frozen_layers_in_front_need_none():
+    frozen = layers.Dense(3)
+    frozen.trainable = False
+    compiled = program([frozen, layers.Dense(2)], (4,), "mean_squared_error")
+    assert compiled.gradients == {compiled.nodes[1].outputs[0].buffer}
+
+
+def test_a_tensor_read_twice_is_refused_in_training():
+    network = Network({})
+    x = network.input((3,))
+    w = network.parameter("w", (3, 3), lambda shape, dtype, generator: np.ones(shape))
+    hidden = network.op("dense", x, [w, None])
+    y = network.op("add", [network.op("relu", hidden), network.op("tanh", hidden)])
+    assert names(compile_program(network, x, y)) == ["dense", "relu", "tanh", "add"]
+    with pytest.raises(NotImplementedError, match="read by several ops"):
+        compile_program(network, x, y, LossSpec("mean_squared_error"), (), (3,), training=True)
+
+
+def test_sizes():
+    compiled = program([layers.TimeDistributed(layers.Dense(3)), layers.Flatten()], (5, 4), "mean_squared_error")
+    assert compiled.buffers[compiled.input.buffer] == 20
+    assert compiled.buffers[compiled.output.buffer] == 15
+    assert compiled.loss_rows == 1
+    assert program([layers.Dense(3)], (5, 4), "mean_squared_error").loss_rows == 5
+    assert compiled.flops >= 2 * 5 * 4 * 3
+
+
+def test_unknown_shapes_are_refused():
+    network = Network({})
+    x = network.input((None, 3))
+    with pytest.raises(ValueError, match="is not known"):
+        compile_program(network, x, network.op("relu", x))

@@ -1,0 +1,170 @@
+"""The pool: how many threads, where they come from, and that there are never too many or too few."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinynn import Sequential, get_num_threads, layers, set_num_threads
+from tinynn.engine import pool
+
+TASKS = Path("/proc/self/task")
+
+
+@pytest.fixture(autouse=True)
+def default():
+    yield
+    set_num_threads(None)
+
+
+def test_default_is_what_the_process_may_use():
+    set_num_threads(None)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert 1 <= get_num_threads() <= cores
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity")
+def test_affinity_is_honoured():
+    before = os.sched_getaffinity(0)
+    set_num_threads(None)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert get_num_threads() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize("n", [1, 2, 256, np.int64(3)])
+def test_any_number(n):
+    set_num_threads(n)
+    assert get_num_threads() == n
+
+
+@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (257, ValueError), (10**30, ValueError),
+                                          (1.5, TypeError), ("2", TypeError), (True, TypeError)])
+def test_wrong_numbers_change_nothing(n, error):
+    set_num_threads(2)
+    with pytest.raises(error, match="set_num_threads: n is"):
+        set_num_threads(n)
+    assert get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("files", "cores"), [
+    ({"cpu.max": "max 100000"}, 1 << 30), ({"cpu.max": "150000 100000"}, 2), ({"cpu.max": "100000 100000"}, 1),
+    ({"cpu.max": "1000 100000"}, 1), ({"cpu.max": "nonsense"}, 1 << 30), ({"cpu.max": ""}, 1 << 30), ({}, 1 << 30),
+    ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 1 << 30),
+    ({"cpu/cpu.cfs_quota_us": "250000", "cpu/cpu.cfs_period_us": "100000"}, 3),
+    ({"cpu/cpu.cfs_quota_us": "x", "cpu/cpu.cfs_period_us": "100000"}, 1 << 30),
+    ({"cpu.max": "100000 0"}, 1 << 30), ({"cpu.max": "a b"}, 1 << 30),
+])
+def test_quota_of_the_control_group(files, cores, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert pool._read_quota(tmp_path) == cores
+
+
+def large():
+    model = Sequential([layers.Dense(256, "relu"), layers.Dense(64)], (256,), rng=1)
+    return model, np.random.default_rng(0).normal(size=(256, 256)).astype("float32")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7, 40])
+def test_more_threads_than_cores_finish_with_the_same_bits(threads):
+    model, x = large()
+    set_num_threads(1)
+    expected = model.predict(x, batch_size=128).tobytes()
+    set_num_threads(threads)
+    for _ in range(20):
+        assert model.predict(x, batch_size=128).tobytes() == expected
+
+
+@pytest.mark.skipif(not TASKS.exists(), reason="counts threads in /proc")
+def test_threads_are_started_when_first_needed_and_kept():
+    """In a process of its own: importing starts none, nor does small work; later calls reuse those there are."""
+    code = """
+import os, sys
+from tests.engine.test_pool import large, TASKS
+from tinynn import set_num_threads
+count = lambda: len(list(TASKS.iterdir()))
+first = count()
+model, x = large()
+set_num_threads(4)
+model.predict(x[:1])
+assert count() == first, "small work runs on the caller"
+model.predict(x, batch_size=256)
+assert count() == first + 3, count()
+for n in (2, 4, 3, 1):
+    set_num_threads(n)
+    model.predict(x, batch_size=256)
+assert count() == first + 3, count()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
+                          cwd=Path(__file__).parents[2], env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+
+
+def test_calls_from_many_threads_take_turns():
+    """One owns the pool, the others run alone: all finish, all with the same bits."""
+    model, x = large()
+    set_num_threads(1)
+    expected = model.predict(x, batch_size=128).tobytes()
+    set_num_threads(3)
+    wrong = []
+
+    def call():
+        for _ in range(20):
+            if model.predict(x, batch_size=128).tobytes() != expected:
+                wrong.append(1)
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_many_short_runs(rng):
+    """Thousands of calls of one step each: who joins late must not work on a step that is not there."""
+    model = Sequential([layers.Dense(128), layers.Dense(64)], (128,), rng=1)
+    model.compile("sgd", "mse")
+    x, y = rng.normal(size=(128, 128)).astype("float32"), rng.normal(size=(128, 64)).astype("float32")
+    finals = []
+    for threads in (1, 2, 5):
+        model.set_weights(Sequential([layers.Dense(128), layers.Dense(64)], (128,), rng=1).get_weights())
+        set_num_threads(threads)
+        for _ in range(600):
+            model.train_on_batch(x, y)
+        finals.append(model.parameters.tobytes())
+    assert finals[0] == finals[1] == finals[2]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_starts_its_own():
+    model, x = large()
+    set_num_threads(3)
+    expected = model.predict(x, batch_size=256).tobytes()
+    for _ in range(3):
+        child = os.fork()
+        if child == 0:
+            good = model.predict(x, batch_size=256).tobytes() == expected
+            good = good and (not TASKS.exists() or len(list(TASKS.iterdir())) == 3)
+            os._exit(0 if good else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert model.predict(x, batch_size=256).tobytes() == expected
+
+
+def test_flush_to_zero_ends_with_the_call():
+    """Denormal numbers are zero inside, and themselves again outside."""
+    tiny = np.float32(1e-40)
+    model = Sequential([layers.Dense(1, use_bias=False)], (1,))
+    model.parameters[:] = 1
+    assert model.predict(np.array([[tiny]], "float32"))[0, 0] == 0
+    assert tiny * np.float32(1) != 0
+    assert (np.full(100, tiny) * np.float32(1) != 0).all()
