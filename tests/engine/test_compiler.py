@@ -1,4 +1,4 @@
-"""What the compiler makes of a chain: fused ops, needed gradients, sizes. That results stay right is tested in model."""
+"""What the compiler makes of a chain: fused ops, needed gradients, sizes. That results are right is tested in model."""
 
 import numpy as np
 import pytest
@@ -55,8 +55,10 @@ def test_other_fusions():
 
 
 def test_softmax_over_another_axis_than_the_loss_is_not_fused():
-    for chained, shape in (([layers.Dense(6, "softmax"), layers.Reshape((2, 3))], (4,)),
-                           ([layers.Dense(3, "softmax"), layers.Flatten()], (2, 4))):
+    for chained, shape in (
+        ([layers.Dense(6, "softmax"), layers.Reshape((2, 3))], (4,)),
+        ([layers.Dense(3, "softmax"), layers.Flatten()], (2, 4)),
+    ):
         compiled = program(chained, shape, "categorical_crossentropy")
         assert names(compiled) == ["dense", "softmax", "categorical_crossentropy"]
 
@@ -75,8 +77,11 @@ def test_rescaling_in_front_goes_into_the_gather():
 
 
 def test_gradients_where_something_learns_before_and_the_loss_is_behind():
-    compiled = program([layers.Activation("tanh"), layers.Dense(3), layers.Activation("softmax"), layers.Dense(2)], (4,),
-                       "mean_squared_error")
+    compiled = program(
+        [layers.Activation("tanh"), layers.Dense(3), layers.Activation("softmax"), layers.Dense(2)],
+        (4,),
+        "mean_squared_error",
+    )
     first, *rest = compiled.nodes
     assert first.op == "tanh"
     assert first.outputs[0].buffer not in compiled.gradients

@@ -38,14 +38,19 @@ def test_arenas_are_lent_out_and_come_back():
 
 
 def test_buffers_do_not_overlap():
-    model = Sequential([layers.Towers([layers.Dense(5, "relu"), layers.LSTM(3)], 2), layers.Dense(2, "softmax")], (2, 4, 3))
+    model = Sequential(
+        [layers.Towers([layers.Dense(5, "relu"), layers.LSTM(3)], 2), layers.Dense(2, "softmax")], (2, 4, 3)
+    )
     model.compile("sgd", "mse")
     plan = model._plan("train", (2, 4, 3))
     layout = plan.layout(7)
     item = 4
     places = [(start, 7 * plan.program.buffers[b] * item) for b, start in layout["values"].items()]
     places += [(start, 7 * plan.program.buffers[b] * item) for b, start in layout["gradients"].items()]
-    places += [(layout["weights"], 7 * plan.program.loss_rows * item), (layout["d_losses"], 7 * plan.program.loss_rows * item)]
+    places += [
+        (layout["weights"], 7 * plan.program.loss_rows * item),
+        (layout["d_losses"], 7 * plan.program.loss_rows * item),
+    ]
     places.sort()
     for (start, size), (following, _) in zip(places, places[1:], strict=False):
         assert start + size <= following
@@ -75,8 +80,10 @@ def test_steps_cover_every_sample_once(batch, most, rng, dtype):
     assert run_job(model, plan, x, batch, most=most).tobytes() == expected.tobytes()
     order = shuffled(10, 1, 0)
     assert run_job(model, plan, x, batch, order=order, most=most).tobytes() == expected[order].tobytes()
-    assert run_job(model, plan, x, batch, indices=order[:7, None].copy(), most=most).tobytes() == expected[
-        order[:7]].tobytes()
+    assert (
+        run_job(model, plan, x, batch, indices=order[:7, None].copy(), most=most).tobytes()
+        == expected[order[:7]].tobytes()
+    )
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])

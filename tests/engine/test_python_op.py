@@ -35,8 +35,10 @@ class Recorder(layers.PythonLayer):
         self.seen = []
 
     def parameters(self, network, input_shape):
-        return [network.parameter("a", (2,), lambda shape, dtype, generator: np.ones(shape)),
-                network.parameter("b", (1, 2), lambda shape, dtype, generator: np.ones(shape))]
+        return [
+            network.parameter("a", (2,), lambda shape, dtype, generator: np.ones(shape)),
+            network.parameter("b", (1, 2), lambda shape, dtype, generator: np.ones(shape)),
+        ]
 
     def remember(self, *arrays):
         self.seen.append([(a.shape, a.dtype) for a in arrays])

@@ -17,8 +17,18 @@ def dense(dtype):
     """Large enough for a team; dropout, shuffling, a smaller last batch, three epochs."""
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(300, 150)).astype(dtype), rng.integers(0, 10, 300)
-    model = Sequential([layers.Dense(131, "relu"), layers.Dropout(0.3), layers.Dense(67, "tanh"), layers.Dropout(0.1),
-                        layers.Dense(10, "softmax")], (150,), rng=2, dtype=dtype)
+    model = Sequential(
+        [
+            layers.Dense(131, "relu"),
+            layers.Dropout(0.3),
+            layers.Dense(67, "tanh"),
+            layers.Dropout(0.1),
+            layers.Dense(10, "softmax"),
+        ],
+        (150,),
+        rng=2,
+        dtype=dtype,
+    )
     model.compile(optimizers.Adam(schedules.OneCycle(0.01, 9)), "sparse_categorical_crossentropy", ["accuracy"])
     weight = rng.uniform(size=300)
     return model, x, y, {"batch_size": 128, "epochs": 3, "sample_weight": weight}
@@ -28,9 +38,18 @@ def recurrent(dtype):
     """Sequences of bytes, gathered and scaled."""
     rng = np.random.default_rng(2)
     x, y = rng.integers(0, 256, (70, 6, 60)).astype(np.uint8), rng.normal(size=(70, 6, 3))
-    model = Sequential([layers.Rescaling(1 / 255), layers.LSTM(33, True), layers.GRU(30, True), layers.SimpleRNN(17, True),
-                        layers.TimeDistributed([layers.Dense(9, "sigmoid"), layers.Dropout(0.2), layers.Dense(3)])],
-                       (6, 60), rng=3, dtype=dtype)
+    model = Sequential(
+        [
+            layers.Rescaling(1 / 255),
+            layers.LSTM(33, True),
+            layers.GRU(30, True),
+            layers.SimpleRNN(17, True),
+            layers.TimeDistributed([layers.Dense(9, "sigmoid"), layers.Dropout(0.2), layers.Dense(3)]),
+        ],
+        (6, 60),
+        rng=3,
+        dtype=dtype,
+    )
     model.compile(optimizers.RMSprop(0.01, momentum=0.5), "mse", ["mae"])
     return model, x, y, {"batch_size": 32, "epochs": 2}
 
@@ -39,10 +58,17 @@ def towers(dtype):
     """Branches at the same time, and the distribution of a sum."""
     rng = np.random.default_rng(3)
     x, y = rng.integers(0, 256, (90, 5, 120)).astype(np.uint8), rng.integers(0, 5, 90)
-    model = Sequential([layers.Rescaling(1 / 255), layers.Towers([layers.Dense(64, "relu"), layers.Dropout(0.5),
-                                                                  layers.Dense(4)], 5),
-                        layers.TimeDistributed(layers.Dense(4, "softmax")), layers.SumDistribution()],
-                       (5, 120), rng=4, dtype=dtype)
+    model = Sequential(
+        [
+            layers.Rescaling(1 / 255),
+            layers.Towers([layers.Dense(64, "relu"), layers.Dropout(0.5), layers.Dense(4)], 5),
+            layers.TimeDistributed(layers.Dense(4, "softmax")),
+            layers.SumDistribution(),
+        ],
+        (5, 120),
+        rng=4,
+        dtype=dtype,
+    )
     model.compile(optimizers.AdamW(0.01), "sparse_categorical_crossentropy", ["accuracy"])
     return model, x, y, {"batch_size": 40, "epochs": 2}
 
@@ -74,5 +100,8 @@ def digests(threads=1):
 
 
 if __name__ == "__main__":
-    print(json.dumps({"instruction_set": kernels.instruction_set(),
-                      "digests": [digests(int(n)) for n in sys.argv[1:] or ["1"]]}))
+    print(
+        json.dumps(
+            {"instruction_set": kernels.instruction_set(), "digests": [digests(int(n)) for n in sys.argv[1:] or ["1"]]}
+        )
+    )

@@ -54,14 +54,25 @@ def misaligned(x):
 
 
 FORMS = {
-    "float64": lambda x: x.astype(np.float64), "uint8": lambda x: x.astype(np.uint8), "int8": lambda x: x.astype(np.int8),
-    "int32": lambda x: x.astype(np.int32), "uint64": lambda x: x.astype(np.uint64),
-    "float16": lambda x: x.astype(np.float16), "longdouble": lambda x: x.astype(np.longdouble),
-    "big endian": lambda x: x.astype(">f4"), "big endian int": lambda x: x.astype(">i2"),
-    "Fortran order": np.asfortranarray, "reversed": lambda x: x[::-1].copy()[::-1],
-    "strided": lambda x: np.repeat(x, 2, axis=2)[:, :, ::2], "transposed": lambda x: x.T.copy().T,
-    "read only": read_only, "misaligned": misaligned, "lists": lambda x: x.tolist(), "memoryview": memoryview,
-    "__array__": WithArray, "DLPack": WithDLPack,
+    "float64": lambda x: x.astype(np.float64),
+    "uint8": lambda x: x.astype(np.uint8),
+    "int8": lambda x: x.astype(np.int8),
+    "int32": lambda x: x.astype(np.int32),
+    "uint64": lambda x: x.astype(np.uint64),
+    "float16": lambda x: x.astype(np.float16),
+    "longdouble": lambda x: x.astype(np.longdouble),
+    "big endian": lambda x: x.astype(">f4"),
+    "big endian int": lambda x: x.astype(">i2"),
+    "Fortran order": np.asfortranarray,
+    "reversed": lambda x: x[::-1].copy()[::-1],
+    "strided": lambda x: np.repeat(x, 2, axis=2)[:, :, ::2],
+    "transposed": lambda x: x.T.copy().T,
+    "read only": read_only,
+    "misaligned": misaligned,
+    "lists": lambda x: x.tolist(),
+    "memoryview": memoryview,
+    "__array__": WithArray,
+    "DLPack": WithDLPack,
 }
 
 

@@ -21,7 +21,7 @@ def model_of(rate, size, rng=0):
     """Bias -> dropout: the bias' gradient is d y = 2 y / (rows columns) through the mask."""
     model = Sequential([layers.Dense(size), layers.Dropout(rate)], (size,), rng=rng, dtype="float64")
     model.parameters[:] = 0
-    model.parameters[size * size:] = 1
+    model.parameters[size * size :] = 1
     model.compile("sgd", "mean_squared_error")
     model.optimizer.learning_rate = 0.0
     return model
@@ -32,13 +32,13 @@ def test_predicts_as_if_it_were_not_there(dtype, rng):
 
 
 def test_keeps_its_share_and_scales():
-    size = 4000
+    size = 1200
     model = model_of(0.25, size)
     model.compute_gradients(np.zeros((1, size)), np.zeros((1, size)))
-    through = model.gradients[size * size:] * size / 2
+    through = model.gradients[size * size :] * size / 2
     kept = through != 0
     np.testing.assert_allclose(through[kept], 1 / 0.75**2)
-    assert 0.72 < kept.mean() < 0.78
+    assert 0.7 < kept.mean() < 0.8
 
 
 def test_each_step_has_its_own_mask_and_each_seed():

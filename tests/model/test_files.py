@@ -22,13 +22,25 @@ def everything(dtype="float32"):
     frozen.trainable = False
     inside = layers.Dense(3, use_bias=False)
     inside.trainable = False
-    return Sequential([
-        layers.Rescaling(0.5, 1.0), layers.LSTM(5, True, unit_forget_bias=False), layers.GRU(4, True, reset_after=False),
-        layers.SimpleRNN(6, True, use_bias=False, recurrent_initializer="glorot_normal"),
-        layers.TimeDistributed([frozen, layers.Activation("tanh"), layers.Dropout(0.25)]),
-        layers.Towers([inside, layers.Reshape((1, 3)), layers.Flatten()], 4), layers.Activation("softmax"),
-        layers.SumDistribution(), layers.RepeatVector(2), layers.Flatten(), layers.Dense(3, "sigmoid", name="last"),
-    ], (4, 2), rng=11, dtype=dtype, name="everything")
+    return Sequential(
+        [
+            layers.Rescaling(0.5, 1.0),
+            layers.LSTM(5, True, unit_forget_bias=False),
+            layers.GRU(4, True, reset_after=False),
+            layers.SimpleRNN(6, True, use_bias=False, recurrent_initializer="glorot_normal"),
+            layers.TimeDistributed([frozen, layers.Activation("tanh"), layers.Dropout(0.25)]),
+            layers.Towers([inside, layers.Reshape((1, 3)), layers.Flatten()], 4),
+            layers.Activation("softmax"),
+            layers.SumDistribution(),
+            layers.RepeatVector(2),
+            layers.Flatten(),
+            layers.Dense(3, "sigmoid", name="last"),
+        ],
+        (4, 2),
+        rng=11,
+        dtype=dtype,
+        name="everything",
+    )
 
 
 def compiled(optimizer=None, rng=3):
@@ -57,7 +69,8 @@ def test_round_trip_of_every_layer(dtype, tmp_path, rng):
     assert other.optimizer is None
     assert other._dtype == dtype
     assert [layer.get_config() for layer in other.layers] == [
-        {**layer.get_config(), "name": name} for name, layer in zip(model._names, model.layers, strict=True)]
+        {**layer.get_config(), "name": name} for name, layer in zip(model._names, model.layers, strict=True)
+    ]
     for each in (model, other):
         each.compile("adam", "mse")
         each.fit(x, np.ones((3, 3)), epochs=2, batch_size=2, verbose=0)
@@ -66,8 +79,10 @@ def test_round_trip_of_every_layer(dtype, tmp_path, rng):
 
 
 OPTIMIZERS = {
-    "sgd": lambda: optimizers.SGD(0.1), "momentum": lambda: optimizers.SGD(0.1, momentum=0.9, nesterov=True),
-    "adam": lambda: optimizers.Adam(schedules.OneCycle(0.01, 30)), "adamw": lambda: optimizers.AdamW(0.01),
+    "sgd": lambda: optimizers.SGD(0.1),
+    "momentum": lambda: optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    "adam": lambda: optimizers.Adam(schedules.OneCycle(0.01, 30)),
+    "adamw": lambda: optimizers.AdamW(0.01),
     "rmsprop": lambda: optimizers.RMSprop(0.01, momentum=0.9),
 }
 
@@ -188,8 +203,12 @@ def test_unwritable_paths_are_named(tmp_path):
     model = compiled()
     (tmp_path / "file").write_text("kept")
     (tmp_path / "folder").mkdir()
-    for path, error in ((tmp_path / "missing" / "m", FileNotFoundError), (tmp_path / "folder", IsADirectoryError),
-                        (tmp_path / "file" / "m", NotADirectoryError), (tmp_path / ("x" * 300), OSError)):
+    for path, error in (
+        (tmp_path / "missing" / "m", FileNotFoundError),
+        (tmp_path / "folder", IsADirectoryError),
+        (tmp_path / "file" / "m", NotADirectoryError),
+        (tmp_path / ("x" * 300), OSError),
+    ):
         with pytest.raises(error, match="save: cannot write '.*"):
             model.save(path)
     assert (tmp_path / "file").read_text() == "kept"
@@ -261,8 +280,18 @@ def test_a_flipped_bit_is_found_or_changes_nothing(rng, data):
     assert passed < 10
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b"\0" * 100, b"\xff" * 100, b"{}" * 50,
-                                     (2**63).to_bytes(8, "little") + b"{}", (2).to_bytes(8, "little") + b"{}"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"garbage",
+        b"\0" * 100,
+        b"\xff" * 100,
+        b"{}" * 50,
+        (2**63).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"{}",
+    ],
+)
 def test_garbage(content):
     with pytest.raises(ValueError, match="load: "):
         from_bytes(content)
@@ -281,7 +310,7 @@ def test_foreign_safetensors(tmp_path):
 def parts():
     content = to_bytes(compiled())
     length = int.from_bytes(content[:8], "little")
-    return json.loads(json.loads(content[8:8 + length])["__metadata__"]["tinynn"]), load_tensors(content)
+    return json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["tinynn"]), load_tensors(content)
 
 
 def forged(change, tensors=None):
@@ -311,8 +340,12 @@ HOSTILE = {
     "format": (at("format", 2), "the file has format 2, but this version reads 1"),
     "unknown class": (at(*FIRST, "class", "layers.Evil"), "unknown class 'layers.Evil'"),
     "class of another kind": (at(*FIRST, "class", "losses.MeanSquaredError"), ""),
-    "class that is no layer": (lambda d: d["architecture"]["layers"].__setitem__(
-        0, {"class": "losses.MeanSquaredError", "config": {}, "name": "a"}), "must be a layer"),
+    "class that is no layer": (
+        lambda d: d["architecture"]["layers"].__setitem__(
+            0, {"class": "losses.MeanSquaredError", "config": {}, "name": "a"}
+        ),
+        "must be a layer",
+    ),
     "class that is no text": (at(*FIRST, "class", {"a": 1}), ""),
     "builtin": (at(*FIRST, "class", "os.system"), "unknown class 'os.system'"),
     "unknown argument": (at(*FIRST, "config", "evil", 3), "no argument 'evil'"),
@@ -342,8 +375,14 @@ HOSTILE = {
     "optimizer": (at("compile", "optimizer", 3), "optimizer"),
     "loss": (at("compile", "loss", {"class": "metrics.Accuracy", "config": {}}), "loss"),
     "metrics": (at("compile", "metrics", 3), ""),
-    "many towers": (at("architecture", "layers", [
-        {"class": "layers.Towers", "name": "t", "config": {"layers": [], "count": 10**12}}]), ""),
+    "many towers": (
+        at(
+            "architecture",
+            "layers",
+            [{"class": "layers.Towers", "name": "t", "config": {"layers": [], "count": 10**12}}],
+        ),
+        "",
+    ),
     "deep": (lambda d: at(*FIRST, "config", "units", json.loads("[" * 400 + "]" * 400))(d), ""),
 }
 
@@ -364,19 +403,30 @@ def test_the_forger_can_do_it_right():
 def test_a_few_bytes_do_not_make_a_huge_model(count):
     """Layers without weights need no tensors in the file, and yet must not fill the memory."""
     flat = {"class": "layers.Flatten", "config": {"name": None}}
-    change = at("architecture", {"dtype": "float32", "input_shape": [count, 1], "name": "m", "layers": [
-        {"class": "layers.Towers", "name": "t", "config": {"layers": [flat], "count": count, "name": "t"}}]})
+    change = at(
+        "architecture",
+        {
+            "dtype": "float32",
+            "input_shape": [count, 1],
+            "name": "m",
+            "layers": [
+                {"class": "layers.Towers", "name": "t", "config": {"layers": [flat], "count": count, "name": "t"}}
+            ],
+        },
+    )
     with pytest.raises(ValueError, match="load: .*Towers: count"):
         from_bytes(forged(change, {}))
 
 
 def test_tensors_that_do_not_fit():
     description, tensors = parts()
-    for change, message in (({"extra": np.ones(3)}, "has tensors that the architecture does not: extra"),
-                            ({"optimizer/0": np.ones(3, "f4")}, "the optimizer's vectors do not fit"),
-                            ({"optimizer/x": np.ones(3, "f4")}, "has tensors that the architecture does not"),
-                            ({"dense/bias": np.ones((2, 2), "f4")}, "needs 'dense/bias' with shape"),
-                            ({"dense/bias": np.ones(4)}, "'dense/bias' has dtype float64")):
+    for change, message in (
+        ({"extra": np.ones(3)}, "has tensors that the architecture does not: extra"),
+        ({"optimizer/0": np.ones(3, "f4")}, "the optimizer's vectors do not fit"),
+        ({"optimizer/x": np.ones(3, "f4")}, "has tensors that the architecture does not"),
+        ({"dense/bias": np.ones((2, 2), "f4")}, "needs 'dense/bias' with shape"),
+        ({"dense/bias": np.ones(4)}, "'dense/bias' has dtype float64"),
+    ):
         with pytest.raises(ValueError, match=message):
             from_bytes(forged(lambda d: None, {**tensors, **change}))
     with pytest.raises(ValueError, match="needs 'dense/bias' .* the file has nothing"):

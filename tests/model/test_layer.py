@@ -72,8 +72,12 @@ def slopes_agree(model, x, y, rng):
 @pytest.mark.parametrize("place", ["chain", "time distributed", "towers", "both"])
 def test_python_layers_anywhere(place, rng):
     inner = [layers.Dense(3, "tanh"), Scale(), layers.Dense(2)]
-    middle = {"chain": inner, "time distributed": [layers.TimeDistributed(inner)], "towers": [layers.Towers(inner, 4)],
-              "both": [layers.Towers([layers.Dense(3), Scale()], 4), layers.TimeDistributed([Scale(), layers.Dense(2)])]}
+    middle = {
+        "chain": inner,
+        "time distributed": [layers.TimeDistributed(inner)],
+        "towers": [layers.Towers(inner, 4)],
+        "both": [layers.Towers([layers.Dense(3), Scale()], 4), layers.TimeDistributed([Scale(), layers.Dense(2)])],
+    }
     model = Sequential([layers.Dense(3), *middle[place]], (4, 3), dtype="float64")
     model.parameters[:] = rng.normal(size=model.parameters.shape)
     slopes_agree(model, rng.normal(size=(5, 4, 3)), rng.normal(size=(5, 4, 2)), rng)
@@ -228,15 +232,22 @@ def test_failures_of_several_threads_stay_apart(rng):
     assert found == {number: f"got {number}" for number in range(8)}
 
 
-@pytest.mark.parametrize(("where", "wrong", "message"), [
-    ("forward", lambda v: v[:, :2], r"layer 'mine': what forward returned has shape \(4, 2\), but must have \(4, 3\)"),
-    ("forward", lambda v: v[:2], r"what forward returned has shape \(2, 3\)"),
-    ("forward", lambda v: None, r"what forward returned"),
-    ("forward", lambda v: "text", r"what forward returned"),
-    ("backward", lambda v: v[:, :2], r"layer 'mine': gradient 0 that backward returned has shape \(4, 2\)"),
-    ("backward", lambda v: (v, v), r"layer 'mine': backward returned 2 arrays, but must return 1"),
-    ("backward", lambda v: None, r"gradient 0 that backward returned"),
-])
+@pytest.mark.parametrize(
+    ("where", "wrong", "message"),
+    [
+        (
+            "forward",
+            lambda v: v[:, :2],
+            r"layer 'mine': what forward returned has shape \(4, 2\), but must have \(4, 3\)",
+        ),
+        ("forward", lambda v: v[:2], r"what forward returned has shape \(2, 3\)"),
+        ("forward", lambda v: None, r"what forward returned"),
+        ("forward", lambda v: "text", r"what forward returned"),
+        ("backward", lambda v: v[:, :2], r"layer 'mine': gradient 0 that backward returned has shape \(4, 2\)"),
+        ("backward", lambda v: (v, v), r"layer 'mine': backward returned 2 arrays, but must return 1"),
+        ("backward", lambda v: None, r"gradient 0 that backward returned"),
+    ],
+)
 def test_wrong_results_are_named(where, wrong, message, rng):
     broken = Broken(name="mine")
     model = Sequential([layers.Dense(3), broken], (3,))
@@ -286,8 +297,23 @@ def test_unknown_op_and_python_layers_are_pickled(rng):
 
 
 def test_every_layer_is_known():
-    assert {"Dense", "Activation", "Rescaling", "Dropout", "Flatten", "Reshape", "RepeatVector", "TimeDistributed",
-            "Towers", "SimpleRNN", "LSTM", "GRU", "SumDistribution", "Layer", "PythonLayer"} <= set(classes)
+    assert {
+        "Dense",
+        "Activation",
+        "Rescaling",
+        "Dropout",
+        "Flatten",
+        "Reshape",
+        "RepeatVector",
+        "TimeDistributed",
+        "Towers",
+        "SimpleRNN",
+        "LSTM",
+        "GRU",
+        "SumDistribution",
+        "Layer",
+        "PythonLayer",
+    } <= set(classes)
     assert "Scale" not in classes
     assert all(getattr(layers, name) is classes[name] for name in classes)
 

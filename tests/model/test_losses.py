@@ -7,8 +7,13 @@ from tests.model.reference import check_gradients, prediction, row_losses, targe
 from tinynn import Sequential, layers, losses
 from tinynn.model.losses import get
 
-NAMES = ["mean_squared_error", "half_squared_error", "binary_crossentropy", "categorical_crossentropy",
-         "sparse_categorical_crossentropy"]
+NAMES = [
+    "mean_squared_error",
+    "half_squared_error",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+]
 
 
 def into_unit(name):

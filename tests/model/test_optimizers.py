@@ -29,13 +29,15 @@ def oracle_steps(optimizer, w, gradients, rates, decayed):
         if isinstance(optimizer, optimizers.SGD):
             w, velocity = oracles.sgd_update(w, dw, velocity, rate, optimizer.momentum, optimizer.nesterov)
         elif isinstance(optimizer, optimizers.RMSprop):
-            w, v, velocity = oracles.rmsprop_update(w, dw, v, velocity, rate, optimizer.rho, optimizer.momentum,
-                                                    optimizer.epsilon)
+            w, v, velocity = oracles.rmsprop_update(
+                w, dw, v, velocity, rate, optimizer.rho, optimizer.momentum, optimizer.epsilon
+            )
         else:
             decay = getattr(optimizer, "weight_decay", 0.0)
             w = np.where(decayed, w - rate * decay * w, w)
-            w, m, v = oracles.adam_update(w, dw, m, v, number, rate, optimizer.beta_1, optimizer.beta_2,
-                                          optimizer.epsilon)
+            w, m, v = oracles.adam_update(
+                w, dw, m, v, number, rate, optimizer.beta_1, optimizer.beta_2, optimizer.epsilon
+            )
         found.append(w)
     return found
 
@@ -73,7 +75,7 @@ def test_fit_equals_numpy_step_by_step(name, rng):
     decayed = np.arange(w.size) < 15
     gradients, rates = [], []
     for step in range(4):
-        xb, yb = x[4 * step:4 * step + 4], y[4 * step:4 * step + 4]
+        xb, yb = x[4 * step : 4 * step + 4], y[4 * step : 4 * step + 4]
         current = oracle_steps(optimizer, w, gradients, rates, decayed)[-1] if step else w
         error = (xb @ current[:15].reshape(5, 3) + current[15:] - yb) / len(xb)
         gradients.append(np.concatenate([(xb.T @ error).ravel(), error.sum(0)]))

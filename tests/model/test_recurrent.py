@@ -25,14 +25,16 @@ def test_equals_numpy(cell, sequences, use_bias, dtype, rng):
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients(cell, use_bias, rng):
     """Two on top of each other: the first puts out sequences, the second its last state."""
-    check_gradients([layers.Dense(2), CELLS[cell](3, True, use_bias), CELLS[cell](2, False, use_bias)], (3, 2), rng,
-                    batch=2)
+    check_gradients(
+        [layers.Dense(2), CELLS[cell](3, True, use_bias), CELLS[cell](2, False, use_bias)], (3, 2), rng, batch=2
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_of_a_label_per_step(cell, rng):
-    check_gradients([CELLS[cell](3, True), layers.Dense(4, "softmax")], (3, 2), rng,
-                    loss="sparse_categorical_crossentropy", batch=2)
+    check_gradients(
+        [CELLS[cell](3, True), layers.Dense(4, "softmax")], (3, 2), rng, loss="sparse_categorical_crossentropy", batch=2
+    )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -41,8 +43,12 @@ def test_one_step_and_one_sample(cell, rng):
 
 
 def test_layout():
-    shapes = {"rnn": [(2, 3), (3, 3), (3,)], "lstm": [(2, 12), (3, 12), (12,)], "gru": [(2, 9), (3, 9), (2, 9)],
-              "gru reset before": [(2, 9), (3, 9), (9,)]}
+    shapes = {
+        "rnn": [(2, 3), (3, 3), (3,)],
+        "lstm": [(2, 12), (3, 12), (12,)],
+        "gru": [(2, 9), (3, 9), (2, 9)],
+        "gru reset before": [(2, 9), (3, 9), (9,)],
+    }
     for cell, expected in shapes.items():
         model = Sequential([CELLS[cell](3)], (4, 2))
         assert [w.shape for w in model.get_weights()] == expected

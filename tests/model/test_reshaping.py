@@ -17,8 +17,9 @@ def test_equal_numpy(dtype, rng):
 
 
 def test_gradients(rng):
-    check_gradients([layers.Dense(6), layers.Reshape((3, 2)), layers.Dense(2), layers.Flatten(), layers.Dense(2)], (2,),
-                    rng)
+    check_gradients(
+        [layers.Dense(6), layers.Reshape((3, 2)), layers.Dense(2), layers.Flatten(), layers.Dense(2)], (2,), rng
+    )
     check_gradients([layers.Dense(3), layers.RepeatVector(4), layers.Dense(2)], (2,), rng)
 
 

@@ -51,8 +51,14 @@ def test_any_number_of_threads_and_every_run_give_the_same_bits():
 @pytest.mark.parametrize("name", [name for name in kernels.instruction_sets() if name != kernels.instruction_set()])
 def test_other_instruction_sets(name):
     """In a process of its own: any threads, the same bits; and the fused sets among each other."""
-    done = subprocess.run([sys.executable, "-m", "tests.model.digests", "1", "3"], cwd=ROOT, capture_output=True, text=True,
-                          env=subprocess_environment(TINYNN_CPU=name), check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.model.digests", "1", "3"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=subprocess_environment(TINYNN_CPU=name),
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["instruction_set"] == name
@@ -62,8 +68,14 @@ def test_other_instruction_sets(name):
 
 
 def test_another_process_gives_the_same_bits():
-    done = subprocess.run([sys.executable, "-m", "tests.model.digests", "2"], cwd=ROOT, capture_output=True, text=True,
-                          env=subprocess_environment(TINYNN_CPU=kernels.instruction_set()), check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.model.digests", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=subprocess_environment(TINYNN_CPU=kernels.instruction_set()),
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["digests"] == [digests(2)]
 
@@ -75,7 +87,7 @@ def test_prediction_does_not_depend_on_the_batch_size(name, dtype):
     for size in (1, 2, 7, 32, 10**6):
         assert model.predict(x[:64], batch_size=size).tobytes() == whole[:64].tobytes(), size
     for row in (0, 5):
-        assert model.predict(x[row:row + 1]).tobytes() == whole[row:row + 1].tobytes()
+        assert model.predict(x[row : row + 1]).tobytes() == whole[row : row + 1].tobytes()
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
@@ -87,7 +99,7 @@ def test_an_epoch_by_hand_is_an_epoch_of_fit(shuffle, dropout, data):
     for epoch in range(2):
         order = shuffled(len(x), other._key, epoch) if shuffle else np.arange(len(x))
         for start in range(0, len(x), 16):
-            rows = order[start:start + 16]
+            rows = order[start : start + 16]
             other.compute_gradients(x[rows], y[rows])
             other.apply_gradients()
             third.train_on_batch(x[rows], y[rows])
@@ -128,7 +140,7 @@ def run_threads(*functions):
         try:
             barrier.wait()
             results[number] = functions[number]()
-        except BaseException as error:  # noqa: BLE001 - handed on
+        except BaseException as error:  # handed on
             results[number] = error
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(functions))]
@@ -159,7 +171,7 @@ def test_sixteen_threads_predict_with_one_model():
     try:
         parts = [slice(number * 5, number * 5 + 150) for number in range(16)]
         for batch_size in (32, 7, 150):
-            found = run_threads(*(lambda part=part: model.predict(x[part], batch_size) for part in parts))
+            found = run_threads(*(lambda part=part, size=batch_size: model.predict(x[part], size) for part in parts))
             for part, got in zip(parts, found, strict=True):
                 assert got.tobytes() == expected[part].tobytes()
     finally:
@@ -199,7 +211,7 @@ class Meanwhile(Callback):
         if epoch == 1:
             try:
                 self.function()
-            except Exception as error:  # noqa: BLE001 - looked at by the test
+            except Exception as error:  # looked at by the test
                 self.error = error
 
 
@@ -220,8 +232,14 @@ def test_a_model_in_use_is_not_trained_again(call, data):
 def test_callbacks_may_predict_save_and_set_weights(data, tmp_path):
     x, y = data
     model = classifier()
-    meanwhile = Meanwhile(lambda: (model.predict(x), model.evaluate(x, y), model.save(tmp_path / "m"),
-                                   model.set_weights(model.get_weights())))
+    meanwhile = Meanwhile(
+        lambda: (
+            model.predict(x),
+            model.evaluate(x, y),
+            model.save(tmp_path / "m"),
+            model.set_weights(model.get_weights()),
+        )
+    )
     model.fit(x, y, epochs=3, callbacks=meanwhile, verbose=0)
     assert meanwhile.error is None
     assert (tmp_path / "m").exists()
@@ -313,8 +331,14 @@ print("fine", count)
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_stops_and_leaves_a_usable_model(threads):
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED, str(threads)], cwd=ROOT, capture_output=True, text=True,
-                          env=subprocess_environment(), check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(threads)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=subprocess_environment(),
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("fine")
 
@@ -374,8 +398,11 @@ def test_a_loss_that_overflows_names_the_step_and_keeps_the_weights(data):
     x, y = data
     model = Sequential([layers.Dense(8, "relu"), layers.Dense(3)], (4,))
     model.compile(optimizers.SGD(1e15), "mse")
-    with pytest.raises(FloatingPointError, match=r"fit: the loss became (inf|nan) in step \d; it began in the output of "
-                                                 r"'(dense|dense_1|loss)'.*keeps its weights from before this step"):
+    with pytest.raises(
+        FloatingPointError,
+        match=r"fit: the loss became (inf|nan) in step \d; it began in the output of "
+        r"'(dense|dense_1|loss)'.*keeps its weights from before this step",
+    ):
         model.fit(x, np.eye(3)[y], batch_size=8, epochs=5, verbose=0)
     assert np.isfinite(model.parameters).all()
     assert 1 <= model._iteration < 7
@@ -401,8 +428,11 @@ def test_the_layer_where_nan_began_is_named(threads):
     model.compile("sgd", "mse")
     set_num_threads(threads)
     try:
-        with pytest.raises(FloatingPointError, match=r"the loss became nan in step 2; it began in the output of "
-                                                     r"'towers/tower_[01]/it'"):
+        with pytest.raises(
+            FloatingPointError,
+            match=r"the loss became nan in step 2; it began in the output of "
+            r"'towers/tower_[01]/it'",
+        ):
             model.fit(np.ones((300, 2, 4)), np.ones((300, 2, 3)), batch_size=100, verbose=0)
     finally:
         set_num_threads(None)
@@ -413,8 +443,10 @@ def test_the_layer_where_nan_began_is_named(threads):
 def test_weights_that_were_no_numbers_are_named(data):
     model = classifier()
     model.parameters[5] = np.nan
-    with pytest.raises(FloatingPointError, match="train_on_batch: the loss became nan in step 1; it began in the weights "
-                                                 "'dense/kernel'"):
+    with pytest.raises(
+        FloatingPointError,
+        match="train_on_batch: the loss became nan in step 1; it began in the weights 'dense/kernel'",
+    ):
         model.train_on_batch(*data)
     with pytest.raises(FloatingPointError, match="compute_gradients: the loss became nan"):
         model.compute_gradients(*data)
@@ -499,9 +531,9 @@ def test_memory_stays_flat(data):
     def work(times):
         for number in range(times):
             model.fit(x, y, batch_size=1 + number % 40, verbose=0)
-            model.predict(x[:1 + number % 50])
+            model.predict(x[: 1 + number % 50])
             model.evaluate(x, y, batch_size=1 + number % 30)
-            model.train_on_batch(x[:1 + number % 50], y[:1 + number % 50])
+            model.train_on_batch(x[: 1 + number % 50], y[: 1 + number % 50])
 
     work(100)
     before = int(Path("/proc/self/statm").read_text().split()[1]) * page
@@ -529,11 +561,15 @@ def test_history_and_the_last_smaller_batch(data, rng):
     history = model.fit(x, y, batch_size=16, epochs=2, validation_data=validation, verbose=0)
     assert history.epoch == [0, 1]
     assert list(history.history) == ["loss", "accuracy", "val_loss", "val_accuracy"]
-    expected = {"loss": row_losses("categorical_crossentropy", prediction(model, x), y).mean(),
-                "accuracy": (prediction(model, x).argmax(1) == y).mean()}
+    expected = {
+        "loss": row_losses("categorical_crossentropy", prediction(model, x), y).mean(),
+        "accuracy": (prediction(model, x).argmax(1) == y).mean(),
+    }
     xv, yv = validation
-    expected |= {"val_loss": row_losses("categorical_crossentropy", prediction(model, xv), yv).mean(),
-                 "val_accuracy": (prediction(model, xv).argmax(1) == yv).mean()}
+    expected |= {
+        "val_loss": row_losses("categorical_crossentropy", prediction(model, xv), yv).mean(),
+        "val_accuracy": (prediction(model, xv).argmax(1) == yv).mean(),
+    }
     for name, value in expected.items():
         np.testing.assert_allclose(history.history[name], value, rtol=1e-5)
         assert all(isinstance(v, float) for v in history.history[name])
@@ -554,8 +590,9 @@ def test_validation_split_takes_the_last_samples(data):
     one, other = classifier(), classifier()
     weight = np.linspace(0, 1, 50)
     first = one.fit(x, y, validation_split=0.2, epochs=2, sample_weight=weight, verbose=0)
-    second = other.fit(x[:40], y[:40], validation_data=(x[40:], y[40:], weight[40:]), epochs=2, sample_weight=weight[:40],
-                       verbose=0)
+    second = other.fit(
+        x[:40], y[:40], validation_data=(x[40:], y[40:], weight[40:]), epochs=2, sample_weight=weight[:40], verbose=0
+    )
     assert first.history == second.history
     assert one.parameters.tobytes() == other.parameters.tobytes()
 
@@ -565,8 +602,9 @@ def test_class_weights_are_sample_weights(data):
     one, other, third = classifier(), classifier(), classifier(loss="categorical_crossentropy")
     weights = {0: 2.0, 2: 0.5}
     first = one.fit(x, y, class_weight=weights, validation_split=0.2, verbose=0)
-    second = other.fit(x[:40], y[:40], sample_weight=np.array([2.0, 1, 0.5])[y[:40]], validation_data=(x[40:], y[40:]),
-                       verbose=0)
+    second = other.fit(
+        x[:40], y[:40], sample_weight=np.array([2.0, 1, 0.5])[y[:40]], validation_data=(x[40:], y[40:]), verbose=0
+    )
     third.fit(x[:40], np.eye(3)[y[:40]], class_weight=weights, verbose=0)
     assert first.history == second.history
     assert one.parameters.tobytes() == other.parameters.tobytes() == third.parameters.tobytes()
@@ -637,16 +675,32 @@ WRONG = {
     "split='a'": ({"validation_split": "a"}, TypeError, "validation_split must be a real number"),
     "split and data": ({"validation_split": 0.2, "validation_data": ([[1, 2, 3, 4]], [0])}, ValueError, "not both"),
     "nothing left": ({"validation_split": 0.999}, ValueError, "leaves 0 to train on"),
-    "both weights": ({"class_weight": {0: 1}, "sample_weight": np.ones(50)}, ValueError, "class_weight or sample_weight"),
+    "both weights": (
+        {"class_weight": {0: 1}, "sample_weight": np.ones(50)},
+        ValueError,
+        "class_weight or sample_weight",
+    ),
     "class_weight": ({"class_weight": [1, 2, 3]}, TypeError, "class_weight must be a dict"),
     "class_weight nan": ({"class_weight": {0: float("nan")}}, ValueError, r"class_weight\[0\] must be a finite"),
     "sample_weight": ({"sample_weight": np.ones(49)}, ValueError, r"sample_weight has shape \(49,\).*\(50,\)"),
-    "split weight": ({"sample_weight": np.ones(49), "validation_split": 0.2}, ValueError, "x 50, y 50, sample_weight 49"),
+    "split weight": (
+        {"sample_weight": np.ones(49), "validation_split": 0.2},
+        ValueError,
+        "x 50, y 50, sample_weight 49",
+    ),
     "sample_weight 2-D": ({"sample_weight": np.ones((50, 3))}, ValueError, r"sample_weight has shape \(50, 3\)"),
     "validation": ({"validation_data": np.ones((3, 4))}, ValueError, r"validation_data must be \(x, y\)"),
-    "validation x": ({"validation_data": (np.ones((3, 5)), [0, 1, 2])}, ValueError, r"validation_data: x has shape \(3, 5"),
+    "validation x": (
+        {"validation_data": (np.ones((3, 5)), [0, 1, 2])},
+        ValueError,
+        r"validation_data: x has shape \(3, 5",
+    ),
     "validation y": ({"validation_data": (np.ones((3, 4)), [0, 1])}, ValueError, "validation_data: .*y has 2"),
-    "validation label": ({"validation_data": (np.ones((2, 4)), [0, 7])}, ValueError, "validation_data: y holds the label 7"),
+    "validation label": (
+        {"validation_data": (np.ones((2, 4)), [0, 7])},
+        ValueError,
+        "validation_data: y holds the label 7",
+    ),
     "callback": ({"callbacks": ["early"]}, TypeError, "callbacks.0. must be a tinynn.callbacks.Callback"),
     "callback class": ({"callbacks": [EarlyStopping]}, TypeError, "the class EarlyStopping, not an object"),
 }

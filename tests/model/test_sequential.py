@@ -27,32 +27,38 @@ UNITS = st.integers(1, 6)
 @st.composite
 def vector_layers(draw):
     """A layer for samples of shape (features,) that keeps that form."""
-    return draw(st.one_of(
-        st.builds(layers.Dense, UNITS, ACTIVATIONS, st.booleans()),
-        st.builds(layers.Activation, ACTIVATIONS.filter(bool)),
-        st.builds(layers.Rescaling, st.floats(-2, 2).filter(lambda s: abs(s) > 0.1), st.floats(-1, 1)),
-        st.builds(layers.Dropout, st.just(0.0)),
-    ))
+    return draw(
+        st.one_of(
+            st.builds(layers.Dense, UNITS, ACTIVATIONS, st.booleans()),
+            st.builds(layers.Activation, ACTIVATIONS.filter(bool)),
+            st.builds(layers.Rescaling, st.floats(-2, 2).filter(lambda s: abs(s) > 0.1), st.floats(-1, 1)),
+            st.builds(layers.Dropout, st.just(0.0)),
+        )
+    )
 
 
 @st.composite
 def sequence_layers(draw, steps):
     """A layer for samples of shape (steps, features) that keeps that form."""
-    return draw(st.one_of(
-        vector_layers(),
-        st.builds(layers.LSTM, UNITS, st.just(True)),
-        st.builds(layers.GRU, UNITS, st.just(True), reset_after=st.booleans()),
-        st.builds(layers.SimpleRNN, UNITS, st.just(True), st.booleans()),
-        st.builds(layers.TimeDistributed, st.lists(vector_layers(), min_size=1, max_size=2)),
-        st.builds(layers.Towers, st.lists(vector_layers(), min_size=1, max_size=2), st.just(steps)),
-    ))
+    return draw(
+        st.one_of(
+            vector_layers(),
+            st.builds(layers.LSTM, UNITS, st.just(True)),
+            st.builds(layers.GRU, UNITS, st.just(True), reset_after=st.booleans()),
+            st.builds(layers.SimpleRNN, UNITS, st.just(True), st.booleans()),
+            st.builds(layers.TimeDistributed, st.lists(vector_layers(), min_size=1, max_size=2)),
+            st.builds(layers.Towers, st.lists(vector_layers(), min_size=1, max_size=2), st.just(steps)),
+        )
+    )
 
 
 @st.composite
 def chains(draw):
     steps = draw(st.integers(1, 4))
     chained = draw(st.lists(sequence_layers(steps), max_size=3))
-    chained.append(draw(st.one_of(st.builds(layers.Flatten), st.builds(layers.LSTM, UNITS), st.builds(layers.GRU, UNITS))))
+    chained.append(
+        draw(st.one_of(st.builds(layers.Flatten), st.builds(layers.LSTM, UNITS), st.builds(layers.GRU, UNITS)))
+    )
     chained += draw(st.lists(vector_layers(), max_size=2))
     return (steps, draw(st.integers(1, 5))), chained
 
@@ -114,8 +120,17 @@ def test_wrong_layers():
         Sequential([layers.Dense(2, name="a"), layers.Dense(2, name="a")])
 
 
-@pytest.mark.parametrize(("shape", "error"), [(4, TypeError), ("ab", ValueError), ((0,), ValueError), ((-1,), ValueError),
-                                              ((2.0,), ValueError), ((True,), ValueError)])
+@pytest.mark.parametrize(
+    ("shape", "error"),
+    [
+        (4, TypeError),
+        ("ab", ValueError),
+        ((0,), ValueError),
+        ((-1,), ValueError),
+        ((2.0,), ValueError),
+        ((True,), ValueError),
+    ],
+)
 def test_wrong_input_shapes(shape, error):
     with pytest.raises(error, match="input_shape must"):
         Sequential([layers.Dense(2)], shape)
@@ -142,9 +157,15 @@ def test_a_failed_build_leaves_no_trace():
 def test_data_that_do_not_fit_do_not_build(how):
     model = Sequential([layers.Dense(2, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
-    arguments = {"y": {"y": [0]}, "labels": {"y": [0, 1, 2]}, "weight": {"sample_weight": [1]},
-                 "class weight": {"class_weight": 3}, "validation": {"validation_data": (np.ones((2, 4)), [0, 1])},
-                 "split": {"validation_split": 0.99}, "batch": {"batch_size": 0}}[how]
+    arguments = {
+        "y": {"y": [0]},
+        "labels": {"y": [0, 1, 2]},
+        "weight": {"sample_weight": [1]},
+        "class weight": {"class_weight": 3},
+        "validation": {"validation_data": (np.ones((2, 4)), [0, 1])},
+        "split": {"validation_split": 0.99},
+        "batch": {"batch_size": 0},
+    }[how]
     with pytest.raises((TypeError, ValueError)):
         model.fit(np.ones((3, 5)), **{"y": [0, 1, 0], "verbose": 0, **arguments})
     assert model.input_shape is None
@@ -155,9 +176,17 @@ def test_data_that_do_not_fit_do_not_build(how):
 def test_what_needs_weights_says_so():
     model = Sequential([layers.Dense(2)])
     model.compile("sgd", "mse")
-    for call in (lambda: model.predict(np.ones((1, 2))), lambda: model.parameters, lambda: model.gradients,
-                 model.get_weights, lambda: model.set_weights([]), model.summary, model.count_params,
-                 lambda: model.save("x"), lambda: model.evaluate(np.ones((1, 2)), [[1, 2]])):
+    for call in (
+        lambda: model.predict(np.ones((1, 2))),
+        lambda: model.parameters,
+        lambda: model.gradients,
+        model.get_weights,
+        lambda: model.set_weights([]),
+        model.summary,
+        model.count_params,
+        lambda: model.save("x"),
+        lambda: model.evaluate(np.ones((1, 2)), [[1, 2]]),
+    ):
         with pytest.raises(ValueError, match="no weights yet; give Sequential an input_shape"):
             call()
 
@@ -175,9 +204,14 @@ def test_wrong_compile_changes_nothing():
     model = small()
     model.compile("adam", "mse", ["mae"])
     model.train_on_batch(np.ones((1, 4)), np.ones((1, 2)))
-    for arguments, message in ((("adam",), "loss is missing"), (("adm", "mse"), "did you mean 'adam'"),
-                               (("adam", "mes"), "unknown loss"), (("adam", "mse", ["acuracy"]), "unknown metric"),
-                               (("adam", "mse", "mae"), "metrics must be a list"), ((3, "mse"), "optimizer")):
+    for arguments, message in (
+        (("adam",), "loss is missing"),
+        (("adm", "mse"), "did you mean 'adam'"),
+        (("adam", "mes"), "unknown loss"),
+        (("adam", "mse", ["acuracy"]), "unknown metric"),
+        (("adam", "mse", "mae"), "metrics must be a list"),
+        ((3, "mse"), "optimizer"),
+    ):
         with pytest.raises((TypeError, ValueError), match=message):
             model.compile(*arguments)
     assert model._iteration == 1
@@ -207,13 +241,16 @@ def test_set_weights_round_trip(dtype):
     assert other.parameters.tobytes() == model.parameters.tobytes()
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda w: w[:3], "expected 4 arrays .*dense/kernel.*got 3"),
-    (lambda w: [*w[:3], w[3][:1]], r"'dense_1/bias' has shape \(2,\), got \(1,\)"),
-    (lambda w: [*w[:3], w[3].astype(complex)], "'dense_1/bias' must be numbers"),
-    (lambda w: [*w[:3], np.array([None, None])], "'dense_1/bias' must be numbers"),
-    (lambda w: [*w[:3], np.array([1.0, 1e300])], "'dense_1/bias' holds 1e.300, too large for float32"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w[:3], "expected 4 arrays .*dense/kernel.*got 3"),
+        (lambda w: [*w[:3], w[3][:1]], r"'dense_1/bias' has shape \(2,\), got \(1,\)"),
+        (lambda w: [*w[:3], w[3].astype(complex)], "'dense_1/bias' must be numbers"),
+        (lambda w: [*w[:3], np.array([None, None])], "'dense_1/bias' must be numbers"),
+        (lambda w: [*w[:3], np.array([1.0, 1e300])], "'dense_1/bias' holds 1e.300, too large for float32"),
+    ],
+)
 def test_wrong_weights_change_nothing(change, message):
     model = small()
     before = model.parameters.copy()
@@ -258,8 +295,9 @@ def test_names_and_get_layer():
 
 
 def test_output_of_a_layer(rng):
-    model = Sequential([layers.Dense(3, "relu", name="hidden"), layers.Reshape((3, 1)), layers.Dense(2), layers.Flatten()],
-                       (4,))
+    model = Sequential(
+        [layers.Dense(3, "relu", name="hidden"), layers.Reshape((3, 1)), layers.Dense(2), layers.Flatten()], (4,)
+    )
     x = rng.normal(size=(5, 4)).astype("float32")
     w, b, *_ = model.get_weights()
     np.testing.assert_allclose(model.predict(x, output="hidden"), np.maximum(x @ w + b, 0), rtol=1e-5, atol=1e-6)

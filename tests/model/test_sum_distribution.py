@@ -37,8 +37,9 @@ def test_separate_readers_and_a_softmax_of_its_own(rng):
 
 
 def test_softmax_over_other_rows_than_the_sum_reads(rng):
-    check_gradients([layers.Dense(6, "softmax"), layers.Reshape((2, 3)), layers.SumDistribution()], (2,), rng,
-                    LOSSES[0])
+    check_gradients(
+        [layers.Dense(6, "softmax"), layers.Reshape((2, 3)), layers.SumDistribution()], (2,), rng, LOSSES[0]
+    )
 
 
 def test_an_impossible_sum_still_has_a_gradient():
@@ -52,8 +53,9 @@ def test_an_impossible_sum_still_has_a_gradient():
 
 
 def test_the_digits_can_be_read_beside_the_sum(rng):
-    model = Sequential([layers.TimeDistributed(layers.Dense(4, "softmax"), name="reader"), layers.SumDistribution()],
-                       (3, 2))
+    model = Sequential(
+        [layers.TimeDistributed(layers.Dense(4, "softmax"), name="reader"), layers.SumDistribution()], (3, 2)
+    )
     x = rng.normal(size=(5, 3, 2)).astype("float32")
     digits = model.predict(x, output="reader")
     assert digits.shape == (5, 3, 4)
