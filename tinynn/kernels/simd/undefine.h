@@ -8,6 +8,7 @@
 #undef INLINE
 #undef INTEGER
 #undef SIGN_BIT
+#undef LANE_NUMBERS
 #undef MANTISSA_BITS
 #undef EXPONENT_BIAS
 #undef LOAD

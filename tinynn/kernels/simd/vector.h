@@ -22,6 +22,16 @@ typedef int64_t integers __attribute__((vector_size(VECTOR_BYTES)));
 #define EXPONENT_BIAS 1023
 #endif
 
+#if VECTOR_BYTES == 16 * (REAL_IS_FLOAT ? 4 : 8)
+#define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+#elif VECTOR_BYTES == 8 * (REAL_IS_FLOAT ? 4 : 8)
+#define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7}
+#elif VECTOR_BYTES == 4 * (REAL_IS_FLOAT ? 4 : 8)
+#define LANE_NUMBERS {0, 1, 2, 3}
+#else
+#define LANE_NUMBERS {0, 1}
+#endif
+
 INLINE vector NAME(load)(const REAL *p)
 {
     vector v;
