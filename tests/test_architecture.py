@@ -40,6 +40,11 @@ TESTED_ELSEWHERE = {
     "tinynn.kernels.op": "kernels/test_functions.py",
     "tinynn.kernels._public": "kernels/test_functions.py",
     "tinynn.kernels._arguments": "kernels/test_functions.py",
+    "tinynn.kernels._recurrent": "kernels/test_recurrent_ops.py",
+    "tinynn.kernels.recurrent": "kernels/test_recurrent_ops.py",
+    "tinynn.kernels.categorical": "kernels/test_losses.py",
+    "tinynn.datasets._checks": "datasets/test_digit_sums.py",
+    "tinynn.graph.checks": "graph/test_worked_example.py",
 }
 
 IMPORT = re.compile(

@@ -81,7 +81,6 @@ class Sequential:
         self.metrics: list[Any] = []
         self.stop_training = False
         self._iteration = 0          # updates so far
-        self._epoch = 0              # epochs of data seen so far: what shuffling is keyed by
         self._parameters: dict[str, Parameter] = {}
         self._weights: np.ndarray | None = None
         self._gradients: np.ndarray | None = None
@@ -236,7 +235,7 @@ class Sequential:
         validation_data : tuple or data set, optional
             (x, y) or (x, y, sample_weight) to evaluate after each epoch.
         shuffle : bool
-            Take the samples in a new random order every epoch.
+            Take the samples in a new random order every epoch; the order of an epoch depends on rng and its number.
         class_weight : dict, optional
             Weight of each class's losses.
         sample_weight : array_like, optional
