@@ -1,6 +1,17 @@
 """tinynn: small neural networks on the CPU, fast, reproducible to the bit, and readable."""
 
-from tinynn import callbacks, datasets, initializers, layers, losses, metrics, networks, optimizers
+from tinynn import (
+    callbacks,
+    datasets,
+    graph,
+    initializers,
+    kernels,
+    layers,
+    losses,
+    metrics,
+    networks,
+    optimizers,
+)
 from tinynn.config import show_config
 from tinynn.engine.pool import get_num_threads, set_num_threads
 from tinynn.model.files import load
@@ -12,7 +23,9 @@ __all__ = [
     "callbacks",
     "datasets",
     "get_num_threads",
+    "graph",
     "initializers",
+    "kernels",
     "layers",
     "load",
     "losses",
