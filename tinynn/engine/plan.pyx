@@ -113,7 +113,6 @@ cdef struct Loop:
     bint update
     bint may_fail               # some op is written in Python
     void* predictions
-    int dtype
     # the update
     Prepare prepare
     Update change
@@ -616,7 +615,7 @@ cdef class Job:
         arena.failed = 0
         arena.forget()
         self.totals = np.zeros(2 + max(0, len(program.nodes) - 1 - (program.loss or 0)))
-        loop.dtype = self._dtype = 0 if plan.dtype == np.float32 else 1
+        self._dtype = 0 if plan.dtype == np.float32 else 1
         loop.stages = <const Stage*> data((<Plan> plan)._stages)
         loop.branches = <const Branch*> data((<Plan> plan)._branches)
         loop.stage_count = len((<Plan> plan)._stages) if program.nodes[:program.loss] else 0
@@ -757,7 +756,6 @@ def apply_update(Rule rule, configuration, double learning_rate, iteration, stat
     configuration = np.array([*configuration, 0], np.float64)
     table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
     rates[0] = learning_rate
-    loop.dtype = dtype
     loop.prepare, loop.change = rule.prepare, rule.update[dtype]
     loop.configuration = <const double*> data(configuration)
     loop.learning_rates = rates

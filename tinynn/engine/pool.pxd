@@ -6,7 +6,6 @@ cdef extern from "team.h" nogil:
     ctypedef void (*Body)(void* context, Worker* worker) noexcept nogil
     void team_run(int threads, const Simd* simd, void* scratch, Body body, void* context) noexcept
     int team_cores() noexcept
-    int team_started() noexcept
 
 # The pool is one for the whole process: its C code is linked here only, and others call it through these.
 cdef void run_team(int threads, void* scratch, Body body, void* context) noexcept nogil

@@ -185,8 +185,6 @@ int team_cores(void)
     return cores > 0 ? (int)cores : 1;
 }
 
-int team_started(void) { return pool.started; }
-
 void team_run(int threads, const Simd *simd, void *scratch, Body body, void *context)
 {
     Worker worker = {.f32 = simd->f32, .f64 = simd->f64, .scratch = scratch};

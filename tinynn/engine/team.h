@@ -14,7 +14,4 @@ void team_run(int threads, const Simd *simd, void *scratch, Body body, void *con
 /* Cores this process may use now, by its affinity mask. */
 int team_cores(void);
 
-/* Threads the pool has started so far. */
-int team_started(void);
-
 #endif
