@@ -37,6 +37,11 @@ cdef enum: SLICE_NANOSECONDS = 100_000_000
 # A team earns its barriers when a step has more arithmetic than this.
 cdef enum: FLOPS_WORTH_A_TEAM = 4_000_000
 cdef enum: UPDATE_CHUNK = 8192
+# From so many parameters on, with gradient and optimizer's state more than the second-level cache holds, each op's
+# are updated right after its backward pass.
+cdef enum: PARAMETERS_WORTH_FUSING = 32768
+# Steps with less arithmetic than this share a look at the clock.
+cdef enum: FLOPS_WORTH_A_LOOK = 4_000_000
 # Batch sizes that an arena keeps ready.
 cdef enum: MOST_BINDINGS = 16
 
@@ -81,6 +86,11 @@ cdef struct Chunk:
     Py_ssize_t stop
     bint decayed
 
+# What an optimizer's Prepare wrote for one step: for parameters without weight decay, and with.
+cdef struct Rates:
+    double plain[16]
+    double decayed[16]
+
 cdef struct Loop:
     # the program
     const Stage* stages
@@ -123,11 +133,13 @@ cdef struct Loop:
     void* dw
     void** states
     const Chunk* chunks
-    Py_ssize_t chunk_count
+    const Py_ssize_t* chunk_starts  # by op, and where the last one's end
+    bint fused                      # each op's chunks follow its backward pass; else all of them the last one
     # how far it is
     Py_ssize_t first_step       # of this run: not to change while threads may still join it
     Py_ssize_t next_step
     int64_t deadline
+    Py_ssize_t steps_per_look   # at the clock
     Py_ssize_t stop_step
     int reason
     int* failed
@@ -186,7 +198,8 @@ cdef inline void convert(real* y, const Items* items, Py_ssize_t item, double sc
             worker.f64.convert_double(y, <const double*> items.data + item * n, scale, offset, n)
 
 
-cdef void run_branch(Loop* loop, const Bound* bound, Branch branch, bint forward, Worker* worker) noexcept nogil:
+cdef void run_branch(Loop* loop, const Bound* bound, Branch branch, bint forward, Rates* rates,
+                     Worker* worker, real* dtype) noexcept nogil:
     """The ops of a branch one after the other; backward leaves out those before which nothing learns."""
     cdef int i
     if forward:
@@ -196,23 +209,26 @@ cdef void run_branch(Loop* loop, const Bound* bound, Branch branch, bint forward
         for i in range(branch.first + branch.count - 1, branch.first - 1, -1):
             if loop.backward[i] != NULL:
                 loop.backward[i](&bound.calls[i], worker)
+            if loop.fused:
+                update(loop, i, i + 1, rates, worker, dtype)
 
 
-cdef void run_stage(Loop* loop, const Bound* bound, int stage, bint forward, Worker* worker) noexcept nogil:
+cdef void run_stage(Loop* loop, const Bound* bound, int stage, bint forward, Rates* rates, Worker* worker,
+                    real* dtype) noexcept nogil:
     """The ops of one stage: one branch by the whole team, several branches by one thread each."""
     cdef Stage s = loop.stages[stage]
     cdef Range part
     cdef Worker alone
     cdef Py_ssize_t branch
     if s.count == 1:
-        run_branch(loop, bound, loop.branches[s.first], forward, worker)
+        run_branch(loop, bound, loop.branches[s.first], forward, rates, worker, dtype)
         return
     while claim(worker, s.count, 1, &part):
         alone = worker[0]
         alone.team = NULL
-        alone.holding = 0
+        alone.given = 0
         for branch in range(part.start, part.stop):
-            run_branch(loop, bound, loop.branches[s.first + branch], forward, &alone)
+            run_branch(loop, bound, loop.branches[s.first + branch], forward, rates, &alone, dtype)
 
 
 cdef void judge(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:
@@ -252,7 +268,7 @@ cdef void judge(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker,
         elif loop.gradient and not isfinite(loss):
             loop.reason = RUN_NOT_FINITE
             loop.stop_step = step
-        elif nanoseconds() > loop.deadline:
+        elif (step + 1) % loop.steps_per_look == 0 and nanoseconds() > loop.deadline:
             loop.reason = RUN_TIME
             loop.stop_step = step
 
@@ -266,23 +282,32 @@ cdef void judge_backward(Loop* loop, Py_ssize_t step, Worker* worker) noexcept n
             loop.stop_step = step
 
 
-cdef void update(Loop* loop, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:
-    """w, states := the optimizer's rule; one phase, split by chunks of the flat vectors."""
-    cdef double scalars[2][16]
+cdef void prepare(Loop* loop, Py_ssize_t step, Rates* rates) noexcept nogil:
+    """The numbers that the optimizer's rule needs in this step."""
+    cdef uint64_t number = loop.iteration + step + 1
+    loop.prepare(rates.plain, loop.configuration, loop.learning_rates[step], number, False)
+    loop.prepare(rates.decayed, loop.configuration, loop.learning_rates[step], number, True)
+
+
+cdef void update(Loop* loop, Py_ssize_t first, Py_ssize_t last, Rates* rates, Worker* worker,
+                 real* dtype) noexcept nogil:
+    """w, states := the optimizer's rule, for the ops first..last; one phase, split by chunks of the flat vectors."""
     cdef void* states[8]
     cdef Range part
     cdef Chunk chunk
+    cdef double* scalars
     cdef Py_ssize_t i, j
-    cdef uint64_t number = loop.iteration + step + 1
-    loop.prepare(scalars[0], loop.configuration, loop.learning_rates[step], number, False)
-    loop.prepare(scalars[1], loop.configuration, loop.learning_rates[step], number, True)
-    while claim(worker, loop.chunk_count, 1, &part):
-        for i in range(part.start, part.stop):
+    first, last = loop.chunk_starts[first], loop.chunk_starts[last]
+    while claim(worker, last - first, 1, &part):
+        for i in range(first + part.start, first + part.stop):
             chunk = loop.chunks[i]
+            scalars = rates.plain
+            if chunk.decayed:
+                scalars = rates.decayed
             for j in range(8):
                 states[j] = NULL if loop.states[j] == NULL else <real*> loop.states[j] + chunk.start
             loop.change(<real*> loop.w + chunk.start, <real*> loop.dw + chunk.start, states,
-                        scalars[1 if chunk.decayed else 0], chunk.stop - chunk.start, worker)
+                        scalars, chunk.stop - chunk.start, worker)
 
 
 cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
@@ -292,12 +317,13 @@ cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
     """
     cdef Py_ssize_t step = loop.first_step
     cdef const Bound* bound
+    cdef Rates rates
     cdef int stage, metric
     while step < loop.steps:
         bound = &loop.last if (step + 1) * loop.batch > loop.samples else &loop.full
         gather(loop, bound, step, worker, dtype)
         for stage in range(loop.stage_count):
-            run_stage(loop, bound, stage, True, worker)
+            run_stage(loop, bound, stage, True, &rates, worker, dtype)
         if loop.loss >= 0:
             for metric in range(loop.metric_count + 1):
                 loop.forward[loop.loss + metric](&bound.calls[loop.loss + metric], worker)
@@ -305,15 +331,17 @@ cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
         if loop.stop_step <= step and loop.reason != RUN_TIME:
             return
         if loop.gradient:
+            if loop.update:
+                prepare(loop, step, &rates)
             loop.backward[loop.loss](&bound.calls[loop.loss], worker)
             for stage in range(loop.stage_count - 1, -1, -1):
-                run_stage(loop, bound, stage, False, worker)
+                run_stage(loop, bound, stage, False, &rates, worker, dtype)
             if loop.may_fail:
                 judge_backward(loop, step, worker)
                 if loop.stop_step <= step and loop.reason == RUN_FAILED:
                     return
-            if loop.update:
-                update(loop, step, worker, dtype)
+            if loop.update and not loop.fused:
+                update(loop, 0, 1, &rates, worker, dtype)
         step += 1
         if loop.stop_step < step:
             break
@@ -491,7 +519,7 @@ cdef class Plan:
         self._metric_rows = np.array([1] if program.loss is None else [
             product((node.outputs[0].fold, *node.outputs[0].shape)) for node in program.nodes[program.loss + 1:]] + [1],
             np.intp)
-        self._chunks = self._make_chunks()
+        self._chunks = {}
 
     def _make_stages(self):
         layers = self.program.nodes[:self.program.loss]
@@ -508,23 +536,50 @@ cdef class Plan:
         self._stages = np.array(stages or [[0, 0]], np.intc)
         self._branches = np.array(branches or [[0, 0]], np.intc)
 
-    def _make_chunks(self):
-        """The trainable parts of the flat vectors, in pieces that one thread updates at a time."""
-        known = {p.path: p for node in self.program.nodes for p in node.parameters
-                 if p is not None and p.path in self.learning}
-        runs = []
-        for parameter in sorted(known.values(), key=lambda p: p.offset):
-            if runs and runs[-1][1] == parameter.offset and runs[-1][2] == parameter.decayed:
-                runs[-1][1] += parameter.size
-            else:
-                runs.append([parameter.offset, parameter.offset + parameter.size, parameter.decayed])
-        chunks = [(start, min(start + UPDATE_CHUNK, stop), decayed) for first, stop, decayed in runs
-                  for start in range(first, stop, UPDATE_CHUNK)]
+    def chunks(self, fused, decays):
+        """The trainable parts of the flat vectors, in pieces that one thread updates at a time.
+
+        Parameters
+        ----------
+        fused : bool
+            Whether each op has pieces of its own; else all belong to the first.
+        decays : bool
+            Whether parameters with and without weight decay must be kept apart.
+
+        Returns
+        -------
+        chunks, starts : ndarray
+            Array of Chunk, and where those of each op begin.
+        """
+        if (fused, decays) not in self._chunks:
+            self._chunks[fused, decays] = self._make_chunks(fused, decays)
+        return self._chunks[fused, decays]
+
+    def _make_chunks(self, fused, decays):
+        seen = set()
+        chunks, starts = [], [0]
+        groups = [node.parameters for node in self.program.nodes]
+        if not fused:
+            groups = [sorted({p for group in groups for p in group if p is not None}, key=lambda p: p.offset)]
+        for group in groups:
+            runs = []
+            for parameter in group:
+                if parameter is None or parameter.path not in self.learning or parameter.path in seen:
+                    continue
+                seen.add(parameter.path)
+                decayed = parameter.decayed and decays
+                if runs and runs[-1][1] == parameter.offset and runs[-1][2] == decayed:
+                    runs[-1][1] += parameter.size
+                else:
+                    runs.append([parameter.offset, parameter.offset + parameter.size, decayed])
+            chunks += [(start, min(start + UPDATE_CHUNK, stop), decayed) for first, stop, decayed in runs
+                       for start in range(first, stop, UPDATE_CHUNK)]
+            starts.append(len(chunks))
         memory = np.zeros(len(chunks) * sizeof(Chunk) + 1, np.uint8)
         cdef Chunk* table = <Chunk*> cnp.PyArray_DATA(memory)
         for number, (start, stop, decayed) in enumerate(chunks):
             table[<int> number] = Chunk(start, stop, decayed)
-        return memory, len(chunks)
+        return memory, np.array(starts, np.intp)
 
     def layout(self, capacity) -> dict:
         """Where everything lies in an arena for this many samples, in bytes from its start."""
@@ -645,7 +700,9 @@ cdef class Job:
         loop.samples, loop.batch = samples, batch
         loop.steps = -(-samples // batch)
         loop.totals = <double*> data(self.totals)
-        self._team = program.flops * min(batch, samples) * (3 if program.gradients else 1) > FLOPS_WORTH_A_TEAM
+        flops = program.flops * min(batch, samples) * (3 if program.gradients else 1)
+        self._team = flops > FLOPS_WORTH_A_TEAM
+        loop.steps_per_look = 1 if loop.may_fail else max(1, min(64, FLOPS_WORTH_A_LOOK // (flops + 1)))
         self._keep = [plan, items, indices, targets, sample_weights, order]
 
     def train(self, Rule rule, configuration, learning_rates, iteration, states, key, update=True) -> None:
@@ -657,9 +714,11 @@ cdef class Job:
         self.arena.step.key = key
         loop.iteration = iteration
         if update:
-            configuration = np.array([*configuration, 0], np.float64)
             table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
-            chunks, count = plan._chunks
+            # An op in Python may fail in its backward pass; then nothing must have changed yet.
+            loop.fused = len(plan.weights) >= PARAMETERS_WORTH_FUSING and not loop.may_fail
+            chunks, starts = plan.chunks(loop.fused, rule.decays(configuration))
+            configuration = np.array([*configuration, 0], np.float64)
             loop.prepare = rule.prepare
             loop.change = rule.update[self._dtype]
             loop.configuration = <const double*> data(configuration)
@@ -667,8 +726,8 @@ cdef class Job:
             loop.states = <void**> data(table)
             loop.w, loop.dw = data(plan.weights), data(plan.gradients)
             loop.chunks = <const Chunk*> data(chunks)
-            loop.chunk_count = count
-            self._keep += [configuration, learning_rates, table, states, rule]
+            loop.chunk_starts = <const Py_ssize_t*> data(starts)
+            self._keep += [configuration, learning_rates, table, states, rule, chunks, starts]
 
     def predict(self, predictions) -> None:
         """Copy the output of every step into this array (samples, ...)."""
@@ -752,7 +811,7 @@ def apply_update(Rule rule, configuration, double learning_rate, iteration, stat
     cdef Loop loop
     memset(&loop, 0, sizeof(Loop))
     cdef int dtype = 0 if plan.dtype == np.float32 else 1
-    chunks, count = plan._chunks
+    chunks, starts = plan.chunks(False, rule.decays(configuration))
     configuration = np.array([*configuration, 0], np.float64)
     table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
     rates[0] = learning_rate
@@ -763,17 +822,23 @@ def apply_update(Rule rule, configuration, double learning_rate, iteration, stat
     loop.states = <void**> data(table)
     loop.w, loop.dw = data(plan.weights), data(plan.gradients)
     loop.chunks = <const Chunk*> data(chunks)
-    loop.chunk_count = count
+    loop.chunk_starts = <const Py_ssize_t*> data(starts)
     with nogil:
         run_team(1, NULL, update_double if dtype else update_float, &loop)
 
 
+cdef void update_all(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
+    cdef Rates rates
+    prepare(loop, 0, &rates)
+    update(loop, 0, 1, &rates, worker, dtype)
+
+
 cdef void update_float(void* loop, Worker* worker) noexcept nogil:
-    update(<Loop*> loop, 0, worker, <float*> NULL)
+    update_all(<Loop*> loop, worker, <float*> NULL)
 
 
 cdef void update_double(void* loop, Worker* worker) noexcept nogil:
-    update(<Loop*> loop, 0, worker, <double*> NULL)
+    update_all(<Loop*> loop, worker, <double*> NULL)
 
 
 def shuffled(Py_ssize_t n, uint64_t key, unsigned int epoch) -> np.ndarray:

@@ -58,7 +58,7 @@ cdef void gru_forward(
     else:
         gemm_pack(packed, u, 3 * H, 1, H, 2 * H, worker)
         gemm_pack(packed_candidate, u + 2 * H, 3 * H, 1, H, H, worker)
-    while claim(worker, B, rows_grain(B, T * H * 3 * H), &rows):
+    while claim(worker, B, rows_grain(B, T * H * 3 * H, worker), &rows):
         copy_rows(h, h0, rows, H)
         count = rows.stop - rows.start
         for t in range(T):
@@ -113,7 +113,7 @@ cdef void gru_backward(
     else:
         gemm_pack(temporary, u, 1, 3 * H, 2 * H, H, worker)
         gemm_pack(packed_candidate, u + 2 * H, 1, 3 * H, H, H, worker)
-    while claim(worker, B, rows_grain(B, T * H * 3 * H), &rows):
+    while claim(worker, B, rows_grain(B, T * H * 3 * H, worker), &rows):
         start_gradient(dh, dy, d_last_h, sequences, rows, H, worker)
         count = rows.stop - rows.start
         for t in range(T - 1, -1, -1):

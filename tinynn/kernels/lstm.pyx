@@ -48,7 +48,7 @@ cdef void lstm_forward(
     cdef Py_ssize_t t, row, at
     gemm_team(gates, 4 * H, steps, I, 1, w, 4 * H, 1, T * B, 4 * H, I, False, b, LINEAR, worker)
     gemm_pack(packed, u, 4 * H, 1, H, 4 * H, worker)
-    while claim(worker, B, rows_grain(B, T * H * 4 * H), &rows):
+    while claim(worker, B, rows_grain(B, T * H * 4 * H, worker), &rows):
         copy_rows(h, h0, rows, H)
         copy_rows(c, c0, rows, H)
         for t in range(T):
@@ -91,7 +91,7 @@ cdef void lstm_backward(
     cdef Range rows
     cdef Py_ssize_t t, row, at
     gemm_pack(temporary, u, 1, 4 * H, 4 * H, H, worker)
-    while claim(worker, B, rows_grain(B, T * H * 4 * H), &rows):
+    while claim(worker, B, rows_grain(B, T * H * 4 * H, worker), &rows):
         start_gradient(dh, dy, d_last_h, sequences, rows, H, worker)
         copy_rows(dc, d_last_c, rows, H)
         for t in range(T - 1, -1, -1):

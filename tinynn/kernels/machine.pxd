@@ -104,11 +104,11 @@ cdef extern from "parallel.h" nogil:
         Py_ssize_t start
         Py_ssize_t stop
     ctypedef struct Team:
-        pass
+        int threads
     ctypedef struct Worker:
         Team* team
         int index
-        int holding
+        Py_ssize_t given
         const Simd_float* f32
         const Simd_double* f64
         void* scratch
@@ -120,6 +120,11 @@ cdef const Simd* instruction_set_in_use() noexcept nogil
 cdef class Solo:
     """A worker without a team, with scratch memory of its own."""
     cdef Worker worker
+
+
+cdef inline Py_ssize_t threads_of(const Worker* worker) noexcept nogil:
+    """How many threads share the work."""
+    return 1 if worker.team == NULL else worker.team.threads
 
 
 # --- matrix products ---------------------------------------------------------------------------------
@@ -141,20 +146,25 @@ cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t 
                            Py_ssize_t k, bint accumulate, const real* bias, int activation,
                            Worker* worker) noexcept nogil:
     """The same, shared out over the team in tiles of C; one phase."""
-    cdef Py_ssize_t row_blocks, column_blocks, columns, tile, row, column, parts
+    cdef Py_ssize_t row_blocks, column_blocks, columns, tile, row, column, threads, parts
     cdef Range tiles
     cdef const real* tile_bias = NULL
     if m <= 0 or n <= 0:
         return
-    # About 2^18 multiply-adds pay for a claim; 96 rows of A and a K-block of it fit the second-level cache.
-    parts = min(16, 1 + m * n * k // 262144)
-    row_blocks = (m + 95) // 96
+    # 256 rows of a K-block of A fit the second-level cache. Each block of rows packs B anew.
+    row_blocks = (m + 255) // 256
     column_blocks = 1
-    if worker.team == NULL:  # one thread packs each column of B as rarely as the cache lets it
-        row_blocks = (m + 255) // 256
-    elif row_blocks < parts:
-        column_blocks = min((n + PACK_COLUMNS - 1) // PACK_COLUMNS, (parts + row_blocks - 1) // row_blocks)
-        row_blocks = max(row_blocks, min((m + 31) // 32, parts // column_blocks))
+    threads = threads_of(worker)
+    if threads > 1:
+        # Two tiles for each thread, so that one that is held up delays little; 2^18 multiply-adds pay for a claim.
+        parts = min(2 * threads, 1 + m * n * k // 262144)
+        if m <= n:
+            column_blocks = min((n + PACK_COLUMNS - 1) // PACK_COLUMNS, parts)
+        row_blocks = max(row_blocks, min((m + 31) // 32, (parts + column_blocks - 1) // column_blocks))
+        if row_blocks > 1:
+            row_blocks = (row_blocks + threads - 1) // threads * threads
+        column_blocks = max(column_blocks, min((n + PACK_COLUMNS - 1) // PACK_COLUMNS,
+                                               (parts + row_blocks - 1) // row_blocks))
     columns = (n + column_blocks - 1) // column_blocks
     columns = (columns + PACK_COLUMNS - 1) // PACK_COLUMNS * PACK_COLUMNS
     column_blocks = (n + columns - 1) // columns

@@ -82,6 +82,10 @@ cdef class Rule:
         """How many state vectors it keeps."""
         return 0
 
+    def decays(self, configuration) -> bool:
+        """Whether it treats the parameters that take part in weight decay in another way than the rest."""
+        return False
+
 
 cdef void* pointer(array) except? NULL:
     return NULL if array is None else cnp.PyArray_DATA(array)

@@ -101,6 +101,9 @@ cdef class Adam(Rule):
     def states(self, configuration):
         return 2
 
+    def decays(self, configuration):
+        return configuration[3] != 0
+
 
 # --- rmsprop: configuration (rho, momentum, epsilon); states [v], with momentum [v, velocity] ------------------------
 

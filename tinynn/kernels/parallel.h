@@ -9,7 +9,7 @@
  * claim() hands out each part of 0..n once, to whoever asks first, and returns 0 when all parts are done, so
  * a phase ends with a barrier. The barrier waits for work, not for threads: one that the system has taken off
  * its core and that holds no part delays nobody; it finds the phases it missed closed and runs through them.
- * Parts depend on n and grain only. A worker without a team gets 0..n in one piece.
+ * Which parts there are changes no result: each number has one owner. A worker without a team gets them one by one.
  *
  * Rules for kernels: no `break` out of the loop, no claim inside a claim, and the phases a kernel runs depend
  * on its sizes only, never on data. */
@@ -40,6 +40,7 @@ typedef struct {
     Team *team;       /* NULL: alone */
     int index;        /* of this thread in its team */
     int holding;      /* it has a part of the phase */
+    ptrdiff_t given;  /* alone: how much of 0..n it has had */
     uint32_t phase;
     const Simd_float *f32;    /* the vector functions to compute with */
     const Simd_double *f64;
@@ -66,10 +67,13 @@ static inline int claim(Worker *worker, ptrdiff_t n, ptrdiff_t grain, Range *ran
         return 0;
     Team *team = worker->team;
     if (!team) {
-        worker->holding = !worker->holding;
-        range->start = 0;
-        range->stop = n;
-        return worker->holding;
+        if (worker->given >= n) {
+            worker->given = 0;
+            return 0;
+        }
+        range->start = worker->given;
+        range->stop = worker->given = n - worker->given < grain ? n : worker->given + grain;
+        return 1;
     }
     const ptrdiff_t units = (n + grain - 1) / grain;
     const uint32_t parts = units < MOST_PARTS ? (uint32_t)units : MOST_PARTS;

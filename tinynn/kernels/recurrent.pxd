@@ -8,7 +8,7 @@ States have T + 1 slots; slot t is the state before step t.
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from tinynn.kernels.machine cimport PACK_COLUMNS, Range, Worker, claim, real, vector_axpy
+from tinynn.kernels.machine cimport PACK_COLUMNS, Range, Worker, claim, real, threads_of, vector_axpy
 
 
 cdef inline Py_ssize_t packed_size(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
@@ -16,13 +16,18 @@ cdef inline Py_ssize_t packed_size(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
     return k * ((n + PACK_COLUMNS - 1) // PACK_COLUMNS * PACK_COLUMNS)
 
 
-cdef inline Py_ssize_t rows_grain(Py_ssize_t B, Py_ssize_t products) noexcept nogil:
-    """Rows that a thread takes through all steps: halves of the batch while they keep 6 rows, which fill a tile, and
-    2^18 of the multiply-adds, `products` for each row, that pay for a claim."""
-    cdef Py_ssize_t parts = 1
-    while parts < 16 and 12 * parts <= B:
-        parts *= 2
-    return max((B + parts - 1) // parts, 1 + 262144 // (products + 1))
+cdef inline Py_ssize_t rows_grain(Py_ssize_t B, Py_ssize_t products, const Worker* worker) noexcept nogil:
+    """Rows that a thread takes through all steps.
+
+    32 rows have their gates in the second-level cache together with the recurrent weights, and read those seldom
+    enough. Fewer, so that every thread has two parts or at least one, but enough to fill a tile, and for 2^18 of the
+    multiply-adds, `products` for each row, that pay for a claim.
+    """
+    cdef Py_ssize_t threads = threads_of(worker), rows = 32
+    if threads > 1:
+        rows = min(rows, max(16, (B + 2 * threads - 1) // (2 * threads)))
+        rows = max(6, min(rows, (B + threads - 1) // threads))
+    return max(rows, 1 + 262144 // (products + 1))
 
 
 cdef inline bint ended(const int64_t* lengths, Py_ssize_t row, Py_ssize_t t) noexcept nogil:

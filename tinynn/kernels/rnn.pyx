@@ -42,7 +42,7 @@ cdef void rnn_forward(
     # The states begin as the input's part of z, and each step turns its own into h.
     gemm_team(h + B * H, H, steps, I, 1, w, H, 1, T * B, H, I, False, b, LINEAR, worker)
     gemm_pack(packed, u, H, 1, H, H, worker)
-    while claim(worker, B, rows_grain(B, T * H * H), &rows):
+    while claim(worker, B, rows_grain(B, T * H * H, worker), &rows):
         copy_rows(h, h0, rows, H)
         for t in range(T):
             step = h + (t + 1) * B * H
@@ -76,7 +76,7 @@ cdef void rnn_backward(
     cdef Range rows
     cdef Py_ssize_t t, row, at
     gemm_pack(temporary, u, 1, H, H, H, worker)
-    while claim(worker, B, rows_grain(B, T * H * H), &rows):
+    while claim(worker, B, rows_grain(B, T * H * H, worker), &rows):
         start_gradient(dh, dy, d_last_h, sequences, rows, H, worker)
         for t in range(T - 1, -1, -1):
             add_step(dh, dy, sequences, t, rows, T, H, worker)

@@ -55,6 +55,8 @@ INLINE vector NAME(vector_exp)(vector x)
     return y * NAME(power_of_two)(half) * NAME(power_of_two)(n - half);
 }
 
+INLINE vector NAME(vector_relu)(vector x) { return NAME(select)(x < 0, NAME(broadcast)(0), x); }
+
 /* s(x) = 1 / (1 + exp(-x)) */
 INLINE vector NAME(vector_sigmoid)(vector x) { return 1 / (1 + NAME(vector_exp)(-x)); }
 
@@ -117,7 +119,7 @@ INLINE vector NAME(vector_log1p)(vector e)
     }
 MAP(exp, NAME(vector_exp)(x))
 MAP(log, NAME(vector_log)(x))
-MAP(relu, NAME(select)(x < 0, NAME(broadcast)(0), x))
+MAP(relu, NAME(vector_relu)(x))
 MAP(sigmoid, NAME(vector_sigmoid)(x))
 MAP(tanh, NAME(vector_tanh)(x))
 MAP(log1p_exp, NAME(vector_log1p)(NAME(vector_exp)(-NAME(absolute)(x))))

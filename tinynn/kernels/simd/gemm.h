@@ -1,9 +1,10 @@
-/* Matrix products. Only b is packed: a panel of TILE_COLUMNS of its columns, K_BLOCK of its rows at a time,
+/* Matrix products. Only b is packed: a panel of TILE_COLUMNS of its columns, about K_BLOCK of its rows at a time,
  * stays in the first-level cache while tiles of TILE_ROWS rows of a run past it, their sums in registers.
  *
  * Design: every element of c is one chain of multiply-adds with p ascending from 0. A later K-block loads the
  * chain from c and goes on; edges run the same tile with fewer rows or a masked vector. So an element's bits
- * depend on its row of a and its column of b alone, not on the size of the matrices nor on who computes it. */
+ * depend on its row of a and its column of b alone, not on the size of the matrices nor on who computes it.
+ * Bias and activation follow while the tile is in the first-level cache. */
 
 #if VECTOR_BYTES == 64
 #define TILE_ROWS 14
@@ -11,23 +12,25 @@
 #define TILE_ROWS 6
 #endif
 #define TILE_COLUMNS (2 * LANES)
-#define K_BLOCK 256
+#define K_BLOCK 272
 
-/* c tile (rows, vectors * LANES) := [c +] a (rows, k) b (k, ...); with columns < LANES the only vector is partial. */
-INLINE void NAME(tile)(const int rows, const int vectors, const int partial, REAL *c, ptrdiff_t c_row,
+/* c tile (rows, vectors * LANES) := [c +] a (rows, k) b (k, ...); of a partial last vector only the first `last` columns
+ * exist. */
+INLINE void NAME(tile)(const int rows, const int vectors, const int partial, ptrdiff_t last, REAL *c, ptrdiff_t c_row,
                        const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row,
-                       ptrdiff_t k, int accumulate, ptrdiff_t columns)
+                       ptrdiff_t k, int accumulate)
 {
+#define WHOLE(j) (!partial || (j) < vectors - 1)
     vector sum[TILE_ROWS][2];
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++)
             sum[i][j] = !accumulate ? NAME(broadcast)(0)
-                        : partial   ? NAME(load_first)(c + i * c_row, columns)
-                                    : NAME(load)(c + i * c_row + j * LANES);
+                        : WHOLE(j)  ? NAME(load)(c + i * c_row + j * LANES)
+                                    : NAME(load_first)(c + i * c_row + j * LANES, last);
     for (ptrdiff_t p = 0; p < k; p++) {
         vector row[2];
         for (int j = 0; j < vectors; j++)
-            row[j] = partial ? NAME(load_first)(b, columns) : NAME(load)(b + j * LANES);
+            row[j] = WHOLE(j) ? NAME(load)(b + j * LANES) : NAME(load_first)(b + j * LANES, last);
         for (int i = 0; i < rows; i++) {
             vector element = NAME(broadcast)(a[i * a_row]);
             for (int j = 0; j < vectors; j++)
@@ -38,20 +41,21 @@ INLINE void NAME(tile)(const int rows, const int vectors, const int partial, REA
     }
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++)
-            if (partial)
-                NAME(store_first)(c + i * c_row, sum[i][j], columns);
-            else
+            if (WHOLE(j))
                 NAME(store)(c + i * c_row + j * LANES, sum[i][j]);
+            else
+                NAME(store_first)(c + i * c_row + j * LANES, sum[i][j], last);
+#undef WHOLE
 }
 
 #define TILE_CASE(count) \
-    case count: NAME(tile)(count, vectors, partial, c, c_row, a, a_row, a_column, b, b_row, k, accumulate, columns); \
+    case count: NAME(tile)(count, vectors, partial, last, c, c_row, a, a_row, a_column, b, b_row, k, accumulate); \
         break;
 
 /* The tile with its number of rows made a constant. */
-INLINE void NAME(tile_rows)(int rows, const int vectors, const int partial, REAL *c, ptrdiff_t c_row,
+INLINE void NAME(tile_rows)(int rows, const int vectors, const int partial, ptrdiff_t last, REAL *c, ptrdiff_t c_row,
                             const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row,
-                            ptrdiff_t k, int accumulate, ptrdiff_t columns)
+                            ptrdiff_t k, int accumulate)
 {
     switch (rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6)
@@ -61,9 +65,45 @@ INLINE void NAME(tile_rows)(int rows, const int vectors, const int partial, REAL
     }
 }
 
+/* Bias, then activation. */
+static void NAME(finish)(REAL *c, ptrdiff_t c_row, int rows, ptrdiff_t columns, const REAL *bias, int activation)
+{
+    if (bias)
+        FOR_EACH_VECTOR(columns, {
+            const vector v = LOAD(bias);
+            for (int row = 0; row < rows; row++)
+                STORE(c + row * c_row, LOAD(c + row * c_row) + v);
+        });
+    if (activation == RELU)
+        FOR_EACH_VECTOR(columns, {
+            for (int row = 0; row < rows; row++)
+                STORE(c + row * c_row, NAME(vector_relu)(LOAD(c + row * c_row)));
+        });
+    else if (activation != LINEAR)
+        for (int row = 0; row < rows; row++)
+            NAME(activation_forward)(c + row * c_row, c + row * c_row, columns, activation);
+}
+
+/* What the caches are asked for while a panel is at work: the panel after it, `runs` stretches of `length` numbers. */
+typedef struct {
+    const REAL *b;
+    ptrdiff_t step, runs, length;
+} NAME(Ahead);
+
+INLINE void NAME(fetch)(const NAME(Ahead) *ahead, ptrdiff_t first, ptrdiff_t end)
+{
+    for (ptrdiff_t run = first; run < end; run++) {
+        const REAL *p = ahead->b + run * ahead->step;
+        for (ptrdiff_t i = 0; i < ahead->length; i += 64 / (ptrdiff_t)sizeof(REAL))
+            __builtin_prefetch(p + i, 0, 2);
+        __builtin_prefetch(p + ahead->length - 1, 0, 2);
+    }
+}
+
 /* All rows of c against one panel of at most TILE_COLUMNS columns; the rows are shared out evenly over the tiles. */
 static void NAME(panel)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
-                        const REAL *b, ptrdiff_t b_row, ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate)
+                        const REAL *b, ptrdiff_t b_row, ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate,
+                        const REAL *bias, int activation, const NAME(Ahead) *ahead)
 {
     const ptrdiff_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
     for (ptrdiff_t t = 0, first = 0; t < tiles; t++) {
@@ -72,35 +112,26 @@ static void NAME(panel)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row
         REAL *to = c + first * c_row;
         const REAL *from = a + first * a_row;
         if (columns == TILE_COLUMNS)
-            NAME(tile_rows)(rows, 2, 0, to, c_row, from, a_row, a_column, b, b_row, k, accumulate, columns);
-        else {
-            const REAL *rest = b;
-            ptrdiff_t left = columns;
-            if (left >= LANES) {
-                NAME(tile_rows)(rows, 1, 0, to, c_row, from, a_row, a_column, b, b_row, k, accumulate, LANES);
-                rest += LANES;
-                to += LANES;
-                left -= LANES;
-            }
-            if (left > 0)
-                NAME(tile_rows)(rows, 1, 1, to, c_row, from, a_row, a_column, rest, b_row, k, accumulate, left);
-        }
+            NAME(tile_rows)(rows, 2, 0, 0, to, c_row, from, a_row, a_column, b, b_row, k, accumulate);
+        else if (columns > LANES)
+            NAME(tile_rows)(rows, 2, 1, columns - LANES, to, c_row, from, a_row, a_column, b, b_row, k, accumulate);
+        else if (columns == LANES)
+            NAME(tile_rows)(rows, 1, 0, 0, to, c_row, from, a_row, a_column, b, b_row, k, accumulate);
+        else
+            NAME(tile_rows)(rows, 1, 1, columns, to, c_row, from, a_row, a_column, b, b_row, k, accumulate);
+        if (bias || activation != LINEAR)
+            NAME(finish)(to, c_row, rows, columns, bias, activation);
+        if (ahead)
+            NAME(fetch)(ahead, t * ahead->runs / tiles, (t + 1) * ahead->runs / tiles);
         first = end;
     }
 }
 
-/* Bias, then activation, on a block of c that is still in the cache. */
-static void NAME(finish)(REAL *c, ptrdiff_t c_row, ptrdiff_t m, ptrdiff_t columns, const REAL *bias, int activation)
+/* The end of the K-block that begins at p: blocks of nearly equal depth, a multiple of 16 but for the last one. */
+INLINE ptrdiff_t NAME(block_end)(ptrdiff_t p, ptrdiff_t k)
 {
-    if (!bias && activation == LINEAR)
-        return;
-    for (ptrdiff_t row = 0; row < m; row++) {
-        REAL *y = c + row * c_row;
-        if (bias)
-            FOR_EACH_VECTOR(columns, { STORE(y, LOAD(y) + LOAD(bias)); });
-        if (activation != LINEAR)
-            NAME(activation_forward)(y, y, columns, activation);
-    }
+    const ptrdiff_t left = k - p, blocks = (left + K_BLOCK - 1) / K_BLOCK;
+    return blocks <= 1 ? k : p + (left / blocks + 15) / 16 * 16;
 }
 
 /* Unrolled, or the rows would be kept in memory. */
@@ -178,24 +209,29 @@ static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row,
     REAL *packed = scratch;
     /* Few rows do not earn back a packing, and a small b is in the cache as it is. */
     const int direct = b_column == 1 && (m <= TILE_ROWS || k * b_row <= 4096 / (ptrdiff_t)sizeof(REAL));
-    for (ptrdiff_t p = 0; p == 0 || p < k; p += K_BLOCK) {
-        const ptrdiff_t depth = k - p < K_BLOCK ? k - p : K_BLOCK;
-        const int last = p + K_BLOCK >= k;
+    /* A b that the second-level cache does not hold comes from further away: ask for it early. */
+    const int far = !direct && k * n > (1 << 18) / (ptrdiff_t)sizeof(REAL);
+    ptrdiff_t p = 0, end;
+    do {  /* once also for k = 0 */
+        end = NAME(block_end)(p, k);
+        const ptrdiff_t depth = end - p;
         for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS) {
             const ptrdiff_t columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
             const REAL *panel = b + p * b_row + j * b_column;
             ptrdiff_t panel_row = b_row;
+            const int more = far && j + 2 * TILE_COLUMNS <= n;
+            const NAME(Ahead) ahead = {panel + TILE_COLUMNS * b_column, b_column == 1 ? b_row : b_column,
+                                       b_column == 1 ? depth : TILE_COLUMNS, b_column == 1 ? TILE_COLUMNS : depth};
             if (!direct) {
                 NAME(pack_panel)(packed, panel, b_row, b_column, depth, columns);
                 panel = packed;
                 panel_row = TILE_COLUMNS;
             }
             NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, panel, panel_row, m, columns, depth,
-                        accumulate || p > 0);
-            if (last)
-                NAME(finish)(c + j, c_row, m, columns, bias ? bias + j : NULL, activation);
+                        accumulate || p > 0, bias && end == k ? bias + j : NULL, end == k ? activation : LINEAR,
+                        more ? &ahead : NULL);
         }
-    }
+    } while ((p = end) < k);
 }
 
 static void NAME(gemm_pack)(REAL *packed, const REAL *b, ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t k, ptrdiff_t n,
@@ -210,14 +246,14 @@ static void NAME(gemm_packed)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t
                               const REAL *packed, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate,
                               const REAL *bias, int activation)
 {
-    for (ptrdiff_t p = 0; p == 0 || p < k; p += K_BLOCK) {
-        const ptrdiff_t depth = k - p < K_BLOCK ? k - p : K_BLOCK;
+    ptrdiff_t p = 0, end;
+    do {  /* once also for k = 0 */
+        end = NAME(block_end)(p, k);
         for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS) {
             const ptrdiff_t columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
             NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, packed + j * k + p * TILE_COLUMNS,
-                        TILE_COLUMNS, m, columns, depth, accumulate || p > 0);
-            if (p + K_BLOCK >= k)
-                NAME(finish)(c + j, c_row, m, columns, bias ? bias + j : NULL, activation);
+                        TILE_COLUMNS, m, columns, end - p, accumulate || p > 0, bias && end == k ? bias + j : NULL,
+                        end == k ? activation : LINEAR, NULL);
         }
-    }
+    } while ((p = end) < k);
 }

@@ -62,8 +62,19 @@ static REAL NAME(maximum)(const REAL *x, ptrdiff_t n)
     return result;
 }
 
+/* Eight vectors of columns at a time: a row's cache lines are then read whole, one after the other. */
 static void NAME(column_sum)(REAL *y, const REAL *x, ptrdiff_t x_row, ptrdiff_t rows, ptrdiff_t n, int accumulate)
 {
+    for (; n >= 8 * LANES; n -= 8 * LANES, x += 8 * LANES, y += 8 * LANES) {
+        vector total[8];
+        for (int j = 0; j < 8; j++)
+            total[j] = accumulate ? NAME(load)(y + j * LANES) : NAME(broadcast)(0);
+        for (ptrdiff_t row = 0; row < rows; row++)
+            for (int j = 0; j < 8; j++)
+                total[j] += NAME(load)(x + row * x_row + j * LANES);
+        for (int j = 0; j < 8; j++)
+            NAME(store)(y + j * LANES, total[j]);
+    }
     FOR_EACH_VECTOR(n, {
         vector total = accumulate ? LOAD(y) : NAME(broadcast)(0);
         for (ptrdiff_t row = 0; row < rows; row++)
