@@ -20,6 +20,7 @@ cdef extern from "simd/simd.h" nogil:
         void gemm_packed(float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t,
                          Py_ssize_t, Py_ssize_t, bint, const float*, int) noexcept nogil
         void exp(float*, const float*, Py_ssize_t) noexcept nogil
+        float exp_of(float) noexcept nogil
         void log(float*, const float*, Py_ssize_t) noexcept nogil
         void log1p_exp(float*, const float*, Py_ssize_t) noexcept nogil
         void activation_forward(float*, const float*, Py_ssize_t, int) noexcept nogil
@@ -59,6 +60,7 @@ cdef extern from "simd/simd.h" nogil:
         void gemm_packed(double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,
                          Py_ssize_t, Py_ssize_t, bint, const double*, int) noexcept nogil
         void exp(double*, const double*, Py_ssize_t) noexcept nogil
+        double exp_of(double) noexcept nogil
         void log(double*, const double*, Py_ssize_t) noexcept nogil
         void log1p_exp(double*, const double*, Py_ssize_t) noexcept nogil
         void activation_forward(double*, const double*, Py_ssize_t, int) noexcept nogil

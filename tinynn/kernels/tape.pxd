@@ -9,14 +9,14 @@ cdef double operation_value(int operation, double a, double b) noexcept nogil
 cdef void operation_derivative(
     double* da, double* db, int operation, double d, double a, double b) noexcept nogil
 
-cdef void tape_forward(double* values, const Instruction* instructions, Py_ssize_t size) noexcept nogil
+cdef void tape_forward(double* values, double* kept, const Instruction* instructions, Py_ssize_t size) noexcept nogil
 
 cdef void tape_backward(
     double* gradients,
-    const double* values, const Instruction* instructions, Py_ssize_t size, double d) noexcept nogil
+    const double* values, const double* kept, const Instruction* instructions, Py_ssize_t size, double d) noexcept nogil
 
 cdef long long tape_train(
-    double* weights, double* values, double* gradients,
+    double* weights, double* values, double* kept, double* gradients,
     const Instruction* instructions, const Py_ssize_t* variables,
     Py_ssize_t size, Py_ssize_t count, long long steps, double lr) noexcept nogil
 
@@ -26,6 +26,7 @@ cdef class Tape:
     cdef Py_ssize_t count                       # trainable entries
     cdef Instruction* instructions              # (size,)
     cdef double* values                         # (size,)   what the last forward pass computed
+    cdef double* kept                           # (size,)   what a sigmoid's forward pass leaves to its backward pass
     cdef double* gradients                      # (size,)   what the last backward pass computed
     cdef Py_ssize_t* variables                  # (count,)  positions of the trainable leaves
     cdef double* weights                        # (count,)  their values now, read by the next forward pass

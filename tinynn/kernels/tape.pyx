@@ -35,20 +35,16 @@ cdef enum:
 
 cdef inline double exponential(double z) noexcept nogil:
     """e^z by the kernels' own vector function, here on one number; the only transcendental of this file"""
-    cdef double e
-    instruction_set_in_use().f64.exp(&e, &z, 1)
-    return e
+    return instruction_set_in_use().f64.exp_of(z)
 
 
-cdef inline double sigmoid(double z) noexcept nogil:
-    """s(z) = 1 / (1 + e^-z), with e^-|z| <= 1 so that nothing overflows"""
-    cdef double e = exponential(-fabs(z))
-    return 1.0 / (1.0 + e) if z >= 0.0 else e / (1.0 + e)
+cdef inline double sigmoid(double z, double e) noexcept nogil:
+    """s(z) = 1 / (1 + e^-z), given e = e^-|z| <= 1, so that nothing overflows"""
+    return (1.0 if z >= 0.0 else e) / (1.0 + e)
 
 
-cdef inline double sigmoid_derivative(double z) noexcept nogil:
-    """s'(z) = s(z) s(-z); s(z) (1 - s(z)) would cancel to 0 from z = 37 on"""
-    cdef double e = exponential(-fabs(z))
+cdef inline double sigmoid_derivative(double e) noexcept nogil:
+    """s'(z) = s(z) s(-z), given e = e^-|z|; s(z) (1 - s(z)) would cancel to 0 from z = 37 on"""
     cdef double larger = 1.0 / (1.0 + e)
     return larger * (e * larger)
 
@@ -68,7 +64,7 @@ cdef inline double hyperbolic_tangent(double z) noexcept nogil:
 cdef double operation_value(int operation, double a, double b) noexcept nogil:
     """y = f(a, b)"""
     if operation == SIGMOID:
-        return sigmoid(a)
+        return sigmoid(a, exponential(-fabs(a)))
     elif operation == RELU:
         return 0.0 if a <= 0.0 else a           # NaN stays NaN
     elif operation == TANH:
@@ -87,11 +83,11 @@ cdef void operation_derivative(
         int operation, double d, double a, double b) noexcept nogil:
     """da = d f_a(a, b),  db = d f_b(a, b)"""
     if operation == SIGMOID:
-        da[0] = d * sigmoid_derivative(a)
+        da[0] = d * sigmoid_derivative(exponential(-fabs(a)))
     elif operation == RELU:
         da[0] = 0.0 if a <= 0.0 else d
     elif operation == TANH:
-        da[0] = d * (4.0 * sigmoid_derivative(2.0 * a))    # 1 - tanh(a)^2 = 4 s'(2a), but does not cancel
+        da[0] = d * (4.0 * sigmoid_derivative(exponential(-fabs(2.0 * a))))     # 1 - tanh(a)^2 = 4 s'(2a), but does not cancel
     elif operation == MULTIPLY:
         da[0] = d * b
         db[0] = d * a
@@ -108,18 +104,25 @@ cdef void operation_derivative(
 
 cdef void tape_forward(
         double* values,                                 # INOUT: (size,)  leaves are read, the rest is written
+        double* kept,                                   # OUT: (size,)  of sigmoids e^-|z|, for the way back
         const Instruction* instructions, Py_ssize_t size) noexcept nogil:
     """values[i] = f_i(values[first_i], values[second_i]), i ascending"""
     cdef Py_ssize_t i
+    cdef double z
     for i in range(size):
-        if instructions[i].operation != LEAF:
+        if instructions[i].operation == SIGMOID:
+            z = values[instructions[i].first]
+            kept[i] = exponential(-fabs(z))
+            values[i] = sigmoid(z, kept[i])
+        elif instructions[i].operation != LEAF:
             values[i] = operation_value(
                 instructions[i].operation, values[instructions[i].first], values[instructions[i].second])
 
 
 cdef void tape_backward(
         double* gradients,                              # OUT: (size,)
-        const double* values, const Instruction* instructions, Py_ssize_t size, double d) noexcept nogil:
+        const double* values, const double* kept,
+        const Instruction* instructions, Py_ssize_t size, double d) noexcept nogil:
     """gradients[first_i] += d_i f_a,  gradients[second_i] += d_i f_b;  d_i = gradients[i], i descending"""
     cdef double da = 0.0, db = 0.0
     cdef Py_ssize_t i
@@ -127,6 +130,9 @@ cdef void tape_backward(
     gradients[size - 1] = d
     for i in range(size - 1, -1, -1):
         if instructions[i].operation == LEAF:
+            continue
+        if instructions[i].operation == SIGMOID:
+            gradients[instructions[i].first] += gradients[i] * sigmoid_derivative(kept[i])
             continue
         operation_derivative(&da, &db, instructions[i].operation, gradients[i],
                              values[instructions[i].first], values[instructions[i].second])
@@ -136,7 +142,7 @@ cdef void tape_backward(
 
 
 cdef long long tape_train(
-        double* weights, double* values, double* gradients,    # INOUT, INOUT, OUT: (count,) (size,) (size,)
+        double* weights, double* values, double* kept, double* gradients,  # INOUT, INOUT, OUT, OUT: (count,), else (size,)
         const Instruction* instructions, const Py_ssize_t* variables,
         Py_ssize_t size, Py_ssize_t count, long long steps, double lr) noexcept nogil:
     """w <- w - lr dL/dw, `steps` times; stops before a step to a NaN or infinity; returns the steps done"""
@@ -145,8 +151,8 @@ cdef long long tape_train(
     for step in range(steps):
         for k in range(count):
             values[variables[k]] = weights[k]
-        tape_forward(values, instructions, size)
-        tape_backward(gradients, values, instructions, size, 1.0)
+        tape_forward(values, kept, instructions, size)
+        tape_backward(gradients, values, kept, instructions, size, 1.0)
         for k in range(count):                          # look first: all weights step or none does
             if not isfinite(weights[k] - lr * gradients[variables[k]]):
                 return step
@@ -297,10 +303,12 @@ cdef class Tape:
         self.count = len(variables)
         self.instructions = <Instruction*>PyMem_Calloc(self.size, sizeof(Instruction))
         self.values = <double*>PyMem_Calloc(self.size, sizeof(double))
+        self.kept = <double*>PyMem_Calloc(self.size, sizeof(double))
         self.gradients = <double*>PyMem_Calloc(self.size, sizeof(double))
         self.variables = <Py_ssize_t*>PyMem_Calloc(self.count, sizeof(Py_ssize_t))
         self.weights = <double*>PyMem_Calloc(self.count, sizeof(double))
-        if not (self.instructions and self.values and self.gradients and self.variables and self.weights):
+        if not (self.instructions and self.values and self.kept and self.gradients and self.variables
+                and self.weights):
             raise MemoryError(f"Tape: no memory for {self.size} entries")
 
         for i in range(self.size):
@@ -322,6 +330,7 @@ cdef class Tape:
     def __dealloc__(self):
         PyMem_Free(self.instructions)
         PyMem_Free(self.values)
+        PyMem_Free(self.kept)
         PyMem_Free(self.gradients)
         PyMem_Free(self.variables)
         PyMem_Free(self.weights)
@@ -377,13 +386,13 @@ cdef class Tape:
         self.claim("forward")
         for k in range(self.count):
             self.values[self.variables[k]] = self.weights[k]
-        tape_forward(self.values, self.instructions, self.size)
+        tape_forward(self.values, self.kept, self.instructions, self.size)
         return self.values[self.size - 1]
 
     def backward(self, double d=1.0):
         """Compute `d` times the derivative of the last entry by every entry, at the last forward pass."""
         self.claim("backward")
-        tape_backward(self.gradients, self.values, self.instructions, self.size, d)
+        tape_backward(self.gradients, self.values, self.kept, self.instructions, self.size, d)
 
     def train(self, long long steps, double lr):
         """Take `steps` steps of gradient descent (forward, backward, ``w <- w - lr dL/dw``) without the GIL.
@@ -407,7 +416,7 @@ cdef class Tape:
         self.claim("train")
         self.running = True
         with nogil:
-            done = tape_train(self.weights, self.values, self.gradients, self.instructions, self.variables,
-                              self.size, self.count, steps, lr)
+            done = tape_train(self.weights, self.values, self.kept, self.gradients, self.instructions,
+                              self.variables, self.size, self.count, steps, lr)
         self.running = False
         return done

@@ -11,7 +11,7 @@
 
 static const NAME(Simd) NAME(table) = {
     .gemm = NAME(gemm), .gemm_pack = NAME(gemm_pack), .gemm_packed = NAME(gemm_packed),
-    .exp = NAME(exp), .log = NAME(log), .log1p_exp = NAME(log1p_exp),
+    .exp = NAME(exp), .exp_of = NAME(exp_of), .log = NAME(log), .log1p_exp = NAME(log1p_exp),
     .activation_forward = NAME(activation_forward), .activation_backward = NAME(activation_backward),
     .sum = NAME(sum), .dot = NAME(dot), .maximum = NAME(maximum), .column_sum = NAME(column_sum),
     .scale = NAME(scale), .axpy = NAME(axpy),

@@ -124,6 +124,8 @@ MAP(sigmoid, NAME(vector_sigmoid)(x))
 MAP(tanh, NAME(vector_tanh)(x))
 MAP(log1p_exp, NAME(vector_log1p)(NAME(vector_exp)(-NAME(absolute)(x))))
 
+static REAL NAME(exp_of)(REAL x) { return NAME(vector_exp)(NAME(broadcast)(x))[0]; }
+
 static void NAME(activation_forward)(REAL *y, const REAL *x, ptrdiff_t n, int activation)
 {
     switch (activation) {

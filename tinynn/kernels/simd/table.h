@@ -20,6 +20,8 @@ typedef struct {
     /* y = f(x) element by element. */
     void (*exp)(REAL *y, const REAL *x, ptrdiff_t n);
     void (*log)(REAL *y, const REAL *x, ptrdiff_t n);
+    /* exp of one number, with the bits of exp, without a way through memory. */
+    REAL (*exp_of)(REAL x);
     void (*activation_forward)(REAL *y, const REAL *x, ptrdiff_t n, int activation);
     /* dx = dy f'(x), written in terms of y = f(x). */
     void (*activation_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrdiff_t n, int activation);
