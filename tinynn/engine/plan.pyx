@@ -127,6 +127,7 @@ cdef struct Loop:
     Prepare prepare
     Update change
     const double* configuration
+    bint decays                     # parameters with weight decay have scalars of their own
     const double* learning_rates  # one per step
     uint64_t iteration            # updates before step 0
     void* w
@@ -170,7 +171,9 @@ cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker
                 if loop.x.indices != NULL:
                     item = loop.x.indices[item]
                 convert(x + (row * loop.x.per_sample + j) * size, &loop.x, item, loop.scale, loop.offset, worker)
-            if loop.targets != NULL:
+            if loop.targets != NULL and loop.target_bytes == 8:  # a label, copied in place
+                (<int64_t*> bound.target)[row] = (<const int64_t*> loop.targets)[sample]
+            elif loop.targets != NULL:
                 memcpy(<char*> bound.target + row * loop.target_bytes, loop.targets + sample * loop.target_bytes,
                        loop.target_bytes)
             if loop.sample_weights != NULL:
@@ -286,7 +289,8 @@ cdef void prepare(Loop* loop, Py_ssize_t step, Rates* rates) noexcept nogil:
     """The numbers that the optimizer's rule needs in this step."""
     cdef uint64_t number = loop.iteration + step + 1
     loop.prepare(rates.plain, loop.configuration, loop.learning_rates[step], number, False)
-    loop.prepare(rates.decayed, loop.configuration, loop.learning_rates[step], number, True)
+    if loop.decays:
+        loop.prepare(rates.decayed, loop.configuration, loop.learning_rates[step], number, True)
 
 
 cdef void update(Loop* loop, Py_ssize_t first, Py_ssize_t last, Rates* rates, Worker* worker,
@@ -717,7 +721,8 @@ cdef class Job:
             table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
             # An op in Python may fail in its backward pass; then nothing must have changed yet.
             loop.fused = len(plan.weights) >= PARAMETERS_WORTH_FUSING and not loop.may_fail
-            chunks, starts = plan.chunks(loop.fused, rule.decays(configuration))
+            loop.decays = rule.decays(configuration)
+            chunks, starts = plan.chunks(loop.fused, bool(loop.decays))
             configuration = np.array([*configuration, 0], np.float64)
             loop.prepare = rule.prepare
             loop.change = rule.update[self._dtype]
@@ -811,7 +816,8 @@ def apply_update(Rule rule, configuration, double learning_rate, iteration, stat
     cdef Loop loop
     memset(&loop, 0, sizeof(Loop))
     cdef int dtype = 0 if plan.dtype == np.float32 else 1
-    chunks, starts = plan.chunks(False, rule.decays(configuration))
+    loop.decays = rule.decays(configuration)
+    chunks, starts = plan.chunks(False, bool(loop.decays))
     configuration = np.array([*configuration, 0], np.float64)
     table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
     rates[0] = learning_rate

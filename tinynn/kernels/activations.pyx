@@ -47,9 +47,10 @@ cdef void softmax_forward(
     """y_k = exp(x_k) / sum_j exp(x_j)"""
     cdef Range rows
     cdef Py_ssize_t row
+    cdef real largest
     while claim(worker, B, max(1, 4096 // K), &rows):
         for row in range(rows.start, rows.stop):
-            softmax_row(y + row * K, x + row * K, K, worker)
+            softmax_row(y + row * K, &largest, x + row * K, K, worker)
 
 
 cdef void softmax_backward(

@@ -18,7 +18,7 @@ from libc.stdint cimport int64_t
 from tinynn.kernels.losses cimport Loss, clipped, clipped_log, grain
 from tinynn.kernels.machine cimport (
     SIGMOID, Range, Worker, claim, real, softmax_row, vector_activation, vector_dot, vector_log, vector_log1p_exp,
-    vector_maximum, vector_sum,
+    vector_sum,
 )
 from tinynn.kernels.op cimport Call, Run
 
@@ -80,22 +80,28 @@ cdef void categorical_crossentropy_backward(
                 dp[i] = weight[row] * (common - (0 if dp[i] == 0 else dp[i] / p[i]))
 
 
-cdef inline real crossentropy_of_row(
-        real* temporary,                                    # scratch (K)
-        const real* q, const real* z, const real* t, Py_ssize_t label,  # IN (K) (K), and (K) or the label with t NULL
-        Py_ssize_t K, Worker* worker) noexcept nogil:
-    """L = sum_k t_k (log sum_j exp(z_j) - z_k), given q = softmax(z)
+cdef inline void crossentropy_of_rows(
+        real* loss, real* q, real* temporary,               # OUT (B) (B, K), scratch (B, K)
+        const real* z, const real* t, const int64_t* labels,    # IN (B, K) and one of (B, K) (B)
+        Range rows, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """L = sum_k t_k (log sum_j exp(z_j) - z_k),  q = softmax(z)
 
-    The largest q is 1 / sum_j exp(z_j - max z). An excluded class costs nothing, even if its logit is -inf.
+    The largest q is 1 / sum_j exp(z_j - max z), whose logarithms are taken all at once. An excluded class costs
+    nothing, even if its logit is -inf.
     """
-    cdef Py_ssize_t k
-    cdef real largest = vector_maximum(z, K, worker)
-    cdef real log_total = -logarithm(vector_maximum(q, K, worker), worker)
-    if t == NULL:
-        return log_total - (z[label] - largest)
-    for k in range(K):
-        temporary[k] = 0 if t[k] == 0 else t[k] * (log_total - (z[k] - largest))
-    return vector_sum(temporary, K, worker)
+    cdef Py_ssize_t row, i
+    cdef real largest
+    for row in range(rows.start, rows.stop):
+        loss[row] = softmax_row(q + row * K, temporary + row * K, z + row * K, K, worker)
+    vector_log(loss + rows.start, loss + rows.start, rows.stop - rows.start, worker)
+    for row in range(rows.start, rows.stop):
+        largest = temporary[row * K]
+        if t == NULL:
+            loss[row] = -loss[row] - (z[row * K + labels[row]] - largest)
+            continue
+        for i in range(row * K, (row + 1) * K):
+            temporary[i] = 0 if t[i] == 0 else t[i] * (-loss[row] - (z[i] - largest))
+        loss[row] = vector_sum(temporary + row * K, K, worker)
 
 
 cdef inline void crossentropy_of_row_backward(
@@ -123,11 +129,7 @@ cdef void categorical_crossentropy_from_logits_forward(
     cdef Range rows
     cdef Py_ssize_t row
     while claim(worker, B, grain(K), &rows):
-        for row in range(rows.start, rows.stop):
-            softmax_row(y + row * K, z + row * K, K, worker)
-            loss[row] = crossentropy_of_row(temporary + row * K, y + row * K, z + row * K,
-                                            <const real*> NULL if t == NULL else t + row * K,
-                                            labels[row] if t == NULL else 0, K, worker)
+        crossentropy_of_rows(loss, y, temporary, z, t, labels, rows, K, worker)
 
 
 cdef void categorical_crossentropy_from_logits_backward(
@@ -163,11 +165,7 @@ cdef void categorical_crossentropy_from_sigmoid_logits_forward(
         for i in range(start, start + n):
             log_s[i] = (0 if z[i] > 0 else z[i]) - log_s[i]
         vector_activation(y + start, z + start, n, SIGMOID, worker)
-        for row in range(rows.start, rows.stop):
-            softmax_row(q + row * K, log_s + row * K, K, worker)
-            loss[row] = crossentropy_of_row(terms + row * K, q + row * K, log_s + row * K,
-                                            <const real*> NULL if t == NULL else t + row * K,
-                                            labels[row] if t == NULL else 0, K, worker)
+        crossentropy_of_rows(loss, q, terms, log_s, t, labels, rows, K, worker)
 
 
 cdef void categorical_crossentropy_from_sigmoid_logits_backward(

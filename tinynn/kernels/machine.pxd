@@ -33,7 +33,7 @@ cdef extern from "simd/simd.h" nogil:
         void axpy(float*, const float*, float, Py_ssize_t) noexcept nogil
         void convolve(float*, const float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t) noexcept nogil
         void convolve_logarithms(float*, const float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t) noexcept nogil
-        void softmax_forward(float*, const float*, Py_ssize_t) noexcept nogil
+        float softmax_forward(float*, float*, const float*, Py_ssize_t) noexcept nogil
         void softmax_backward(float*, const float*, const float*, Py_ssize_t) noexcept nogil
         void convert_uint8(float*, const unsigned char*, float, float, Py_ssize_t) noexcept nogil
         void convert_float(float*, const float*, float, float, Py_ssize_t) noexcept nogil
@@ -74,7 +74,7 @@ cdef extern from "simd/simd.h" nogil:
         void convolve(double*, const double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t) noexcept nogil
         void convolve_logarithms(double*, const double*, Py_ssize_t, const double*, Py_ssize_t,
                                  Py_ssize_t) noexcept nogil
-        void softmax_forward(double*, const double*, Py_ssize_t) noexcept nogil
+        double softmax_forward(double*, double*, const double*, Py_ssize_t) noexcept nogil
         void softmax_backward(double*, const double*, const double*, Py_ssize_t) noexcept nogil
         void convert_uint8(double*, const unsigned char*, double, double, Py_ssize_t) noexcept nogil
         void convert_float(double*, const float*, double, double, Py_ssize_t) noexcept nogil
@@ -311,11 +311,12 @@ cdef inline void vector_convolve(real* y, const real* x, Py_ssize_t step, const 
             worker.f64.convolve(y, x, step, p, terms, n)
 
 
-cdef inline void softmax_row(real* y, const real* x, Py_ssize_t n, Worker* worker) noexcept nogil:
+cdef inline real softmax_row(real* y, real* largest, const real* x, Py_ssize_t n, Worker* worker) noexcept nogil:
+    """y = softmax(x),  largest = max x;  returns max y"""
     if real is float:
-        worker.f32.softmax_forward(y, x, n)
+        return worker.f32.softmax_forward(y, largest, x, n)
     else:
-        worker.f64.softmax_forward(y, x, n)
+        return worker.f64.softmax_forward(y, largest, x, n)
 
 
 cdef inline void softmax_row_backward(real* dx, const real* dy, const real* y, Py_ssize_t n,

@@ -32,9 +32,11 @@ cnp.import_array()
 cdef double power(double base, uint64_t exponent) noexcept nogil:
     """base^exponent by repeated squaring: the same bits everywhere, which a library's pow does not promise"""
     cdef double result = 1
+    cdef double[2] factor
+    factor[0] = 1
     while exponent:
-        if exponent & 1:
-            result *= base
+        factor[1] = base
+        result *= factor[exponent & 1]  # without a branch that no processor can foresee
         base *= base
         exponent >>= 1
     return result

@@ -209,7 +209,7 @@ cdef void sum_distribution_crossentropy_from_logits_forward(
             else:
                 wanted = t + row * S
             for n in range(N):
-                softmax_row(tree + place(n, K - 1), z + (row * N + n) * K, K, worker)
+                softmax_row(tree + place(n, K - 1), &largest, z + (row * N + n) * K, K, worker)
             tree_forward(y + row * S, tree, N, K, False, worker)
             if likely(y + row * S, wanted, label, S):
                 if t == NULL:

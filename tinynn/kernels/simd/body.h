@@ -17,7 +17,12 @@ static const NAME(Simd) NAME(table) = {
     .scale = NAME(scale), .axpy = NAME(axpy),
     .convolve = NAME(convolve), .convolve_logarithms = NAME(convolve_logarithms),
     .softmax_forward = NAME(softmax_forward), .softmax_backward = NAME(softmax_backward),
-    .convert_uint8 = NAME(convert_uint8), .convert_float = NAME(convert_float), .convert_double = NAME(convert_double),
+    .convert_uint8 = NAME(convert_uint8),
+#if REAL_IS_FLOAT
+    .convert_float = NAME(convert_own), .convert_double = NAME(convert_double),
+#else
+    .convert_float = NAME(convert_float), .convert_double = NAME(convert_own),
+#endif
     .lstm_forward = NAME(lstm_forward), .lstm_backward = NAME(lstm_backward),
     .gru_forward = NAME(gru_forward), .gru_backward = NAME(gru_backward),
     .gru_reset_forward = NAME(gru_reset_forward), .gru_reset_backward = NAME(gru_reset_backward),

@@ -39,17 +39,30 @@ INLINE vector NAME(reduced_exp_minus_one)(vector x, integers *power)
     *power = (integers)shifted - (integers)rounder;
     vector r = NAME(multiply_add)(n, NAME(broadcast)(-LN2_HIGH), x);
     r = NAME(multiply_add)(n, NAME(broadcast)(-LN2_LOW), r);
-    vector p = NAME(broadcast)(inverse_factorial[EXP_TERMS]);
-    for (int term = EXP_TERMS - 1; term >= 2; term--)
-        p = NAME(multiply_add)(p, r, NAME(broadcast)(inverse_factorial[term]));
-    return NAME(multiply_add)(p * r, r, r);
+    /* Pairs, pairs of pairs, ...: a third of the latency of one long chain. */
+    vector terms[(EXP_TERMS + 1) / 2], square = r;
+    int count = (EXP_TERMS + 1) / 2 - 1;
+    for (int i = 0; i < count; i++) {
+        const int term = 2 * i + 2;
+        terms[i] = NAME(multiply_add)(r, NAME(broadcast)(inverse_factorial[term + 1]),
+                                      NAME(broadcast)(inverse_factorial[term]));
+    }
+    while (count > 1) {
+        square *= square;
+        for (int i = 0; i < count / 2; i++)
+            terms[i] = NAME(multiply_add)(square, terms[2 * i + 1], terms[2 * i]);
+        if (count % 2)
+            terms[count / 2] = terms[count - 1];
+        count = (count + 1) / 2;
+    }
+    return NAME(multiply_add)(terms[0] * r, r, r);
 }
 
 INLINE vector NAME(vector_exp)(vector x)
 {
     integers n;
-    x = NAME(select)(x > EXP_LARGEST, NAME(broadcast)(EXP_LARGEST), x);
-    x = NAME(select)(x < EXP_SMALLEST, NAME(broadcast)(EXP_SMALLEST), x);
+    x = NAME(at_most)(x, NAME(broadcast)(EXP_LARGEST));
+    x = NAME(at_least)(x, NAME(broadcast)(EXP_SMALLEST));
     vector y = NAME(reduced_exp_minus_one)(x, &n) + 1;
     integers half = n >> 1;  /* in two steps, because 2^n itself may be out of range at both ends */
     return y * NAME(power_of_two)(half) * NAME(power_of_two)(n - half);
@@ -65,7 +78,7 @@ INLINE vector NAME(vector_tanh)(vector x)
 {
     integers n;
     vector a = NAME(absolute)(x);
-    a = NAME(select)(a > TANH_LARGEST, NAME(broadcast)(TANH_LARGEST), a);
+    a = NAME(at_most)(a, NAME(broadcast)(TANH_LARGEST));
     vector p = NAME(reduced_exp_minus_one)(-2 * a, &n);
     vector scale = NAME(power_of_two)(n);
     vector e = NAME(multiply_add)(scale, p, scale - 1);

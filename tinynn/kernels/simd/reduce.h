@@ -4,14 +4,25 @@
 #define ACCUMULATORS 16
 #define VECTORS (ACCUMULATORS / LANES)
 
+/* Lane 0 of: upper half added to the lower half, until one lane is left. */
+INLINE REAL NAME(fold)(vector x)
+{
+    const integers lane = LANE_NUMBERS;
+    for (ptrdiff_t width = LANES / 2; width >= 1; width /= 2)
+        x += NAME(shuffle)(x, x, lane + (INTEGER)width);
+    return x[0];
+}
+
+/* Accumulators as fold does it. */
 INLINE REAL NAME(tree)(const vector *partial)
 {
-    REAL x[ACCUMULATORS];
-    memcpy(x, partial, sizeof x);
-    for (int width = ACCUMULATORS / 2; width >= 1; width /= 2)
+    vector x[VECTORS];
+    for (int i = 0; i < VECTORS; i++)
+        x[i] = partial[i];
+    for (int width = VECTORS / 2; width >= 1; width /= 2)
         for (int i = 0; i < width; i++)
             x[i] += x[i + width];
-    return x[0];
+    return NAME(fold)(x[0]);
 }
 
 /* TERM(i, count) is the vector of terms from element i on; its lanes from count on must be 0. */
@@ -43,23 +54,27 @@ static REAL NAME(dot)(const REAL *x, const REAL *y, ptrdiff_t n)
            NAME(multiply_add)(NAME(load_first)(x + at, count), NAME(load_first)(y + at, count), partial[part]))
 }
 
+INLINE vector NAME(larger_or_nan)(vector v, vector largest)
+{
+    return NAME(select)((v > largest) | (v != v), v, largest);
+}
+
 /* The largest element; NaN if there is one. */
 static REAL NAME(maximum)(const REAL *x, ptrdiff_t n)
 {
+    const integers lane = LANE_NUMBERS;
     vector largest = NAME(broadcast)(x[0]);
     ptrdiff_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        vector v = NAME(load)(x + i);
-        largest = NAME(select)((v > largest) | (v != v), v, largest);
+        largest = NAME(larger_or_nan)(NAME(load)(x + i), largest);
     }
-    REAL result = largest[0];
-    for (int lane = 1; lane < LANES; lane++)
-        if (largest[lane] > result || largest[lane] != largest[lane])
-            result = largest[lane];
-    for (; i < n; i++)
-        if (x[i] > result || x[i] != x[i])
-            result = x[i];
-    return result;
+    if (i < n) {
+        const integers there = lane < (INTEGER)(n - i);
+        largest = NAME(larger_or_nan)(NAME(select)(there, NAME(load_first)(x + i, n - i), largest), largest);
+    }
+    for (ptrdiff_t width = LANES / 2; width >= 1; width /= 2)
+        largest = NAME(larger_or_nan)(NAME(shuffle)(largest, largest, lane + (INTEGER)width), largest);
+    return largest[0];
 }
 
 /* Eight vectors of columns at a time: a row's cache lines are then read whole, one after the other. */
@@ -93,12 +108,13 @@ static void NAME(axpy)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n)
     FOR_EACH_VECTOR(n, { STORE(y, NAME(multiply_add)(NAME(broadcast)(alpha), LOAD(x), LOAD(y))); });
 }
 
-static void NAME(softmax_forward)(REAL *y, const REAL *x_, ptrdiff_t n)
+static REAL NAME(softmax_forward)(REAL *y, REAL *largest_x, const REAL *x_, ptrdiff_t n)
 {
-    const REAL largest = NAME(maximum)(x_, n);
+    const REAL largest = *largest_x = NAME(maximum)(x_, n);
     FOR_EACH_VECTOR(n, { STORE(y, NAME(vector_exp)(LOAD(x_) - largest)); });
     const REAL total = NAME(sum)(y, n);
     FOR_EACH_VECTOR(n, { STORE(y, LOAD(y) / total); });
+    return 1 / total;
 }
 
 static void NAME(softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrdiff_t n)
@@ -118,5 +134,17 @@ static void NAME(softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrd
                 y[i] = (REAL)x[i] * factor + offset; \
     }
 CONVERT(convert_uint8, unsigned char)
-CONVERT(convert_float, float)
+#if REAL_IS_FLOAT
 CONVERT(convert_double, double)
+#else
+CONVERT(convert_float, float)
+#endif
+
+/* From its own type: often a few numbers only, where the prologue of a vectorised loop would be most of the time. */
+static void NAME(convert_own)(REAL *y, const REAL *x, REAL factor, REAL offset, ptrdiff_t n)
+{
+    if (offset == 0)
+        FOR_EACH_VECTOR(n, { STORE(y, LOAD(x) * factor); });
+    else
+        FOR_EACH_VECTOR(n, { STORE(y, LOAD(x) * factor + offset); });
+}

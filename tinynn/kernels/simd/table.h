@@ -44,8 +44,8 @@ typedef struct {
     void (*convolve)(REAL *y, const REAL *x, ptrdiff_t step, const REAL *p, ptrdiff_t terms, ptrdiff_t n);
     void (*convolve_logarithms)(REAL *y, const REAL *x, ptrdiff_t step, const REAL *p, ptrdiff_t terms, ptrdiff_t n);
 
-    /* y = exp(x - max x) / sum of the same, one row of n;  dx = y (dy - sum dy y). */
-    void (*softmax_forward)(REAL *y, const REAL *x, ptrdiff_t n);
+    /* y = exp(x - max x) / sum of the same, one row of n; *largest = max x; returns max y.  dx = y (dy - sum dy y). */
+    REAL (*softmax_forward)(REAL *y, REAL *largest, const REAL *x, ptrdiff_t n);
     void (*softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrdiff_t n);
 
     /* y = x * factor + offset from bytes, float and double: what gathers a mini-batch. */

@@ -61,6 +61,37 @@ INLINE vector NAME(shuffle)(vector a, vector b, integers from)
 #endif
 }
 
+/* x where it is at most, or at least, the bound; NaN stays NaN. */
+INLINE vector NAME(at_most)(vector x, vector bound)
+{
+#if VECTOR_BYTES == 64 && REAL_IS_FLOAT
+    return (vector)_mm512_min_ps((__m512)bound, (__m512)x);
+#elif VECTOR_BYTES == 64
+    return (vector)_mm512_min_pd((__m512d)bound, (__m512d)x);
+#elif VECTOR_BYTES == 32 && REAL_IS_FLOAT
+    return (vector)_mm256_min_ps((__m256)bound, (__m256)x);
+#elif VECTOR_BYTES == 32
+    return (vector)_mm256_min_pd((__m256d)bound, (__m256d)x);
+#else
+    return NAME(select)(x > bound, bound, x);
+#endif
+}
+
+INLINE vector NAME(at_least)(vector x, vector bound)
+{
+#if VECTOR_BYTES == 64 && REAL_IS_FLOAT
+    return (vector)_mm512_max_ps((__m512)bound, (__m512)x);
+#elif VECTOR_BYTES == 64
+    return (vector)_mm512_max_pd((__m512d)bound, (__m512d)x);
+#elif VECTOR_BYTES == 32 && REAL_IS_FLOAT
+    return (vector)_mm256_max_ps((__m256)bound, (__m256)x);
+#elif VECTOR_BYTES == 32
+    return (vector)_mm256_max_pd((__m256d)bound, (__m256d)x);
+#else
+    return NAME(select)(x < bound, bound, x);
+#endif
+}
+
 INLINE vector NAME(larger)(vector a, vector b) { return NAME(select)(a > b, a, b); }
 
 INLINE vector NAME(absolute)(vector x)
