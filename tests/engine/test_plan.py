@@ -1,4 +1,7 @@
-"""Plans, arenas and jobs below the model: memory that is lent and reused, steps, samples, reasons to return."""
+"""Plans, arenas and jobs below the model: memory lent and reused, steps, samples, reasons to return, the short way."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,3 +147,99 @@ def test_what_learns_is_decided_when_the_plan_is_made():
 
 def test_reasons_are_distinct():
     assert len({plans.DONE, plans.TIME, plans.NOT_FINITE, plans.FAILED}) == 4
+
+
+# --- the short way for a few rows ----------------------------------------------------------------------
+
+
+def predicting(shape=(3,), dtype="float32"):
+    """A model that has predicted once, so that it knows the short way."""
+    model = Sequential([layers.Flatten(), layers.Dense(5, "relu"), layers.Dense(2, "softmax")], shape, dtype=dtype)
+    model.predict(np.zeros((1, *shape), dtype))
+    assert model._predictor is not None
+    return model
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("items", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("rows", [1, 2, 17])
+def test_the_short_way_has_the_bits_of_the_long_one(rows, items, dtype, rng):
+    model = predicting((2, 3), dtype)
+    x = (10 * rng.random((rows, 2, 3))).astype(items)
+    expected = model.predict(x, output="dense_1")  # a named output goes the long way
+    for _ in range(3):
+        found = model._predictor.predict(x, 32, True)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros((1, 4), "float32"),
+        np.zeros(3, "float32"),
+        np.zeros((0, 3), "float32"),
+        np.zeros((33, 3), "float32"),
+        np.zeros((4, 6), "float32")[:, ::2],
+        np.zeros((1, 3), ">f4"),
+        np.zeros((1, 3), "int64"),
+        np.array([[0, np.nan, 0]], "float32"),
+        np.array([[0, 0, -np.inf]], "float64"),
+        [[0.0, 0.0, 0.0]],
+    ],
+    ids=["columns", "no batch", "empty", "more than a batch", "strided", "swapped", "integers", "nan", "inf", "list"],
+)
+def test_what_the_short_way_leaves_to_the_long_one(x):
+    assert predicting()._predictor.predict(x, 32, True) is None
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, True, 2.0, "32", None])
+def test_the_short_way_leaves_strange_batch_sizes_to_the_long_one(batch_size):
+    assert predicting()._predictor.predict(np.zeros((1, 3), "float32"), batch_size, True) is None
+
+
+def test_unchecked_rows_may_hold_nan():
+    assert np.isnan(predicting()._predictor.predict(np.full((1, 3), np.nan, "float32"), 32, False)).any()
+
+
+def test_the_short_way_follows_the_weights(rng):
+    model = predicting()
+    x = rng.random((2, 3), "float32")
+    before = model.predict(x)
+    model.set_weights([w + 1 for w in model.get_weights()])
+    after = model.predict(x)
+    np.testing.assert_array_equal(after, model.predict(x, output="dense_1"))
+    assert not np.array_equal(before, after)
+
+
+def test_many_threads_take_the_short_way_at_once(rng):
+    model = predicting()
+    xs = rng.random((8, 5, 3), "float32")
+    expected = [model.predict(x, output="dense_1") for x in xs]
+
+    def work(number):
+        return all(np.array_equal(model.predict(xs[number]), expected[number]) for _ in range(300))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+
+
+def test_a_million_predictions_leave_no_memory_behind():
+    model = predicting()
+    x = np.zeros((1, 3), "float32")
+
+    def pages():
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    for _ in range(1000):
+        model.predict(x)
+    before = pages()
+    for _ in range(1_000_000):
+        model.predict(x)
+    assert pages() - before < 64
+
+
+def test_many_numbers_of_rows_do_not_pile_up():
+    model = predicting()
+    for rows in range(1, 200):
+        assert model.predict(np.zeros((rows, 3), "float32"), batch_size=256).shape == (rows, 2)

@@ -18,12 +18,12 @@ from tinynn.kernels import op as ops
 cimport numpy as cnp
 
 from libc.math cimport isfinite
-from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from tinynn.engine.pool cimport run_team, threads_wanted
-from tinynn.kernels.machine cimport GEMM_SCRATCH_BYTES, Range, Worker, claim, real
+from tinynn.kernels.machine cimport GEMM_SCRATCH_BYTES, Range, Worker, claim, instruction_set_in_use, real
 from tinynn.kernels.op cimport Call, Op, Prepare, Rule, Run, Step, Update
 
 cdef extern from "random.h" nogil:
@@ -42,8 +42,11 @@ cdef enum: UPDATE_CHUNK = 8192
 cdef enum: PARAMETERS_WORTH_FUSING = 32768
 # Steps with less arithmetic than this share a look at the clock.
 cdef enum: FLOPS_WORTH_A_LOOK = 4_000_000
-# Batch sizes that an arena keeps ready.
+# Batch sizes that an arena, and numbers of rows that a Predictor keeps ready.
 cdef enum: MOST_BINDINGS = 16
+# What a Predictor takes: more rows are worth the look at the arguments.
+cdef enum: MOST_ROWS = 256
+cdef enum: MOST_DIMENSIONS = 8
 
 # Why a run returned.
 cdef enum Reason:
@@ -664,6 +667,7 @@ cdef class Job:
     cdef object _keep, _lock
     cdef int _dtype
     cdef bint _team
+    cdef void* _scratch
 
     def __init__(self, plan, Arena arena, items, indices, samples, batch, targets=None, sample_weights=None,
                  order=None):
@@ -675,6 +679,7 @@ cdef class Job:
         arena.forget()
         self.totals = np.zeros(2 + max(0, len(program.nodes) - 1 - (program.loss or 0)))
         self._dtype = 0 if plan.dtype == np.float32 else 1
+        self._scratch = data(arena.scratch)
         loop.stages = <const Stage*> data((<Plan> plan)._stages)
         loop.branches = <const Branch*> data((<Plan> plan)._branches)
         loop.stage_count = len((<Plan> plan)._stages) if program.nodes[:program.loss] else 0
@@ -739,6 +744,27 @@ cdef class Job:
         self.loop.predictions = data(predictions)
         self._keep.append(predictions)
 
+    cdef bint is_finite(self, cnp.ndarray items, int kind) noexcept:
+        """Whether these samples hold no NaN and no infinity."""
+        cdef Py_ssize_t n = cnp.PyArray_SIZE(items)
+        if kind == 1:
+            return instruction_set_in_use().f32.all_finite(<const float*> cnp.PyArray_DATA(items), n)
+        return kind == 0 or instruction_set_in_use().f64.all_finite(<const double*> cnp.PyArray_DATA(items), n)
+
+    cdef void repeat(self, cnp.ndarray items, cnp.ndarray predictions):
+        """Run the only step of a job that predicts, on other samples of the same number and kind."""
+        cdef Loop* loop = &self.loop
+        loop.x.data = <const char*> cnp.PyArray_DATA(items)
+        loop.predictions = cnp.PyArray_DATA(predictions)
+        loop.first_step = loop.next_step = loop.reason = 0
+        loop.stop_step = 1
+        loop.deadline = INT64_MAX  # a step is not interrupted
+        with nogil:
+            self.run_threads()
+
+    cdef void run_threads(self) noexcept nogil:
+        run_team(threads_wanted() if self._team else 1, self._scratch, steps_double if self._dtype else steps_float, &self.loop)
+
     @property
     def steps(self) -> int:
         """Number of steps in all."""
@@ -764,16 +790,13 @@ cdef class Job:
         """
         cdef Loop* loop = &self.loop
         cdef Py_ssize_t steps = loop.steps
-        cdef int threads
-        cdef void* scratch = data(self.arena.scratch)
         loop.steps = min(steps, loop.next_step + most)
         loop.reason = 0
         loop.first_step = loop.next_step
         loop.stop_step = loop.steps
         with nogil:
             loop.deadline = nanoseconds() + SLICE_NANOSECONDS
-            threads = threads_wanted() if self._team else 1
-            run_team(threads, scratch, steps_double if self._dtype else steps_float, loop)
+            self.run_threads()
         loop.steps = steps
         if loop.reason in (RUN_NOT_FINITE, RUN_FAILED):
             loop.next_step = loop.stop_step
@@ -804,6 +827,90 @@ cdef class Job:
             if not all(np.isfinite(self.arena.values(tensor, batch)).all() for tensor in node.outputs):
                 return f"the output of {node.layer!r}"
         return "the loss"
+
+
+cdef class Predictor:
+    """Predictions of a few samples, for which looking at the arguments would take longer than the arithmetic.
+
+    What a call needs is bound once for each number of rows and kept. Any number of threads may call `predict`.
+
+    Parameters
+    ----------
+    plan : Plan
+        A plan that predicts.
+    sample_shape, output_shape : tuple of int
+        Shapes of one sample and of its prediction.
+    """
+    cdef Plan plan
+    cdef dict jobs
+    cdef int dimensions, output_dimensions, output_type
+    cdef Py_ssize_t shape[MOST_DIMENSIONS]
+    cdef cnp.npy_intp output_shape[MOST_DIMENSIONS]
+
+    def __init__(self, Plan plan, sample_shape, output_shape):
+        self.plan = plan
+        self.jobs = {}
+        self.output_type = cnp.NPY_FLOAT32 if plan.dtype == np.float32 else cnp.NPY_FLOAT64
+        # With an op in Python, or more dimensions than there is room for, predict leaves all calls to others.
+        self.dimensions = -1
+        if max(len(sample_shape), len(output_shape)) < MOST_DIMENSIONS and not any(
+                node.python is not None for node in plan.program.nodes):
+            self.dimensions, self.output_dimensions = 1 + len(sample_shape), 1 + len(output_shape)
+            for i, n in enumerate(sample_shape):
+                self.shape[1 + <int> i] = n
+            for i, n in enumerate(output_shape):
+                self.output_shape[1 + <int> i] = n
+
+    def predict(self, x, batch_size, finite):
+        """The output for x; None unless x is a plain array of at most one batch that fits, finite if that is asked."""
+        cdef cnp.ndarray array, predictions
+        cdef Job job
+        cdef int i, kind
+        cdef Py_ssize_t rows
+        cdef cnp.npy_intp dimensions[MOST_DIMENSIONS]
+        if type(x) is not np.ndarray or type(batch_size) is not int or type(finite) is not bool:
+            return None
+        array = x
+        if not cnp.PyArray_ISCARRAY_RO(array) or cnp.PyArray_NDIM(array) != self.dimensions:
+            return None
+        kind = kind_of_type(cnp.PyArray_TYPE(array))
+        rows = cnp.PyArray_DIM(array, 0)
+        if kind < 0 or not 1 <= rows <= MOST_ROWS or batch_size < rows:
+            return None
+        for i in range(1, self.dimensions):
+            if cnp.PyArray_DIM(array, i) != self.shape[i]:
+                return None
+        waiting = self.jobs.get((rows, kind))
+        if waiting is None:
+            waiting = self._more_rows(rows, kind)
+        try:
+            job = waiting.pop()
+        except IndexError:  # none yet, or all at work in other threads
+            job = Job(self.plan, Arena(self.plan, rows), array, None, rows, rows)
+        if finite and not job.is_finite(array, kind):
+            waiting.append(job)
+            return None
+        dimensions = self.output_shape
+        dimensions[0] = rows
+        predictions = cnp.PyArray_EMPTY(self.output_dimensions, dimensions, self.output_type, 0)
+        job.repeat(array, predictions)
+        waiting.append(job)
+        return predictions
+
+    def _more_rows(self, rows, kind):
+        """A place for the jobs of another number of rows; the ones before are let go once there are many."""
+        if len(self.jobs) >= MOST_BINDINGS:
+            self.jobs.clear()
+        return self.jobs.setdefault((rows, kind), [])
+
+
+cdef int kind_of_type(int type) noexcept:
+    """Items.kind of a NumPy type; -1 for one that must be converted first."""
+    if type == cnp.NPY_UINT8:
+        return 0
+    if type == cnp.NPY_FLOAT32:
+        return 1
+    return 2 if type == cnp.NPY_FLOAT64 else -1
 
 
 cdef void* data(array) except? NULL:

@@ -28,6 +28,7 @@ cdef extern from "simd/simd.h" nogil:
         float sum(const float*, Py_ssize_t) noexcept nogil
         float dot(const float*, const float*, Py_ssize_t) noexcept nogil
         float maximum(const float*, Py_ssize_t) noexcept nogil
+        bint all_finite(const float*, Py_ssize_t) noexcept nogil
         void column_sum(float*, const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint) noexcept nogil
         void scale(float*, const float*, float, Py_ssize_t) noexcept nogil
         void axpy(float*, const float*, float, Py_ssize_t) noexcept nogil
@@ -68,6 +69,7 @@ cdef extern from "simd/simd.h" nogil:
         double sum(const double*, Py_ssize_t) noexcept nogil
         double dot(const double*, const double*, Py_ssize_t) noexcept nogil
         double maximum(const double*, Py_ssize_t) noexcept nogil
+        bint all_finite(const double*, Py_ssize_t) noexcept nogil
         void column_sum(double*, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint) noexcept nogil
         void scale(double*, const double*, double, Py_ssize_t) noexcept nogil
         void axpy(double*, const double*, double, Py_ssize_t) noexcept nogil

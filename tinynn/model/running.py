@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from tinynn.engine.network import view
-from tinynn.engine.plan import DONE, FAILED, NOT_FINITE, Job, Plan, apply_update, shuffled
+from tinynn.engine.plan import DONE, FAILED, NOT_FINITE, Job, Plan, Predictor, apply_update, shuffled
 from tinynn.kernels import op as ops
 from tinynn.model.arrays import (
     as_sample_weight,
@@ -259,6 +259,8 @@ def predict(model: Sequential, x: Any, batch_size: Any, output: str | None, fini
         predictions = np.empty((work.n, *result_shape(result)), work.plan.dtype)
         job.predict(predictions)
         run(job, model, "predict")
+    if output is None:  # the next call of this kind goes a shorter way
+        model._predictor = Predictor(work.plan, work.samples.sample_shape, predictions.shape[1:])
     return predictions
 
 

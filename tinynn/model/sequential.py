@@ -11,7 +11,7 @@ import numpy as np
 
 from tinynn.engine.compiler import compile_program
 from tinynn.engine.network import Network, Parameter, Shape, Tensor, initialize, view
-from tinynn.engine.plan import Plan
+from tinynn.engine.plan import Plan, Predictor
 from tinynn.model import files, losses, optimizers, running
 from tinynn.model import metrics as known_metrics
 from tinynn.model.callbacks import History
@@ -87,6 +87,7 @@ class Sequential:
         self._states: list[np.ndarray] = []
         self._plans: dict[Any, Plan] = {}
         self._last_gradient_plan: Plan | None = None
+        self._predictor: Predictor | None = None
         self._training = threading.Lock()
         self._planning = threading.Lock()
         if input_shape is not None:
@@ -116,12 +117,13 @@ class Sequential:
 
     def _adopt(self, parameters: dict[str, Parameter], weights: np.ndarray, shape: Shape) -> None:
         self._parameters, self._weights = parameters, weights
+        self._predictor = None
         self._gradients = np.zeros_like(weights)
         self.input_shape = shape
 
     def _unbuild(self) -> None:
         self.input_shape = self._weights = self._gradients = None
-        self._parameters, self._plans, self._last_gradient_plan = {}, {}, None
+        self._parameters, self._plans, self._last_gradient_plan, self._predictor = {}, {}, None, None
 
     def _connect(self, network: Network, shape: Shape) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The network's input, its output, and every layer's output."""
@@ -170,7 +172,7 @@ class Sequential:
         self._iteration = 0
         self._states = []
         self._plans = {}
-        self._last_gradient_plan = None
+        self._last_gradient_plan = self._predictor = None
 
     def _plan(self, kind: str, shape: Shape, output: str | None = None) -> Plan:
         """The plan for ``"train"``, ``"evaluate"`` or ``"predict"`` and a sample shape, made the first time."""
@@ -302,6 +304,10 @@ class Sequential:
         ndarray
             (n, ...), of the model's dtype.
         """
+        if output is None and self._predictor is not None:
+            predictions = self._predictor.predict(x, batch_size, check_finite)
+            if predictions is not None:
+                return predictions
         return running.predict(self, x, batch_size, output, check_finite)
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:

@@ -202,11 +202,43 @@ static void NAME(pack_panel)(REAL *packed, const REAL *b, ptrdiff_t b_row, ptrdi
     }
 }
 
+/* c (n) := f([c +] a (k) b (k, n) + bias): eight vectors of columns side by side, to read whole stretches of b's rows. */
+static void NAME(one_row)(REAL *c, const REAL *a, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row, ptrdiff_t n,
+                          ptrdiff_t k, int accumulate, const REAL *bias, int activation)
+{
+    ptrdiff_t j = 0;
+    for (; j + 8 * LANES <= n; j += 8 * LANES) {
+        vector sum[8];
+        for (int v = 0; v < 8; v++)
+            sum[v] = accumulate ? NAME(load)(c + j + v * LANES) : NAME(broadcast)(0);
+        for (ptrdiff_t p = 0; p < k; p++) {
+            const vector element = NAME(broadcast)(a[p * a_column]);
+            for (int v = 0; v < 8; v++)
+                sum[v] = NAME(multiply_add)(element, NAME(load)(b + p * b_row + j + v * LANES), sum[v]);
+        }
+        for (int v = 0; v < 8; v++)
+            NAME(store)(c + j + v * LANES, sum[v]);
+    }
+    c += j;
+    b += j;
+    FOR_EACH_VECTOR(n - j, {
+        vector sum = accumulate ? LOAD(c) : NAME(broadcast)(0);
+        for (ptrdiff_t p = 0; p < k; p++)
+            sum = NAME(multiply_add)(NAME(broadcast)(a[p * a_column]), LOAD(b + p * b_row), sum);
+        STORE(c, sum);
+    });
+    NAME(finish)(c - j, 0, 1, n, bias, activation);
+}
+
 static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
                        const REAL *b, ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                        int accumulate, const REAL *bias, int activation, void *scratch)
 {
     REAL *packed = scratch;
+    if (m == 1 && b_column == 1) {
+        NAME(one_row)(c, a, a_column, b, b_row, n, k, accumulate, bias, activation);
+        return;
+    }
     /* Few rows do not earn back a packing, and a small b is in the cache as it is. */
     const int direct = b_column == 1 && (m <= TILE_ROWS || k * b_row <= 4096 / (ptrdiff_t)sizeof(REAL));
     /* A b that the second-level cache does not hold comes from further away: ask for it early. */

@@ -77,6 +77,16 @@ static REAL NAME(maximum)(const REAL *x, ptrdiff_t n)
     return largest[0];
 }
 
+static int NAME(all_finite)(const REAL *x, ptrdiff_t n)
+{
+    vector wrong = NAME(broadcast)(0);
+    FOR_EACH_VECTOR(n, {
+        const vector v = LOAD(x);
+        wrong += v - v;  /* 0, but NaN of NaN and of infinity; and NaN stays */
+    });
+    return NAME(fold)(wrong) == 0;
+}
+
 /* Eight vectors of columns at a time: a row's cache lines are then read whole, one after the other. */
 static void NAME(column_sum)(REAL *y, const REAL *x, ptrdiff_t x_row, ptrdiff_t rows, ptrdiff_t n, int accumulate)
 {

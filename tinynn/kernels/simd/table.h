@@ -32,6 +32,8 @@ typedef struct {
     REAL (*sum)(const REAL *x, ptrdiff_t n);
     REAL (*dot)(const REAL *x, const REAL *y, ptrdiff_t n);
     REAL (*maximum)(const REAL *x, ptrdiff_t n);
+    /* Whether there is no NaN and no infinity. */
+    int (*all_finite)(const REAL *x, ptrdiff_t n);
     /* y (n) := [y +] sum of the rows of x (rows, n), rows ascending. */
     void (*column_sum)(REAL *y, const REAL *x, ptrdiff_t x_row, ptrdiff_t rows, ptrdiff_t n, int accumulate);
 
