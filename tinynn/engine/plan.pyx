@@ -26,6 +26,9 @@ from tinynn.engine.pool cimport run_team, threads_wanted
 from tinynn.kernels.machine cimport GEMM_SCRATCH_BYTES, Range, Worker, claim, instruction_set_in_use, real
 from tinynn.kernels.op cimport Call, Op, Prepare, Rule, Run, Step, Update
 
+cdef extern from * nogil:
+    void prefetch "__builtin_prefetch"(const void* address)
+
 cdef extern from "random.h" nogil:
     void c_shuffle "shuffle"(int64_t* order, int64_t n, uint64_t key, unsigned int epoch)
 
@@ -162,12 +165,16 @@ cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker
     cdef Range rows
     cdef Py_ssize_t row, sample, item, j, size = loop.x.size
     cdef real* x = <real*> bound.input
+    cdef Py_ssize_t item_bytes = size * loop.x.per_sample * (1 if loop.x.kind == 0 else 4 * loop.x.kind)
     while claim(worker, bound.batch, 1 + 4096 // (loop.x.per_sample * size + 1), &rows):
         if rows.start == 0:
             loop.step.step = loop.iteration + step
         for row in range(rows.start, rows.stop):
             sample = step * loop.batch + row
             if loop.order != NULL:
+                # The sample that this row takes in the next step lies anywhere: ask for it now.
+                if sample + loop.batch < loop.samples and loop.x.indices == NULL:
+                    prefetch(loop.x.data + loop.order[sample + loop.batch] * item_bytes)
                 sample = loop.order[sample]
             for j in range(loop.x.per_sample):
                 item = sample * loop.x.per_sample + j
@@ -763,7 +770,8 @@ cdef class Job:
             self.run_threads()
 
     cdef void run_threads(self) noexcept nogil:
-        run_team(threads_wanted() if self._team else 1, self._scratch, steps_double if self._dtype else steps_float, &self.loop)
+        run_team(threads_wanted() if self._team else 1, self._scratch, steps_double if self._dtype else steps_float,
+                 &self.loop)
 
     @property
     def steps(self) -> int:

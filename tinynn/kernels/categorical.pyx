@@ -127,7 +127,6 @@ cdef void categorical_crossentropy_from_logits_forward(
         Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
     """L = sum_k t_k (log sum_j exp(z_j) - z_k),  y = softmax(z)"""
     cdef Range rows
-    cdef Py_ssize_t row
     while claim(worker, B, grain(K), &rows):
         crossentropy_of_rows(loss, y, temporary, z, t, labels, rows, K, worker)
 
@@ -155,7 +154,7 @@ cdef void categorical_crossentropy_from_sigmoid_logits_forward(
     q = softmax(log s(z)) with log s(z) = min(z, 0) - log(1 + exp(-|z|)): right even where every s(z) underflows.
     """
     cdef Range rows
-    cdef Py_ssize_t row, i, start, n
+    cdef Py_ssize_t i, start, n
     cdef real* log_s = temporary
     cdef real* terms = temporary + B * K
     while claim(worker, B, grain(K), &rows):

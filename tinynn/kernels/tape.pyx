@@ -87,7 +87,8 @@ cdef void operation_derivative(
     elif operation == RELU:
         da[0] = 0.0 if a <= 0.0 else d
     elif operation == TANH:
-        da[0] = d * (4.0 * sigmoid_derivative(exponential(-fabs(2.0 * a))))     # 1 - tanh(a)^2 = 4 s'(2a), but does not cancel
+        # 1 - tanh(a)^2 = 4 s'(2a), but does not cancel
+        da[0] = d * (4.0 * sigmoid_derivative(exponential(-fabs(2.0 * a))))
     elif operation == MULTIPLY:
         da[0] = d * b
         db[0] = d * a
@@ -142,7 +143,8 @@ cdef void tape_backward(
 
 
 cdef long long tape_train(
-        double* weights, double* values, double* kept, double* gradients,  # INOUT, INOUT, OUT, OUT: (count,), else (size,)
+        double* weights,                                # INOUT: (count,)
+        double* values, double* kept, double* gradients,    # INOUT, OUT, OUT: (size,)
         const Instruction* instructions, const Py_ssize_t* variables,
         Py_ssize_t size, Py_ssize_t count, long long steps, double lr) noexcept nogil:
     """w <- w - lr dL/dw, `steps` times; stops before a step to a NaN or infinity; returns the steps done"""
