@@ -126,6 +126,11 @@ class Workload:
         return (28 if self.trains else 4) * self.parameters
 
     @property
+    def stream_size(self):
+        """The bandwidth that counts is that of an update of so many parameters, which has as large a working set."""
+        return self.parameters if self.trains else -(-self.parameters // 4)
+
+    @property
     def shapes(self):
         return [shape for layer in self.layers for shape in layer.shapes]
 
