@@ -44,8 +44,9 @@ class Peer:
         self.compile()
 
     def compile(self):
-        """The step as it is."""
+        """Nothing is compiled here."""
         self.loss = self.network.loss
+        self.probabilities = self.network.probabilities
 
     def step(self):
         self.optimizer.zero_grad(set_to_none=True)
@@ -57,9 +58,6 @@ class Peer:
     @torch.inference_mode()
     def predict(self):
         return self.probabilities(self.batch[0])
-
-    def probabilities(self, x):
-        return torch.softmax(self.network(x), -1)
 
     def set_rate(self, rate):
         self.optimizer.param_groups[0]["lr"] = rate
@@ -98,6 +96,9 @@ class Network(nn.Module):
         z = self(x)
         # Keras' rule for sigmoid outputs, -log(s_t / sum s), is a softmax over log s.
         return functional.cross_entropy(functional.logsigmoid(z) if self.sigmoid_loss else z, labels)
+
+    def probabilities(self, x):
+        return torch.softmax(self(x), -1)
 
     def get_weights(self):
         return [w.detach().numpy().copy() for layer in self.layers for w in layer.get_weights()]
@@ -204,14 +205,22 @@ class Toy(nn.Module):
         super().__init__()
         w1, w2, w3, w4, w5 = TOY_WEIGHTS
         self.first, self.middle, self.last = (
-            nn.Parameter(torch.tensor(w, dtype=torch.float64)) for w in (w1, [w2, w3], [w4, w5])
+            nn.Parameter(torch.tensor(w, dtype=torch.float64)) for w in ([w1], [w2, w3], [w4, w5])
         )
 
     def loss(self):
-        n1 = torch.sigmoid(self.first * TOY_X)
-        n23 = torch.sigmoid(self.middle * n1)
-        n4 = torch.sigmoid(torch.dot(self.last, n23))
-        return (n4 - TOY_Y) ** 2 / 2
+        return toy_loss([self.first, self.middle, self.last])
+
+    def probabilities(self):
+        raise NotImplementedError("the worked example has none")
 
     def get_weights(self):
         return [torch.cat([p.detach().reshape(-1) for p in self.parameters()]).numpy().copy()]
+
+
+def toy_loss(weights):
+    first, middle, last = weights
+    n1 = torch.sigmoid(first * TOY_X)
+    n23 = torch.sigmoid(middle * n1)
+    n4 = torch.sigmoid(torch.dot(last, n23))
+    return (n4 - TOY_Y) ** 2 / 2
