@@ -34,12 +34,13 @@ PAUSE = 0.05
 def parser():
     cores = available_cores()
     parser = argparse.ArgumentParser(prog="compare", description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--only", action="append", metavar="SUBSTRING", help="workloads whose name contains it; repeatable")
+    parser.add_argument("--only", action="append", metavar="SUBSTRING", help="workloads named so; repeatable")
     parser.add_argument("--frameworks", nargs="+", metavar="NAME", help=f"some of: {', '.join(peers.MODULES)}")
     parser.add_argument("--threads", type=int, default=cores, metavar="N", help=f"of each framework (default: {cores})")
     parser.add_argument(
-        "--seconds", type=float, default=3.0, metavar="S", help="for each framework and workload (default: 3)"
-    )
+        "--seconds", type=float, default=3.0, metavar="S",
+        help="for each framework and workload, and for ten points of --curves (default: 3)",
+    )  # fmt: skip
     parser.add_argument(
         "--build-seconds", type=float, default=180.0, metavar="S", help="most for building one network (default: 180)"
     )
@@ -67,13 +68,19 @@ def main(arguments=None):
     if options.curves:
         from benches.peers import curves
 
-        print(curves.report(options.threads, options.seconds))
+        print(curves.report(options.threads, options.seconds / 10))
         return
-    if options.readme:
-        report.check_markers(ROOT / "README.md")  # before the minutes that it takes, not after
-    if options.json:
-        options.json.touch()
-    results = compare(chosen, names, options)
+    try:  # before the minutes that it takes, not after
+        if options.readme:
+            report.check_markers(ROOT / "README.md")
+        if options.json:
+            options.json.touch()
+    except (OSError, ValueError) as error:
+        command.error(str(error))
+    try:
+        results = compare(chosen, names, options)
+    except (RuntimeError, WorkerFailed) as failure:
+        sys.exit(f"compare: {failure}")
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     text = report.render(results)
@@ -220,8 +227,8 @@ def agreement(workload, before, ours, theirs):
     a, b = (np.concatenate([w.ravel() for w in arrays]).astype(np.float64) for arrays in (our_arrays, their_arrays))
     if not workload.trains:
         difference = float(np.abs(a - b).max() / np.abs(a).max())
-        wrong = not difference <= TOLERANCE[our_arrays[0].dtype]
-        return {"prediction": difference}, f"its prediction differs from tinynn's by {difference:.1e}" if wrong else None
+        reason = f"its prediction differs from tinynn's by {difference:.1e}"
+        return {"prediction": difference}, None if difference <= TOLERANCE[our_arrays[0].dtype] else reason
     change = np.linalg.norm(a - np.concatenate([w.ravel() for w in before]))
     found = {"loss": abs(our_loss - their_loss) / abs(our_loss), "weights": float(np.linalg.norm(a - b) / change)}
     allowed = {"loss": LOSS_TOLERANCE, "weights": TRAINING_TOLERANCE[our_arrays[0].dtype]}

@@ -69,16 +69,16 @@ class Peer:
         return self.workload.samples(steps)
 
 
-def model_of(workload):
+def model_of(workload, dtype="float32"):
     """The layers in tinynn: the recogniser's under `Towers` or `TimeDistributed`, its input raw images."""
     chain = [layer_of(layer) for layer in workload.layers]
     if workload.kind != "digits":
-        return tinynn.Sequential(chain, workload.input_shape)
+        return tinynn.Sequential(chain, workload.input_shape, dtype=dtype)
     end = recogniser_end(workload)
     towers, positions = workload.layers[0].towers, workload.layers[0].positions
     recogniser = [layers.Flatten(), *chain[:end]]
     wrapped = layers.Towers(recogniser, positions) if towers else layers.TimeDistributed(recogniser)
-    return tinynn.Sequential([layers.Rescaling(1 / 255), wrapped, *chain[end:]], (positions, 28, 28))
+    return tinynn.Sequential([layers.Rescaling(1 / 255), wrapped, *chain[end:]], (positions, 28, 28), dtype=dtype)
 
 
 def recogniser_end(workload):
