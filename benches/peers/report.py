@@ -61,7 +61,7 @@ def caption(results):
         f"{machine['name']}, {machine['cores']} cores, {machine['instruction_set']}, {machine['threads']} threads; "
         f"{'; '.join(results['versions'].values())}; Python {machine['python']}, NumPy {machine['numpy']}; "
         f"{results['date']}. Milliseconds a step, the best; `limit` is the roofline time at "
-        f"{limits['flops'] / 1e9:.0f} GFLOP/s, {limits['exponentials'] / 1e9:.1f} thousand million exponentials a second"
+        f"{limits['flops'] / 1e9:.0f} GFLOP/s, {1e9 / limits['exponentials']:.2f} ns an exponential"
         + (f" and {min(bandwidths):.0f} to {max(bandwidths):.0f} GB/s" if bandwidths else "")
         + ", measured in the same run."
     )

@@ -4,7 +4,7 @@
 
 The bandwidth is that of the working set the workload has, so it differs for what fits into a cache. The exponential
 is a plain polynomial that the compiler vectorises, and not tinynn's own kernel: a limit that moves with what is
-measured against it would be none. All of it is C, compiled with the compiler that built tinynn.
+measured against it would be none. All of it is C, compiled by ``$CC`` or cc.
 
 As a program it measures and prints JSON: ``python -m benches.peers.roofline THREADS PARAMETERS...``; `measure` runs
 that in a process which, like the others, may use so many cores only.
@@ -12,10 +12,10 @@ that in a process which, like the others, may use so many cores only.
 
 import ctypes
 import json
+import os
 import shlex
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
 import time
@@ -52,19 +52,22 @@ def measure(threads, workloads):
     """The limits for these workloads."""
     sizes = sorted({workload.stream_size for workload in workloads if workload.parameters})
     command = [sys.executable, "-m", "benches.peers.roofline", str(threads), *map(str, sizes)]
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if result.returncode:
+        reason = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise RuntimeError(f"the machine's limits could not be measured: {reason}")
     flops, exponentials, bandwidths = json.loads(result.stdout)
     return Limits(flops, exponentials, dict(zip(sizes, bandwidths, strict=True)))
 
 
 def library():
     """roofline.c compiled for this machine."""
-    compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")[0]
+    compiler = os.environ.get("CC", "cc")
     source = Path(__file__).with_name("roofline.c")
     with tempfile.TemporaryDirectory() as directory:
         target = Path(directory) / "roofline.so"
         options = ["-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC"]
-        subprocess.run([compiler, *options, str(source), "-o", str(target)], check=True)
+        subprocess.run([*shlex.split(compiler), *options, str(source), "-o", str(target)], check=True)
         loaded = ctypes.CDLL(str(target))
     for name in ("flops", "stream", "exponentials"):
         getattr(loaded, f"roofline_{name}").restype = ctypes.c_double

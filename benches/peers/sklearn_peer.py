@@ -39,7 +39,8 @@ class Peer:
 
     def check(self):
         self.model.partial_fit(self.x, self.labels)
-        return self.model.loss_, [w for pair in zip(self.model.coefs_, self.model.intercepts_, strict=True) for w in pair]
+        pairs = zip(self.model.coefs_, self.model.intercepts_, strict=True)
+        return self.model.loss_, [w for pair in pairs for w in pair]
 
     def runs(self):
         self.model._optimizer.learning_rate_init = peers.MEASURED_RATE
