@@ -12,6 +12,9 @@ Adam divides each gradient by its own size, so the rounding of the smallest grad
 of the largest ones.
 """
 
+LOSS_TOLERANCE = 1e-4
+"""Difference of two losses, relative to them: of other frameworks, with a summation order of their own."""
+
 
 def assert_agree(ours, theirs):
     """Compare arrays or tuples of arrays."""

@@ -1,0 +1,132 @@
+"""The table: what the comparison found, as Markdown, and into the README between two markers."""
+
+import math
+import os
+from pathlib import Path
+
+from benches.peers import COLUMNS
+
+BEGIN, END = "<!-- compare: begin -->", "<!-- compare: end -->"
+NOTHING = ""
+
+
+def three_digits(number):
+    """Three significant digits, never an exponent."""
+    if number is None:
+        return NOTHING
+    if number == 0:
+        return "0"
+    return f"{number:.{max(0, 2 - math.floor(math.log10(abs(number))))}f}"
+
+
+def milliseconds(seconds):
+    return three_digits(None if seconds is None else seconds * 1e3)
+
+
+def fastest_peer(row):
+    """The best time of all other frameworks, or None."""
+    return min((times["best"] for variant, times in row["times"].items() if variant != "tinynn"), default=None)
+
+
+def ratio(row):
+    """How many times the fastest peer's best time is tinynn's, or None."""
+    peer, ours = fastest_peer(row), row["times"].get("tinynn")
+    return None if peer is None or ours is None else peer / ours["best"]
+
+
+def geometric_mean(rows):
+    ratios = [r for r in map(ratio, rows) if r is not None]
+    return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+
+
+def render(results):
+    """The whole report: where it was measured, the table, and what stands below it."""
+    rows = results["rows"]
+    variants = [v for v in COLUMNS if any(v in row["times"] or v in row["missing"] for row in rows)]
+    footnotes = Footnotes()
+    head = ["workload", "GFLOP", "limit", "tinynn", "median", "of limit", "GFLOP/s"]
+    head += [COLUMNS[v] for v in variants] + ["fastest peer / tinynn"]
+    table = [head] + [_cells(row, variants, footnotes) for row in rows]
+    lines = [caption(results), "", *markdown(table)]
+    mean = geometric_mean(rows)
+    if mean is not None:
+        lines += ["", f"Geometric mean of the ratios: {three_digits(mean)}."]
+    return "\n".join(lines + footnotes.lines()) + "\n"
+
+
+def caption(results):
+    machine, limits = results["machine"], results["limits"]
+    bandwidths = [b / 1e9 for b in limits["bandwidths"].values()]
+    return (
+        f"{machine['name']}, {machine['cores']} cores, {machine['instruction_set']}, {machine['threads']} threads; "
+        f"{'; '.join(results['versions'].values())}; Python {machine['python']}, NumPy {machine['numpy']}; "
+        f"{results['date']}. Milliseconds a step, the best; `limit` is the roofline time at "
+        f"{limits['flops'] / 1e9:.0f} GFLOP/s, {1e9 / limits['exponentials']:.2f} ns an exponential"
+        + (f" and {min(bandwidths):.0f} to {max(bandwidths):.0f} GB/s" if bandwidths else "")
+        + ", measured in the same run."
+    )
+
+
+def _cells(row, variants, footnotes):
+    ours = row["times"].get("tinynn")
+    best = ours["best"] if ours else None
+    # A step that is over in less than a microsecond at the limit has other limits.
+    counts = row["limit"] is not None and row["limit"] >= 1e-6
+    cells = [
+        row["name"],
+        three_digits(row["flops"] / 1e9) if counts else NOTHING,
+        milliseconds(row["limit"]) if counts else NOTHING,
+        f"**{milliseconds(best)}**" if ours else footnotes.mark("tinynn", row),
+        milliseconds(ours["median"]) if ours else NOTHING,
+        f"{row['limit'] / best:.0%}" if ours and counts else NOTHING,
+        three_digits(row["flops"] / best / 1e9) if ours and counts else NOTHING,
+    ]
+    for variant in variants:
+        times = row["times"].get(variant)
+        cells.append(milliseconds(times["best"]) if times else footnotes.mark(variant, row))
+    return [*cells, three_digits(ratio(row))]
+
+
+class Footnotes:
+    """Why cells are empty; equal reasons share a number."""
+
+    def __init__(self):
+        self.reasons = {}
+
+    def mark(self, variant, row):
+        reason = row["missing"].get(variant)
+        if reason is None:
+            return NOTHING
+        return f"({self.reasons.setdefault((variant, reason), len(self.reasons) + 1)})"
+
+    def lines(self):
+        return [
+            line
+            for (variant, reason), number in self.reasons.items()
+            for line in ("", f"({number}) {COLUMNS.get(variant, variant)}: {reason.replace('|', '/')}")
+        ]
+
+
+def markdown(table):
+    """Rows of cells as a Markdown table; the first row is its head, numbers are on the right."""
+    head, *rows = table
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+
+
+def check_markers(path):
+    """The file's text, if there is a place for the table in it."""
+    text = Path(path).read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"{Path(path).name}: expected one line {BEGIN} and below it one line {END}")
+    return text
+
+
+def write_between_markers(path, text):
+    """Replace what stands between the markers; the file is replaced as a whole, or not at all."""
+    path = Path(path)
+    old = check_markers(path)
+    before, after = old[: old.index(BEGIN) + len(BEGIN)], old[old.index(END) :]
+    new = path.with_name(path.name + ".new")
+    new.write_text(f"{before}\n{text.strip()}\n{after}", encoding="utf-8")
+    os.replace(new, path)
