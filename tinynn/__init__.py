@@ -1,21 +1,25 @@
 """tinynn: small neural networks on the CPU, fast, reproducible to the bit, and readable."""
 
-from tinynn import (
-    callbacks,
-    datasets,
-    graph,
-    initializers,
-    kernels,
-    layers,
-    losses,
-    metrics,
-    networks,
-    optimizers,
-)
-from tinynn.config import show_config
-from tinynn.engine.pool import get_num_threads, set_num_threads
-from tinynn.model.files import load
-from tinynn.model.sequential import Sequential
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinynn import (
+        callbacks,
+        datasets,
+        graph,
+        initializers,
+        kernels,
+        layers,
+        losses,
+        metrics,
+        networks,
+        optimizers,
+    )
+    from tinynn.config import show_config
+    from tinynn.engine.pool import get_num_threads, set_num_threads
+    from tinynn.model.files import load
+    from tinynn.model.sequential import Sequential
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,3 +39,25 @@ __all__ = [
     "set_num_threads",
     "show_config",
 ]
+
+# Where the names stand that are no modules. Everything is imported when it is first used, so that a program that
+# only may need tinynn does not wait for it.
+_HOMES = {
+    "Sequential": "tinynn.model.sequential",
+    "get_num_threads": "tinynn.engine.pool",
+    "load": "tinynn.model.files",
+    "set_num_threads": "tinynn.engine.pool",
+    "show_config": "tinynn.config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name) if name in _HOMES else import_module(f"{__name__}.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
