@@ -46,6 +46,12 @@ def test_it_learns_to_name_digits_that_are_easy(models):
     assert model.predict(images, output=READER).argmax(axis=2).reshape(-1).tolist() == list(range(10))
 
 
+@pytest.mark.parametrize("network, cell", [("baseline", "lstm"), ("improved", "rnn")])
+def test_the_cell_is_the_recipes_unless_named(here, network, cell):
+    result = here("train", *SMALL, "--network", network, "--no-resample")
+    assert f"Network:  {network} ({cell}), sums of 2 digits" in result.out
+
+
 @pytest.mark.parametrize("network, cell", [("baseline", "lstm"), ("baseline", "rnn"), ("improved", "gru")])
 def test_networks_of_the_report(here, tmp_path, network, cell):
     result = here("train", *SMALL, "--network", network, "--cell", cell, "--no-resample")

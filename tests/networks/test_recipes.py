@@ -56,6 +56,7 @@ def test_it_cannot_be_changed_by_accident():
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"start_fraction": 1.5}, "start_fraction"),
         ({"weight_decay": -1.0}, "weight_decay"),
+        ({"cell": "lstn"}, "unknown cell 'lstn'; known: lstm, rnn, gru; did you mean 'lstm'"),
         (
             {"schedule": "one_cycel"},
             "unknown schedule 'one_cycel'; known: one_cycle, constant; did you mean 'one_cycle'",

@@ -33,7 +33,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network", default="shared", metavar="NAME", help="shared (default), baseline or improved"
     )
-    parser.add_argument("--cell", metavar="NAME", help="of baseline and improved: lstm (default), rnn or gru")
+    parser.add_argument("--cell", metavar="NAME", help="of baseline (default: lstm) and improved (rnn): lstm, rnn, gru")
     parser.add_argument("--digits", type=count, default=10, metavar="N", help="digits in a sum (default: 10)")
     parser.add_argument("--sums", type=count, metavar="M", help="sums in an epoch")
     parser.add_argument("--epochs", type=count, metavar="E", help="how many epochs")
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
 
     # All that can be wrong is found out before the work begins.
     recipe = chosen_recipe(options)
-    model = digit_sum(options.network, options.digits, options.cell or "lstm", rng=options.seed)
+    model = digit_sum(options.network, options.digits, recipe.cell, rng=options.seed)
     if model.name == "shared" and options.cell is not None:
         raise ValueError("--cell: the network shared has no recurrent cell; leave --cell out")
     path = options.out or f"digit-sum-{model.name}.safetensors"
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
     kept = f"{len(validation.images):,} others to validate with"
     print(f"Digits:   {source}")
     print(f"          {len(training.images):,} of them to train with, {kept}")
-    print(f"Network:  {describe_network(model, options)}")
+    print(f"Network:  {describe_network(model, options.digits, recipe.cell)}")
     print(f"Training: {describe_training(recipe)}, {counted(tinynn.get_num_threads(), 'thread')}", flush=True)
 
     recipe.compile(model)
@@ -114,7 +114,7 @@ def run(options: argparse.Namespace) -> None:
     if options.history:
         print(f"History written to {options.history}")
     if options.plot:
-        curves.draw(history.history, options.digits, describe_network(model, options), options.plot)
+        curves.draw(history.history, options.digits, describe_network(model, options.digits, recipe.cell), options.plot)
         print(f"Curves drawn into {options.plot}")
 
 
@@ -128,6 +128,7 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
         "batch_size": options.batch_size,
         "learning_rate": options.lr,
         "resample": options.resample,
+        "cell": options.cell,
     }
     changes = {name: value for name, value in wanted.items() if value is not None}
     return dataclasses.replace(recipe(options.network), **changes)
@@ -164,12 +165,10 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def describe_network(model: tinynn.Sequential, options: argparse.Namespace) -> str:
+def describe_network(model: tinynn.Sequential, digits: int, cell: str) -> str:
     """The network in a few words."""
-    cell = "" if model.name == "shared" else f" ({options.cell or 'lstm'})"
-    return (
-        f"{model.name}{cell}, sums of {counted(options.digits, 'digit')}, {model.count_params():,} parameters"
-    )
+    kind = "" if model.name == "shared" else f" ({cell})"
+    return f"{model.name}{kind}, sums of {counted(digits, 'digit')}, {model.count_params():,} parameters"
 
 
 def describe_training(recipe: Recipe) -> str:
