@@ -33,9 +33,9 @@ cdef enum:
 # --- The mathematics ------------------------------------------------------------------------------
 
 
-cdef inline double exponential(double z) noexcept nogil:
-    """e^z by the kernels' own vector function, here on one number; the only transcendental of this file"""
-    return instruction_set_in_use().f64.exp_of(z)
+# e^z by the kernels' own vector function, here on one number; the only transcendental of this file.
+cdef double (*exponential)(double z) noexcept nogil
+exponential = instruction_set_in_use().f64.exp_of
 
 
 cdef inline double sigmoid(double z, double e) noexcept nogil:
@@ -106,58 +106,58 @@ cdef void operation_derivative(
 cdef void tape_forward(
         double* values,                                 # INOUT: (size,)  leaves are read, the rest is written
         double* kept,                                   # OUT: (size,)  of sigmoids e^-|z|, for the way back
-        const Instruction* instructions, Py_ssize_t size) noexcept nogil:
+        const Instruction* instructions, Py_ssize_t length) noexcept nogil:
     """values[i] = f_i(values[first_i], values[second_i]), i ascending"""
-    cdef Py_ssize_t i
+    cdef const Instruction* at
     cdef double z
-    for i in range(size):
-        if instructions[i].operation == SIGMOID:
-            z = values[instructions[i].first]
-            kept[i] = exponential(-fabs(z))
-            values[i] = sigmoid(z, kept[i])
-        elif instructions[i].operation != LEAF:
-            values[i] = operation_value(
-                instructions[i].operation, values[instructions[i].first], values[instructions[i].second])
+    for at in instructions[:length]:
+        if at.operation == SIGMOID:
+            z = values[at.first]
+            kept[at.result] = exponential(-fabs(z))
+            values[at.result] = sigmoid(z, kept[at.result])
+        else:
+            values[at.result] = operation_value(at.operation, values[at.first], values[at.second])
 
 
 cdef void tape_backward(
         double* gradients,                              # OUT: (size,)
         const double* values, const double* kept,
-        const Instruction* instructions, Py_ssize_t size, double d) noexcept nogil:
+        const Instruction* instructions, Py_ssize_t length, Py_ssize_t size, double d) noexcept nogil:
     """gradients[first_i] += d_i f_a,  gradients[second_i] += d_i f_b;  d_i = gradients[i], i descending"""
     cdef double da = 0.0, db = 0.0
-    cdef Py_ssize_t i
+    cdef const Instruction* at = instructions + length
     memset(gradients, 0, size * sizeof(double))
     gradients[size - 1] = d
-    for i in range(size - 1, -1, -1):
-        if instructions[i].operation == LEAF:
+    while at > instructions:
+        at -= 1
+        if at.operation == SIGMOID:
+            gradients[at.first] += gradients[at.result] * sigmoid_derivative(kept[at.result])
             continue
-        if instructions[i].operation == SIGMOID:
-            gradients[instructions[i].first] += gradients[i] * sigmoid_derivative(kept[i])
-            continue
-        operation_derivative(&da, &db, instructions[i].operation, gradients[i],
-                             values[instructions[i].first], values[instructions[i].second])
-        gradients[instructions[i].first] += da
-        if instructions[i].operation >= FIRST_OF_TWO_INPUTS:
-            gradients[instructions[i].second] += db
+        operation_derivative(&da, &db, at.operation, gradients[at.result], values[at.first], values[at.second])
+        gradients[at.first] += da
+        if at.operation >= FIRST_OF_TWO_INPUTS:
+            gradients[at.second] += db
 
 
 cdef long long tape_train(
         double* weights,                                # INOUT: (count,)
         double* values, double* kept, double* gradients,    # INOUT, OUT, OUT: (size,)
         const Instruction* instructions, const Py_ssize_t* variables,
-        Py_ssize_t size, Py_ssize_t count, long long steps, double lr) noexcept nogil:
+        Py_ssize_t length, Py_ssize_t size, Py_ssize_t count, long long steps, double lr) noexcept nogil:
     """w <- w - lr dL/dw, `steps` times; stops before a step to a NaN or infinity; returns the steps done"""
     cdef long long step
     cdef Py_ssize_t k
+    cdef bint finite
     for step in range(steps):
         for k in range(count):
             values[variables[k]] = weights[k]
-        tape_forward(values, kept, instructions, size)
-        tape_backward(gradients, values, kept, instructions, size, 1.0)
-        for k in range(count):                          # look first: all weights step or none does
-            if not isfinite(weights[k] - lr * gradients[variables[k]]):
-                return step
+        tape_forward(values, kept, instructions, length)
+        tape_backward(gradients, values, kept, instructions, length, size, 1.0)
+        finite = True                                   # look first: all weights step or none does
+        for k in range(count):
+            finite &= isfinite(weights[k] - lr * gradients[variables[k]])
+        if not finite:
+            return step
         for k in range(count):
             weights[k] = weights[k] - lr * gradients[variables[k]]
     return steps
@@ -304,24 +304,29 @@ cdef class Tape:
         self.size = len(operations)
         self.count = len(variables)
         self.instructions = <Instruction*>PyMem_Calloc(self.size, sizeof(Instruction))
+        self.leaves = <bint*>PyMem_Calloc(self.size, sizeof(bint))
         self.values = <double*>PyMem_Calloc(self.size, sizeof(double))
         self.kept = <double*>PyMem_Calloc(self.size, sizeof(double))
         self.gradients = <double*>PyMem_Calloc(self.size, sizeof(double))
         self.variables = <Py_ssize_t*>PyMem_Calloc(self.count, sizeof(Py_ssize_t))
         self.weights = <double*>PyMem_Calloc(self.count, sizeof(double))
-        if not (self.instructions and self.values and self.kept and self.gradients and self.variables
-                and self.weights):
+        if not (self.instructions and self.leaves and self.values and self.kept and self.gradients
+                and self.variables and self.weights):
             raise MemoryError(f"Tape: no memory for {self.size} entries")
 
         for i in range(self.size):
             positions = inputs[i]
-            self.instructions[i].operation = code_of(operations[i], f"Tape: entry {i}", len(positions))
+            code = code_of(operations[i], f"Tape: entry {i}", len(positions))
             for position in positions:
                 if not 0 <= position < i:
                     raise ValueError(f"Tape: entry {i} uses entry {position}, expected an earlier one; "
                                      "put the entries in topological order")
-            self.instructions[i].first = positions[0] if len(positions) > 0 else 0
-            self.instructions[i].second = positions[1] if len(positions) > 1 else 0
+            if code == LEAF:
+                self.leaves[i] = True
+                continue
+            self.instructions[self.length] = Instruction(
+                code, i, positions[0], positions[1] if len(positions) > 1 else positions[0])
+            self.length += 1
         for k in range(self.count):
             if not 0 <= variables[k] < self.size or operations[variables[k]] != "leaf":
                 raise ValueError(f"Tape: variable {variables[k]} is not a leaf; only leaves can be trained")
@@ -331,6 +336,7 @@ cdef class Tape:
 
     def __dealloc__(self):
         PyMem_Free(self.instructions)
+        PyMem_Free(self.leaves)
         PyMem_Free(self.values)
         PyMem_Free(self.kept)
         PyMem_Free(self.gradients)
@@ -362,7 +368,7 @@ cdef class Tape:
                              f"{self.size}; pass one number per entry")
         self.claim("set_leaves")
         for i in range(self.size):
-            if self.instructions[i].operation == LEAF:
+            if self.leaves[i]:
                 self.values[i] = converted[i]
         for k in range(self.count):
             self.weights[k] = self.values[self.variables[k]]
@@ -388,13 +394,13 @@ cdef class Tape:
         self.claim("forward")
         for k in range(self.count):
             self.values[self.variables[k]] = self.weights[k]
-        tape_forward(self.values, self.kept, self.instructions, self.size)
+        tape_forward(self.values, self.kept, self.instructions, self.length)
         return self.values[self.size - 1]
 
     def backward(self, double d=1.0):
         """Compute `d` times the derivative of the last entry by every entry, at the last forward pass."""
         self.claim("backward")
-        tape_backward(self.gradients, self.values, self.kept, self.instructions, self.size, d)
+        tape_backward(self.gradients, self.values, self.kept, self.instructions, self.length, self.size, d)
 
     def train(self, long long steps, double lr):
         """Take `steps` steps of gradient descent (forward, backward, ``w <- w - lr dL/dw``) without the GIL.
@@ -419,6 +425,6 @@ cdef class Tape:
         self.running = True
         with nogil:
             done = tape_train(self.weights, self.values, self.kept, self.gradients, self.instructions,
-                              self.variables, self.size, self.count, steps, lr)
+                              self.variables, self.length, self.size, self.count, steps, lr)
         self.running = False
         return done
