@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinynn import Sequential, layers
+from tinynn import Sequential, layers, optimizers, set_num_threads
 from tinynn.engine import plan as plans
 from tinynn.engine.plan import DONE, NOT_FINITE, TIME, Job, aligned, shuffled
 
@@ -147,6 +147,35 @@ def test_what_learns_is_decided_when_the_plan_is_made():
 
 def test_reasons_are_distinct():
     assert len({plans.DONE, plans.TIME, plans.NOT_FINITE, plans.FAILED}) == 4
+
+
+# --- the update -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [8, 1100], ids=["all at once", "op by op"])
+@pytest.mark.parametrize("optimizer", [optimizers.SGD(0.1, momentum=0.9), optimizers.AdamW(0.01, weight_decay=0.1)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_fit_changes_weights_as_its_two_segments_do(width, optimizer, threads, rng):
+    """Parameters that fill the cache are updated right after each op's backward pass: the same bits."""
+    set_num_threads(threads)
+    x, y = rng.random((40, 3, 20), "float32"), rng.integers(0, 5, 40)
+    results = []
+    for segments in (False, True):
+        tower = [layers.Dense(width, "relu"), layers.Dense(4)]
+        frozen = layers.Dense(30)
+        frozen.trainable = False
+        model = Sequential([layers.Towers(tower, 3), layers.Flatten(), frozen, layers.Dense(5, "softmax")], (3, 20))
+        assert (model.count_params() >= 32768) == (width > 1000)
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        if segments:
+            for start in range(0, 40, 8):
+                model.compute_gradients(x[start : start + 8], y[start : start + 8])
+                model.apply_gradients()
+        else:
+            model.fit(x, y, batch_size=8, verbose=0, shuffle=False)
+        results.append(model.parameters.copy())
+    set_num_threads(None)
+    np.testing.assert_array_equal(*results)
 
 
 # --- the short way for a few rows ----------------------------------------------------------------------

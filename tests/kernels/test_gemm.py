@@ -58,9 +58,22 @@ def test_every_element_is_one_ascending_chain(transpose_a, transpose_b, dtype, r
 
 def test_chain_continues_over_blocks_of_the_inner_dimension(dtype, rng):
     chain = plain_product if kernels.instruction_set() == "base" else fused_product
-    for inner in (511, 512, 513, 1100):
+    for inner in (271, 272, 273, 511, 512, 513, 545, 1100):
         a, b = rng.normal(size=(7, inner)).astype(dtype), rng.normal(size=(inner, 18)).astype(dtype)
         assert_same_bits(kernels.gemm(a, b), chain(a, b), f"inner {inner}")
+
+
+@pytest.mark.parametrize("columns", [63, 64, 65, 128, 200])
+def test_one_row_is_a_row_of_more(columns, dtype, rng):
+    a, b = rng.normal(size=(9, 300)).astype(dtype), rng.normal(size=(300, columns)).astype(dtype)
+    whole = kernels.gemm(a, b)
+    for row in (0, 8):
+        assert_same_bits(kernels.gemm(a[row : row + 1], b), whole[row : row + 1], f"row {row}")
+
+
+def test_no_terms_are_zeros(dtype):
+    assert_same_bits(kernels.gemm(np.ones((9, 0), dtype), np.ones((0, 70), dtype)), np.zeros((9, 70), dtype))
+    assert_same_bits(kernels.gemm(np.ones((1, 0), dtype), np.ones((0, 70), dtype)), np.zeros((1, 70), dtype))
 
 
 def test_one_row_one_column_one_term(dtype, rng):
