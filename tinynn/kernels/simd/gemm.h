@@ -13,6 +13,7 @@
 #endif
 #define TILE_COLUMNS (2 * LANES)
 #define K_BLOCK 272
+#define WORTH_FETCHING 32  /* terms of a tile whose time hides two requests for each row */
 
 /* c tile (rows, vectors * LANES) := [c +] a (rows, k) b (k, ...); of a partial last vector only the first `last` columns
  * exist. */
@@ -84,6 +85,15 @@ static void NAME(finish)(REAL *c, ptrdiff_t c_row, int rows, ptrdiff_t columns, 
             NAME(activation_forward)(c + row * c_row, c + row * c_row, columns, activation);
 }
 
+/* The part of c that the next tile will read or write: it may lie anywhere by now. */
+INLINE void NAME(fetch_rows)(const REAL *c, ptrdiff_t c_row, int rows)
+{
+    for (int row = 0; row < rows; row++) {
+        __builtin_prefetch(c + row * c_row, 1);
+        __builtin_prefetch(c + row * c_row + TILE_COLUMNS - 1, 1);
+    }
+}
+
 /* What the caches are asked for while a panel is at work: the panel after it, `runs` stretches of `length` numbers. */
 typedef struct {
     const REAL *b;
@@ -110,6 +120,8 @@ static void NAME(panel)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row
         const ptrdiff_t end = (t + 1) * m / tiles;
         const int rows = (int)(end - first);
         REAL *to = c + first * c_row;
+        if (k >= WORTH_FETCHING)
+            NAME(fetch_rows)(t + 1 < tiles ? c + end * c_row : c + TILE_COLUMNS, c_row, rows);
         const REAL *from = a + first * a_row;
         if (columns == TILE_COLUMNS)
             NAME(tile_rows)(rows, 2, 0, 0, to, c_row, from, a_row, a_column, b, b_row, k, accumulate);

@@ -27,6 +27,7 @@
 #undef TILE_ROWS
 #undef TILE_COLUMNS
 #undef K_BLOCK
+#undef WORTH_FETCHING
 #undef TILE_CASE
 #undef UNROLL
 #undef ACCUMULATORS
