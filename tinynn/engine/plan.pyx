@@ -849,7 +849,7 @@ cdef class Predictor:
     sample_shape, output_shape : tuple of int
         Shapes of one sample and of its prediction.
     """
-    cdef Plan plan
+    cdef readonly Plan plan
     cdef dict jobs
     cdef int dimensions, output_dimensions, output_type
     cdef Py_ssize_t shape[MOST_DIMENSIONS]

@@ -259,7 +259,8 @@ def predict(model: Sequential, x: Any, batch_size: Any, output: str | None, fini
         predictions = np.empty((work.n, *result_shape(result)), work.plan.dtype)
         job.predict(predictions)
         run(job, model, "predict")
-    if output is None:  # the next call of this kind goes a shorter way
+    if output is None and (model._predictor is None or model._predictor.plan is not work.plan):
+        # The next call of this kind goes a shorter way.
         model._predictor = Predictor(work.plan, work.samples.sample_shape, predictions.shape[1:])
     return predictions
 
