@@ -181,8 +181,8 @@ cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker
                 if loop.x.indices != NULL:
                     item = loop.x.indices[item]
                 convert(x + (row * loop.x.per_sample + j) * size, &loop.x, item, loop.scale, loop.offset, worker)
-            if loop.targets != NULL and loop.target_bytes == 8:  # a label, copied in place
-                (<int64_t*> bound.target)[row] = (<const int64_t*> loop.targets)[sample]
+            if loop.targets != NULL and loop.target_bytes == sizeof(int64_t):  # one label: no call
+                memcpy(<int64_t*> bound.target + row, <const int64_t*> loop.targets + sample, sizeof(int64_t))
             elif loop.targets != NULL:
                 memcpy(<char*> bound.target + row * loop.target_bytes, loop.targets + sample * loop.target_bytes,
                        loop.target_bytes)
