@@ -150,7 +150,7 @@ cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t 
                            Py_ssize_t k, bint accumulate, const real* bias, int activation,
                            Worker* worker) noexcept nogil:
     """The same, shared out over the team in tiles of C; one phase."""
-    cdef Py_ssize_t row_blocks, column_blocks, columns, tile, row, column, threads, parts
+    cdef Py_ssize_t row_blocks, column_blocks, columns, tile, row, column, threads, parts, units
     cdef Range tiles
     cdef const real* tile_bias = NULL
     if m <= 0 or n <= 0:
@@ -158,29 +158,27 @@ cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t 
     # 256 rows of a K-block of A fit the second-level cache. Each block of rows packs B anew.
     row_blocks = (m + 255) // 256
     column_blocks = 1
+    units = (n + PACK_COLUMNS - 1) // PACK_COLUMNS
     threads = threads_of(worker)
     if threads > 1:
-        # Two tiles for each thread, so that one that is held up delays little; 2^18 multiply-adds pay for a claim.
-        parts = min(2 * threads, 1 + m * n * k // 262144)
+        # Two tiles for each thread, so that one that is held up delays little; 2^16 multiply-adds pay for a claim.
+        parts = min(2 * threads, 1 + m * n * k // 65536)
         if m <= n:
-            column_blocks = min((n + PACK_COLUMNS - 1) // PACK_COLUMNS, parts)
+            column_blocks = min(units, parts)
         row_blocks = max(row_blocks, min((m + 31) // 32, (parts + column_blocks - 1) // column_blocks))
         if row_blocks > 1:
             row_blocks = (row_blocks + threads - 1) // threads * threads
-        column_blocks = max(column_blocks, min((n + PACK_COLUMNS - 1) // PACK_COLUMNS,
-                                               (parts + row_blocks - 1) // row_blocks))
-    columns = (n + column_blocks - 1) // column_blocks
-    columns = (columns + PACK_COLUMNS - 1) // PACK_COLUMNS * PACK_COLUMNS
-    column_blocks = (n + columns - 1) // columns
+        column_blocks = max(column_blocks, min(units, (parts + row_blocks - 1) // row_blocks))
     while claim(worker, row_blocks * column_blocks, 1, &tiles):
         for tile in range(tiles.start, tiles.stop):
             row = tile // column_blocks * m // row_blocks
-            column = tile % column_blocks * columns
+            column = tile % column_blocks * units // column_blocks * PACK_COLUMNS
+            columns = min(n, (tile % column_blocks + 1) * units // column_blocks * PACK_COLUMNS) - column
             if bias != NULL:
                 tile_bias = bias + column
             gemm(c + row * c_row + column, c_row, a + row * a_row, a_row, a_column,
                  b + column * b_column, b_row, b_column,
-                 (tile // column_blocks + 1) * m // row_blocks - row, min(columns, n - column), k, accumulate,
+                 (tile // column_blocks + 1) * m // row_blocks - row, columns, k, accumulate,
                  tile_bias, activation, worker)
 
 
