@@ -143,6 +143,42 @@ def _product_cases(random, positive, sizes):
     yield Case("dense_backward", "", {"dy": dy, "x": x, "w": w}, {}, wrong, ("dy", "x"))
 
 
+def _image_cases(random, positive, sizes):
+    rows, channels, outputs = sizes.rows, min(sizes.inputs, 20), sizes.outputs
+    image, kernel = (6, 5), (3, 2)
+    x, w, b = random((rows, *image, channels)), random((*kernel, channels, outputs)), random((outputs,))
+    variants = (
+        ("", {}, (4, 4)),
+        ("same", {"padding": "same"}, (6, 5)),
+        ("strides", {"padding": "same", "strides": (2, 3), "dilation_rate": (1, 2)}, (3, 2)),
+    )
+    wrong = {
+        "x": [(*image, channels), (rows, *image, channels + 1), (rows, 2, 5, channels)],
+        "w": [(*kernel, channels + 1, outputs), (*kernel, channels), (7, 2, channels, outputs)],
+        "b": [(outputs + 1,), (1, outputs), ()],
+    }
+    for variant, options, size in variants:
+        # Where the image is padded, a small one or a large kernel fits.
+        refused = wrong if not options else {"x": wrong["x"][:2], "w": wrong["w"][:2], "b": wrong["b"]}
+        dy = random((rows, *size, outputs))
+        wrong_dy = [(rows, *size, outputs + 1), (rows, size[0] + 1, size[1], outputs), (*size, outputs)]
+        yield Case("conv2d_forward", variant, {"x": x, "w": w, "b": b}, options, refused, ("x",))
+        others = {"x": [*refused["x"], (rows + 1, *image, channels)], "w": refused["w"], "dy": wrong_dy}
+        yield Case("conv2d_backward", variant, {"dy": dy, "x": x, "w": w}, options, others, ("dy", "x"))
+    yield Case("conv2d_forward", "no-bias", {"x": x, "w": w}, {}, {"x": wrong["x"], "w": wrong["w"]}, ("x",))
+    for name in ("max", "average"):
+        for variant, options, size in (
+            ("", {}, (3, 2)),
+            ("same", {"pool_size": (3, 2), "strides": (2, 1), "padding": "same"}, (3, 5)),
+        ):
+            short = [] if options else [(rows, 1, 5, channels)]
+            wrong = {"x": [(rows, *image), (1, rows, *image, channels), *short]}
+            yield Case(f"{name}_pooling2d_forward", variant, {"x": x}, options, wrong, ("x",))
+            dy = random((rows, *size, channels))
+            wrong = {**wrong, "dy": [(rows, *size, channels + 1), (rows + 1, *size, channels), size]}
+            yield Case(f"{name}_pooling2d_backward", variant, {"dy": dy, "x": x}, options, wrong, ("dy", "x"))
+
+
 def _recurrent_cases(random, positive, sizes):
     rows, steps, inputs, hidden = sizes.rows, sizes.steps, sizes.inputs, sizes.hidden
     lengths = 1 + np.arange(rows) % steps
@@ -271,6 +307,7 @@ def make_cases(dtype, sizes=SMALL, seed=7):
     groups = (
         _elementwise_cases,
         _product_cases,
+        _image_cases,
         _recurrent_cases,
         _loss_cases,
         _sum_distribution_cases,

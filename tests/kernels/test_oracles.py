@@ -48,6 +48,26 @@ def test_activations(name, rng):
     check_gradients(forward, lambda dy, x: backward(dy, forward(x)), {"x": x}, rng)
 
 
+WINDOWS = [{}, {"padding": "same"}, {"padding": "same", "strides": (2, 3)}, {"strides": 2}]
+
+
+@pytest.mark.parametrize("options", [*WINDOWS, {"dilation_rate": (2, 1), "padding": "same"}])
+def test_convolution(options, rng):
+    arguments = {"x": rng.normal(size=(2, 5, 4, 2)), "w": rng.normal(size=(3, 2, 2, 3)), "b": rng.normal(size=3)}
+    backward = oracles.conv2d_backward
+    check_gradients(
+        oracles.conv2d_forward, lambda dy, x, w, b, **o: backward(dy, x, w, **o), arguments, rng, **options
+    )
+
+
+@pytest.mark.parametrize("options", WINDOWS)
+@pytest.mark.parametrize("name", ["max", "average"])
+def test_pooling(name, options, rng):
+    forward, backward = (getattr(oracles, f"{name}_pooling2d_{way}") for way in ("forward", "backward"))
+    x = rng.permutation(120).reshape(2, 5, 4, 3) / 10  # far enough apart that no step makes another one the largest
+    check_gradients(forward, backward, {"x": x}, rng, pool_size=(2, 3), **options)
+
+
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "gru before"])
 @pytest.mark.parametrize("lengths", [None, (4, 1, 3)])
 def test_recurrent(cell, lengths, rng):

@@ -73,7 +73,30 @@ def towers(dtype):
     return model, x, y, {"batch_size": 40, "epochs": 2}
 
 
-MODELS = {"dense": dense, "recurrent": recurrent, "towers": towers}
+def images(dtype):
+    """Convolutions with and without padding, in more bands than threads; both poolings."""
+    rng = np.random.default_rng(4)
+    x, y = rng.integers(0, 256, (50, 3, 20, 19)).astype(np.uint8), rng.integers(0, 10, 50)
+    recogniser = [
+        layers.Reshape((20, 19, 1)),
+        layers.Conv2D(16, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(33, (3, 5), strides=(1, 2), activation="tanh"),
+        layers.AveragePooling2D(padding="same"),
+        layers.Flatten(),
+        layers.Dense(4, "softmax"),
+    ]
+    model = Sequential(
+        [layers.Rescaling(1 / 255), layers.TimeDistributed(recogniser), layers.SumDistribution()],
+        (3, 20, 19),
+        rng=5,
+        dtype=dtype,
+    )
+    model.compile(optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy", ["accuracy"])
+    return model, x, y, {"batch_size": 20, "epochs": 2}
+
+
+MODELS = {"dense": dense, "recurrent": recurrent, "towers": towers, "images": images}
 
 
 def digest_of(*arrays):

@@ -31,6 +31,13 @@ def layer_output(layer, weights, x):
     if isinstance(layer, layers.Dense):
         w = next(weights)
         return activated(oracles.dense_forward(x, w, next(weights) if layer.use_bias else None), layer.activation)
+    if isinstance(layer, layers.Conv2D):
+        w, b = next(weights), next(weights) if layer.use_bias else None
+        y = oracles.conv2d_forward(x, w, b, layer.strides, layer.padding, layer.dilation_rate)
+        return activated(y, layer.activation)
+    if isinstance(layer, (layers.MaxPooling2D, layers.AveragePooling2D)):
+        kind = "max" if isinstance(layer, layers.MaxPooling2D) else "average"
+        return getattr(oracles, f"{kind}_pooling2d_forward")(x, layer.pool_size, layer.strides, layer.padding)
     if isinstance(layer, layers.Activation):
         return activated(x, layer.activation)
     if isinstance(layer, layers.Rescaling):

@@ -18,6 +18,14 @@ from tests.oracles.activations import (
     tanh_forward,
 )
 from tests.oracles.dense import dense_backward, dense_forward, gemm
+from tests.oracles.images import (
+    average_pooling2d_backward,
+    average_pooling2d_forward,
+    conv2d_backward,
+    conv2d_forward,
+    max_pooling2d_backward,
+    max_pooling2d_forward,
+)
 from tests.oracles.losses import (
     binary_crossentropy_backward,
     binary_crossentropy_forward,
@@ -52,6 +60,8 @@ from tests.oracles.sum_distribution import (
 
 __all__ = [
     "adam_update",
+    "average_pooling2d_backward",
+    "average_pooling2d_forward",
     "binary_crossentropy_backward",
     "binary_crossentropy_forward",
     "binary_crossentropy_from_logits_backward",
@@ -62,6 +72,8 @@ __all__ = [
     "categorical_crossentropy_from_logits_forward",
     "categorical_crossentropy_from_sigmoid_logits_backward",
     "categorical_crossentropy_from_sigmoid_logits_forward",
+    "conv2d_backward",
+    "conv2d_forward",
     "dense_backward",
     "dense_forward",
     "exp",
@@ -73,6 +85,8 @@ __all__ = [
     "log",
     "lstm_backward",
     "lstm_forward",
+    "max_pooling2d_backward",
+    "max_pooling2d_forward",
     "mean_squared_error_backward",
     "mean_squared_error_forward",
     "relu_backward",

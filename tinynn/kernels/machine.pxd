@@ -3,7 +3,7 @@
 The functions here only choose between float and double. Their contracts stand in ``simd/table.h``.
 """
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 ctypedef fused real:
     float
@@ -12,12 +12,16 @@ ctypedef fused real:
 cdef extern from "simd/simd.h" nogil:
     enum: LINEAR, RELU, SIGMOID, TANH
     enum: PACK_COLUMNS, GEMM_SCRATCH_BYTES
+    ctypedef struct Windows:
+        Py_ssize_t count, step, row, column, rows, columns, channels
     ctypedef struct Simd_float:
         void gemm(float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
                   Py_ssize_t, Py_ssize_t, Py_ssize_t, bint, const float*, int, void*) noexcept nogil
         void gemm_pack(float*, const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                        Py_ssize_t, Py_ssize_t) noexcept nogil
         void gemm_packed(float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t,
+                         Py_ssize_t, Py_ssize_t, bint, const float*, int) noexcept nogil
+        void gemm_listed(float*, Py_ssize_t, const float*, const int32_t*, const int32_t*, const float*, Py_ssize_t,
                          Py_ssize_t, Py_ssize_t, bint, const float*, int) noexcept nogil
         void exp(float*, const float*, Py_ssize_t) noexcept nogil
         float exp_of(float) noexcept nogil
@@ -36,6 +40,12 @@ cdef extern from "simd/simd.h" nogil:
         void convolve_logarithms(float*, const float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t) noexcept nogil
         float softmax_forward(float*, float*, const float*, Py_ssize_t) noexcept nogil
         void softmax_backward(float*, const float*, const float*, Py_ssize_t) noexcept nogil
+        void max_pool(float*, const float*, const Windows*) noexcept nogil
+        void max_pool_backward(float*, const float*, const float*, const float*, const Windows*) noexcept nogil
+        void average_pool(float*, const float*, const Windows*) noexcept nogil
+        void average_pool_backward(float*, const float*, const Windows*) noexcept nogil
+        void add_windows(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
+                         Py_ssize_t) noexcept nogil
         void convert_uint8(float*, const unsigned char*, float, float, Py_ssize_t) noexcept nogil
         void convert_float(float*, const float*, float, float, Py_ssize_t) noexcept nogil
         void convert_double(float*, const double*, float, float, Py_ssize_t) noexcept nogil
@@ -60,6 +70,8 @@ cdef extern from "simd/simd.h" nogil:
                        Py_ssize_t, Py_ssize_t) noexcept nogil
         void gemm_packed(double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,
                          Py_ssize_t, Py_ssize_t, bint, const double*, int) noexcept nogil
+        void gemm_listed(double*, Py_ssize_t, const double*, const int32_t*, const int32_t*, const double*, Py_ssize_t,
+                         Py_ssize_t, Py_ssize_t, bint, const double*, int) noexcept nogil
         void exp(double*, const double*, Py_ssize_t) noexcept nogil
         double exp_of(double) noexcept nogil
         void log(double*, const double*, Py_ssize_t) noexcept nogil
@@ -78,6 +90,12 @@ cdef extern from "simd/simd.h" nogil:
                                  Py_ssize_t) noexcept nogil
         double softmax_forward(double*, double*, const double*, Py_ssize_t) noexcept nogil
         void softmax_backward(double*, const double*, const double*, Py_ssize_t) noexcept nogil
+        void max_pool(double*, const double*, const Windows*) noexcept nogil
+        void max_pool_backward(double*, const double*, const double*, const double*, const Windows*) noexcept nogil
+        void average_pool(double*, const double*, const Windows*) noexcept nogil
+        void average_pool_backward(double*, const double*, const Windows*) noexcept nogil
+        void add_windows(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
+                         Py_ssize_t) noexcept nogil
         void convert_uint8(double*, const unsigned char*, double, double, Py_ssize_t) noexcept nogil
         void convert_float(double*, const float*, double, double, Py_ssize_t) noexcept nogil
         void convert_double(double*, const double*, double, double, Py_ssize_t) noexcept nogil
@@ -193,6 +211,15 @@ cdef inline void gemm_pack(real* packed, const real* b, Py_ssize_t b_row, Py_ssi
             worker.f64.gemm_pack(packed, b, b_row, b_column, k, n, columns.start, columns.stop)
 
 
+cdef inline void gemm_pack_alone(real* packed, const real* b, Py_ssize_t b_row, Py_ssize_t b_column, Py_ssize_t k,
+                                 Py_ssize_t n, Worker* worker) noexcept nogil:
+    """The same, on this thread alone."""
+    if real is float:
+        worker.f32.gemm_pack(packed, b, b_row, b_column, k, n, 0, n)
+    else:
+        worker.f64.gemm_pack(packed, b, b_row, b_column, k, n, 0, n)
+
+
 cdef inline void gemm_packed(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t a_row, Py_ssize_t a_column,
                              const real* packed, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, bint accumulate,
                              const real* bias, int activation, Worker* worker) noexcept nogil:
@@ -201,6 +228,16 @@ cdef inline void gemm_packed(real* c, Py_ssize_t c_row, const real* a, Py_ssize_
         worker.f32.gemm_packed(c, c_row, a, a_row, a_column, packed, m, n, k, accumulate, bias, activation)
     else:
         worker.f64.gemm_packed(c, c_row, a, a_row, a_column, packed, m, n, k, accumulate, bias, activation)
+
+
+cdef inline void gemm_listed(real* c, Py_ssize_t c_row, const real* a, const int32_t* rows, const int32_t* columns,
+                             const real* packed, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, bint accumulate,
+                             const real* bias, int activation, Worker* worker) noexcept nogil:
+    """The same with A[i, p] = a[rows[i] + columns[p]]."""
+    if real is float:
+        worker.f32.gemm_listed(c, c_row, a, rows, columns, packed, m, n, k, accumulate, bias, activation)
+    else:
+        worker.f64.gemm_listed(c, c_row, a, rows, columns, packed, m, n, k, accumulate, bias, activation)
 
 
 # --- vectors -------------------------------------------------------------------------------------------
@@ -325,6 +362,46 @@ cdef inline void softmax_row_backward(real* dx, const real* dy, const real* y, P
         worker.f32.softmax_backward(dx, dy, y, n)
     else:
         worker.f64.softmax_backward(dx, dy, y, n)
+
+
+# --- windows of an image; see simd/windows.h ----------------------------------------------------------------
+
+cdef inline void max_pool(real* y, const real* x, const Windows* windows, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.max_pool(y, x, windows)
+    else:
+        worker.f64.max_pool(y, x, windows)
+
+
+cdef inline void max_pool_backward(real* dx, const real* dy, const real* x, const real* y, const Windows* windows,
+                                   Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.max_pool_backward(dx, dy, x, y, windows)
+    else:
+        worker.f64.max_pool_backward(dx, dy, x, y, windows)
+
+
+cdef inline void average_pool(real* y, const real* x, const Windows* windows, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.average_pool(y, x, windows)
+    else:
+        worker.f64.average_pool(y, x, windows)
+
+
+cdef inline void average_pool_backward(real* dx, const real* dy, const Windows* windows,
+                                       Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.average_pool_backward(dx, dy, windows)
+    else:
+        worker.f64.average_pool_backward(dx, dy, windows)
+
+
+cdef inline void add_windows(real* x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t step, const real* windows,
+                             Py_ssize_t window_row, Py_ssize_t pixels, Py_ssize_t n, Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.add_windows(x, width, start, step, windows, window_row, pixels, n)
+    else:
+        worker.f64.add_windows(x, width, start, step, windows, window_row, pixels, n)
 
 
 # --- optimizers: n consecutive parameters; see simd/optimizers.h -------------------------------------------

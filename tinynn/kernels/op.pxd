@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 
 from tinynn.kernels.machine cimport Worker
 
-cdef enum: MOST_SIZES = 12
+cdef enum: MOST_SIZES = 16
 
 # Where a run stands: what counter-based randomness is keyed by.
 cdef struct Step:

@@ -78,7 +78,7 @@ class Layer(Configurable, kind="layers"):
 
     def default_name(self) -> str:
         """Its class name in snake case: what the model derives its name from."""
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(self).__name__).lower()
+        return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", type(self).__name__).lower()
 
 
 classes["Layer"] = Layer
@@ -141,6 +141,30 @@ def check_units(units: Any, layer: str, argument: str = "units") -> int:
     if units < 1:
         raise ValueError(f"{layer}: {argument} must be at least 1, got {units}")
     return int(units)
+
+
+def check_pair(value: Any, layer: str, argument: str) -> tuple[int, int]:
+    """Check a size or step on an image: a whole number for both axes, or one for each."""
+    if hasattr(value, "__len__") and not isinstance(value, str) and len(value) == 2:
+        return check_units(value[0], layer, argument), check_units(value[1], layer, argument)
+    if hasattr(value, "__len__"):
+        raise TypeError(f"{layer}: {argument} must be a whole number or two of them, got {value!r}")
+    return (check_units(value, layer, argument),) * 2
+
+
+def check_padding(padding: Any, layer: str) -> str:
+    """Check how windows meet the edge of an image."""
+    if padding not in ("valid", "same"):
+        raise ValueError(f"{layer}: padding must be 'valid' or 'same', got {padding!r}")
+    return str(padding)
+
+
+def expect_image(network: Network, x: Tensor) -> None:
+    """Raise ValueError unless samples are images of some channels."""
+    if len(x.shape) == 2:
+        raise ValueError(f"layer {network.path!r}: expected images of shape (rows, columns, channels), got samples of "
+                         f"shape {x.shape}; for one channel put Reshape((*shape, 1)) before it")
+    expect_axes(network, x, 3, "(rows, columns, channels)")
 
 
 def expect_axes(network: Network, x: Tensor, axes: int, meaning: str) -> None:

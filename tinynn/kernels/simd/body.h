@@ -9,8 +9,11 @@
 #include "recurrent.h"
 #include "reduce.h"
 
+#include "windows.h"
+
 static const NAME(Simd) NAME(table) = {
     .gemm = NAME(gemm), .gemm_pack = NAME(gemm_pack), .gemm_packed = NAME(gemm_packed),
+    .gemm_listed = NAME(gemm_listed),
     .exp = NAME(exp), .exp_of = NAME(exp_of), .log = NAME(log), .log1p_exp = NAME(log1p_exp),
     .activation_forward = NAME(activation_forward), .activation_backward = NAME(activation_backward),
     .sum = NAME(sum), .dot = NAME(dot), .maximum = NAME(maximum), .all_finite = NAME(all_finite),
@@ -18,6 +21,9 @@ static const NAME(Simd) NAME(table) = {
     .scale = NAME(scale), .axpy = NAME(axpy),
     .convolve = NAME(convolve), .convolve_logarithms = NAME(convolve_logarithms),
     .softmax_forward = NAME(softmax_forward), .softmax_backward = NAME(softmax_backward),
+    .max_pool = NAME(max_pool), .max_pool_backward = NAME(max_pool_backward),
+    .average_pool = NAME(average_pool), .average_pool_backward = NAME(average_pool_backward),
+    .add_windows = NAME(add_windows),
     .convert_uint8 = NAME(convert_uint8),
 #if REAL_IS_FLOAT
     .convert_float = NAME(convert_own), .convert_double = NAME(convert_double),

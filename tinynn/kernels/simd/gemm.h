@@ -15,13 +15,36 @@
 #define K_BLOCK 272
 #define WORTH_FETCHING 32  /* terms of a tile whose time hides two requests for each row */
 
+/* The left factor. Element (i, p) is at[i * row + p * column]; or, with lists, at[rows[i] + columns[p]]: so the patches
+ * of an image are the rows of a matrix that nobody has to write down. */
+typedef struct {
+    const REAL *at;
+    ptrdiff_t row, column;
+    const int32_t *rows, *columns;
+} NAME(Left);
+
+/* a from row i and column p on. */
+INLINE NAME(Left) NAME(left_from)(NAME(Left) a, ptrdiff_t i, ptrdiff_t p)
+{
+    if (a.rows) {
+        a.rows += i;
+        a.columns += p;
+    } else
+        a.at += i * a.row + p * a.column;
+    return a;
+}
+
 /* c tile (rows, vectors * LANES) := [c +] a (rows, k) b (k, ...); of a partial last vector only the first `last` columns
  * exist. */
-INLINE void NAME(tile)(const int rows, const int vectors, const int partial, ptrdiff_t last, REAL *c, ptrdiff_t c_row,
-                       const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row,
-                       ptrdiff_t k, int accumulate)
+INLINE void NAME(tile)(const int listed, const int rows, const int vectors, const int partial, ptrdiff_t last, REAL *c,
+                       ptrdiff_t c_row, NAME(Left) left, const REAL *b, ptrdiff_t b_row, ptrdiff_t k, int accumulate)
 {
 #define WHOLE(j) (!partial || (j) < vectors - 1)
+    const REAL *a = left.at;
+    const ptrdiff_t a_row = left.row;
+    const REAL *a_rows[TILE_ROWS];
+    for (int i = 0; listed && i < rows; i++)
+        a_rows[i] = a + left.rows[i];
     vector sum[TILE_ROWS][2];
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++)
@@ -32,12 +55,13 @@ INLINE void NAME(tile)(const int rows, const int vectors, const int partial, ptr
         vector row[2];
         for (int j = 0; j < vectors; j++)
             row[j] = WHOLE(j) ? NAME(load)(b + j * LANES) : NAME(load_first)(b + j * LANES, last);
+        const ptrdiff_t column = listed ? left.columns[p] : 0;
         for (int i = 0; i < rows; i++) {
-            vector element = NAME(broadcast)(a[i * a_row]);
+            vector element = NAME(broadcast)(listed ? a_rows[i][column] : a[i * a_row]);
             for (int j = 0; j < vectors; j++)
                 sum[i][j] = NAME(multiply_add)(element, row[j], sum[i][j]);
         }
-        a += a_column;
+        a += left.column;
         b += b_row;
     }
     for (int i = 0; i < rows; i++)
@@ -50,13 +74,12 @@ INLINE void NAME(tile)(const int rows, const int vectors, const int partial, ptr
 }
 
 #define TILE_CASE(count) \
-    case count: NAME(tile)(count, vectors, partial, last, c, c_row, a, a_row, a_column, b, b_row, k, accumulate); \
+    case count: NAME(tile)(listed, count, vectors, partial, last, c, c_row, a, b, b_row, k, accumulate); \
         break;
 
 /* The tile with its number of rows made a constant. */
-INLINE void NAME(tile_rows)(int rows, const int vectors, const int partial, ptrdiff_t last, REAL *c, ptrdiff_t c_row,
-                            const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row,
-                            ptrdiff_t k, int accumulate)
+INLINE void NAME(tile_rows)(const int listed, int rows, const int vectors, const int partial, ptrdiff_t last, REAL *c,
+                            ptrdiff_t c_row, NAME(Left) a, const REAL *b, ptrdiff_t b_row, ptrdiff_t k, int accumulate)
 {
     switch (rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6)
@@ -64,6 +87,20 @@ INLINE void NAME(tile_rows)(int rows, const int vectors, const int partial, ptrd
         TILE_CASE(7) TILE_CASE(8) TILE_CASE(9) TILE_CASE(10) TILE_CASE(11) TILE_CASE(12) TILE_CASE(13) TILE_CASE(14)
 #endif
     }
+}
+
+/* The tile with its width made a constant. */
+INLINE void NAME(tile_columns)(const int listed, int rows, ptrdiff_t columns, REAL *c, ptrdiff_t c_row, NAME(Left) a,
+                               const REAL *b, ptrdiff_t b_row, ptrdiff_t k, int accumulate)
+{
+    if (columns == TILE_COLUMNS)
+        NAME(tile_rows)(listed, rows, 2, 0, 0, c, c_row, a, b, b_row, k, accumulate);
+    else if (columns > LANES)
+        NAME(tile_rows)(listed, rows, 2, 1, columns - LANES, c, c_row, a, b, b_row, k, accumulate);
+    else if (columns == LANES)
+        NAME(tile_rows)(listed, rows, 1, 0, 0, c, c_row, a, b, b_row, k, accumulate);
+    else
+        NAME(tile_rows)(listed, rows, 1, 1, columns, c, c_row, a, b, b_row, k, accumulate);
 }
 
 /* Bias, then activation. */
@@ -111,9 +148,9 @@ INLINE void NAME(fetch)(const NAME(Ahead) *ahead, ptrdiff_t first, ptrdiff_t end
 }
 
 /* All rows of c against one panel of at most TILE_COLUMNS columns; the rows are shared out evenly over the tiles. */
-static void NAME(panel)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
-                        const REAL *b, ptrdiff_t b_row, ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate,
-                        const REAL *bias, int activation, const NAME(Ahead) *ahead)
+static void NAME(panel)(REAL *c, ptrdiff_t c_row, NAME(Left) a, const REAL *b, ptrdiff_t b_row, ptrdiff_t m,
+                        ptrdiff_t columns, ptrdiff_t k, int accumulate, const REAL *bias, int activation,
+                        const NAME(Ahead) *ahead)
 {
     const ptrdiff_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
     for (ptrdiff_t t = 0, first = 0; t < tiles; t++) {
@@ -122,15 +159,10 @@ static void NAME(panel)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row
         REAL *to = c + first * c_row;
         if (k >= WORTH_FETCHING)
             NAME(fetch_rows)(t + 1 < tiles ? c + end * c_row : c + TILE_COLUMNS, c_row, rows);
-        const REAL *from = a + first * a_row;
-        if (columns == TILE_COLUMNS)
-            NAME(tile_rows)(rows, 2, 0, 0, to, c_row, from, a_row, a_column, b, b_row, k, accumulate);
-        else if (columns > LANES)
-            NAME(tile_rows)(rows, 2, 1, columns - LANES, to, c_row, from, a_row, a_column, b, b_row, k, accumulate);
-        else if (columns == LANES)
-            NAME(tile_rows)(rows, 1, 0, 0, to, c_row, from, a_row, a_column, b, b_row, k, accumulate);
+        if (a.rows)
+            NAME(tile_columns)(1, rows, columns, to, c_row, NAME(left_from)(a, first, 0), b, b_row, k, accumulate);
         else
-            NAME(tile_rows)(rows, 1, 1, columns, to, c_row, from, a_row, a_column, b, b_row, k, accumulate);
+            NAME(tile_columns)(0, rows, columns, to, c_row, NAME(left_from)(a, first, 0), b, b_row, k, accumulate);
         if (bias || activation != LINEAR)
             NAME(finish)(to, c_row, rows, columns, bias, activation);
         if (ahead)
@@ -247,6 +279,7 @@ static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row,
                        int accumulate, const REAL *bias, int activation, void *scratch)
 {
     REAL *packed = scratch;
+    const NAME(Left) left = {a, a_row, a_column, NULL, NULL};
     if (m == 1 && b_column == 1) {
         NAME(one_row)(c, a, a_column, b, b_row, n, k, accumulate, bias, activation);
         return;
@@ -271,7 +304,7 @@ static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row,
                 panel = packed;
                 panel_row = TILE_COLUMNS;
             }
-            NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, panel, panel_row, m, columns, depth,
+            NAME(panel)(c + j, c_row, NAME(left_from)(left, 0, p), panel, panel_row, m, columns, depth,
                         accumulate || p > 0, bias && end == k ? bias + j : NULL, end == k ? activation : LINEAR,
                         more ? &ahead : NULL);
         }
@@ -286,18 +319,33 @@ static void NAME(gemm_pack)(REAL *packed, const REAL *b, ptrdiff_t b_row, ptrdif
                          n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS);
 }
 
-static void NAME(gemm_packed)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
-                              const REAL *packed, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate,
-                              const REAL *bias, int activation)
+static void NAME(multiply_packed)(REAL *c, ptrdiff_t c_row, NAME(Left) a, const REAL *packed, ptrdiff_t m, ptrdiff_t n,
+                                  ptrdiff_t k, int accumulate, const REAL *bias, int activation)
 {
     ptrdiff_t p = 0, end;
     do {  /* once also for k = 0 */
         end = NAME(block_end)(p, k);
         for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS) {
             const ptrdiff_t columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
-            NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, packed + j * k + p * TILE_COLUMNS,
-                        TILE_COLUMNS, m, columns, end - p, accumulate || p > 0, bias && end == k ? bias + j : NULL,
+            NAME(panel)(c + j, c_row, NAME(left_from)(a, 0, p), packed + j * k + p * TILE_COLUMNS, TILE_COLUMNS, m,
+                        columns, end - p, accumulate || p > 0, bias && end == k ? bias + j : NULL,
                         end == k ? activation : LINEAR, NULL);
         }
     } while ((p = end) < k);
+}
+
+static void NAME(gemm_packed)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
+                              const REAL *packed, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate,
+                              const REAL *bias, int activation)
+{
+    NAME(multiply_packed)(c, c_row, (NAME(Left)){a, a_row, a_column, NULL, NULL}, packed, m, n, k, accumulate, bias,
+                          activation);
+}
+
+static void NAME(gemm_listed)(REAL *c, ptrdiff_t c_row, const REAL *a, const int32_t *rows, const int32_t *columns,
+                              const REAL *packed, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate,
+                              const REAL *bias, int activation)
+{
+    NAME(multiply_packed)(c, c_row, (NAME(Left)){a, 0, 0, rows, columns}, packed, m, n, k, accumulate, bias,
+                          activation);
 }

@@ -3,6 +3,7 @@
 #define TINYNN_SIMD_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { LINEAR, RELU, SIGMOID, TANH };  /* activations that a matrix product can apply to its result */
 
@@ -11,6 +12,12 @@ enum { LINEAR, RELU, SIGMOID, TANH };  /* activations that a matrix product can 
 enum { PACK_COLUMNS = 32 };
 /* Bytes of scratch memory a gemm call needs: one packed panel. */
 enum { GEMM_SCRATCH_BYTES = 1 << 16 };
+
+/* A row of `count` windows on an image, each of rows x columns positions with `channels` numbers. Neighbouring windows are
+ * `step` numbers apart, the positions in them `row` and `column`. */
+typedef struct {
+    ptrdiff_t count, step, row, column, rows, columns, channels;
+} Windows;
 
 #define REAL float
 #define NAME(name) name##_float

@@ -16,6 +16,10 @@ typedef struct {
     void (*gemm_packed)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
                         const REAL *packed, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate,
                         const REAL *bias, int activation);
+    /* The same with element (i,p) of a at a[rows[i] + columns[p]]: a convolution, whose patches overlap. */
+    void (*gemm_listed)(REAL *c, ptrdiff_t c_row, const REAL *a, const int32_t *rows, const int32_t *columns,
+                        const REAL *packed, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate,
+                        const REAL *bias, int activation);
 
     /* y = f(x) element by element. */
     void (*exp)(REAL *y, const REAL *x, ptrdiff_t n);
@@ -49,6 +53,17 @@ typedef struct {
     /* y = exp(x - max x) / sum of the same, one row of n; *largest = max x; returns max y.  dx = y (dy - sum dy y). */
     REAL (*softmax_forward)(REAL *y, REAL *largest, const REAL *x, ptrdiff_t n);
     void (*softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrdiff_t n);
+
+    /* For a row of windows y = the largest x, or the mean of x, channel by channel. Backward adds to dx: dy where x is first
+     * equal to y, or dy's share everywhere. */
+    void (*max_pool)(REAL *y, const REAL *x, const Windows *windows);
+    void (*max_pool_backward)(REAL *dx, const REAL *dy, const REAL *x, const REAL *y, const Windows *windows);
+    void (*average_pool)(REAL *y, const REAL *x, const Windows *windows);
+    void (*average_pool_backward)(REAL *dx, const REAL *dy, const Windows *windows);
+    /* Pixel after pixel: x[start + step * pixel + i] += windows[window_row * pixel + i], i < n, as far as that
+     * index of x is in 0..width. */
+    void (*add_windows)(REAL *x, ptrdiff_t width, ptrdiff_t start, ptrdiff_t step, const REAL *windows,
+                        ptrdiff_t window_row, ptrdiff_t pixels, ptrdiff_t n);
 
     /* y = x * factor + offset from bytes, float and double: what gathers a mini-batch. */
     void (*convert_uint8)(REAL *y, const unsigned char *x, REAL factor, REAL offset, ptrdiff_t n);

@@ -1,0 +1,410 @@
+"""Conv2D: every output pixel is an affine map of a patch of the input, channels last.
+
+    y[i, j] = f(b + sum_pq x[i r + p d - top, j r' + q d' - left] w[p, q])          strides r r', dilations d d'
+    dz = dy f'(z),   dw[p, q] = sum_ij x[...]^T dz[i, j],   db = sum_ij dz[i, j],   dx[...] += dz[i, j] w[p, q]^T
+    x (B, H, W, I)   w (P, Q, I, O)   b (O)   y (B, H', W', O); x is 0 outside of the image
+
+# Design: patches are rows of a matrix that nobody writes down
+
+With the patch of a pixel as a row of K = P Q I numbers, the three products are dense ones: y = X w, dw = X^T dz and
+dX = dz w^T. Element (pixel, k) of X is x at one offset for the pixel plus one for k: two short lists instead of a
+matrix that is P Q times as big as the image (`gemm_listed`). Only dX is written, a band of output rows at a time, and
+added to dx while it is in the cache. Images are padded, if at all, a band at a time too.
+
+Bands, and the groups of bands that add up their weight gradients, depend on the sizes only, and every dw has one owner
+in each group; the groups are added in order. So no bit depends on the threads.
+"""
+
+import math
+
+import numpy as np
+
+from tinynn.kernels._arguments import required_arrays
+from tinynn.kernels._public import public
+from tinynn.kernels._windows import pair, slide
+from tinynn.kernels.op import OpRun, expect_shape, register
+
+from libc.stdint cimport int32_t
+from libc.string cimport memcpy, memset
+
+from tinynn.kernels.machine cimport (
+    LINEAR, PACK_COLUMNS, RELU, SIGMOID, TANH, Range, Worker, add_windows, claim, column_sum, column_sum_team,
+    gemm_listed, gemm_pack, gemm_pack_alone, gemm_packed, real, vector_activation_backward,
+)
+from tinynn.kernels.op cimport Call, Op, Run
+
+# Scratch memories: so many parts of the work can be under way at once.
+cdef enum: SLOTS = 16
+# Most pixels of a band, and most numbers in its patches: about half of a second-level cache.
+cdef enum: BAND_PIXELS = 1024
+cdef enum: BAND_NUMBERS = 65536
+# Most numbers in all groups' weight gradients, unless one group has more.
+cdef enum: GROUP_NUMBERS = 1 << 20
+# Offsets are 32-bit.
+MOST_NUMBERS = 2 ** 31 - 1
+
+# What a call's sizes say, and what follows from them.
+cdef struct Geometry:
+    Py_ssize_t H, W, I, P, Q, outputs
+    Py_ssize_t row_stride, column_stride, row_dilation, column_dilation
+    Py_ssize_t top, left
+    Py_ssize_t rows, columns            # of the output
+    Py_ssize_t K                        # numbers in a patch
+    bint padded                         # some patch reaches beyond the image
+    Py_ssize_t width                    # columns of what patches are read from: the image, or its padded band
+    Py_ssize_t band                     # output rows computed together
+    Py_ssize_t bands
+    Py_ssize_t groups                   # most groups of bands with a weight gradient of their own
+    Py_ssize_t blocks                   # parts of K that a group's weight gradient is shared out in
+    # Where things lie in the temporary memory, in numbers.
+    Py_ssize_t packed, slots, slot, partials, total
+    Py_ssize_t patches                  # within a slot: after the padded band
+
+
+cdef inline Py_ssize_t rounded(Py_ssize_t n, Py_ssize_t unit) noexcept nogil:
+    return (n + unit - 1) // unit * unit
+
+
+cdef Geometry geometry_of(const Py_ssize_t* sizes) noexcept nogil:
+    cdef Geometry g
+    g.H, g.W, g.I, g.P, g.Q, g.outputs = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]
+    g.row_stride, g.column_stride, g.row_dilation, g.column_dilation = sizes[6], sizes[7], sizes[8], sizes[9]
+    g.top, g.left, g.rows, g.columns = sizes[10], sizes[11], sizes[12], sizes[13]
+    g.K = g.P * g.Q * g.I
+    cdef Py_ssize_t reach_down = (g.rows - 1) * g.row_stride + (g.P - 1) * g.row_dilation + 1
+    cdef Py_ssize_t reach_right = (g.columns - 1) * g.column_stride + (g.Q - 1) * g.column_dilation + 1
+    g.padded = g.top > 0 or g.left > 0 or reach_down > g.H or reach_right > g.W
+    g.width = reach_right if g.padded else g.W
+    g.band = max(1, min(g.rows, min(BAND_PIXELS, BAND_NUMBERS // g.K) // g.columns))
+    g.bands = (g.rows + g.band - 1) // g.band
+    g.groups = max(1, min(SLOTS, GROUP_NUMBERS // (g.K * g.outputs)))
+    g.blocks = 1 if g.groups >= SLOTS // 2 else min(SLOTS // 2 // g.groups, (g.K + 63) // 64)
+    cdef Py_ssize_t pixels = g.band * g.columns
+    g.packed = rounded(pixels + g.K, 16)
+    g.slots = g.packed + rounded(max(g.K * rounded(g.outputs, PACK_COLUMNS),
+                                     g.outputs * rounded(g.K, PACK_COLUMNS)), 16)
+    g.patches = 0
+    if g.padded:
+        g.patches = rounded(((g.band - 1) * g.row_stride + (g.P - 1) * g.row_dilation + 1) * g.width * g.I, 16)
+    g.slot = g.patches + rounded(pixels * max(g.K, rounded(g.outputs, PACK_COLUMNS)), 16)
+    g.partials = g.slots + SLOTS * g.slot
+    g.total = g.partials + g.groups * (g.K * g.outputs + g.outputs)
+    return g
+
+
+cdef void list_offsets(
+        int32_t* pixels, int32_t* terms,                    # OUT (band * columns) (K)
+        const Geometry* g, Worker* worker) noexcept nogil:
+    """X[pixel, k] = x[pixels[pixel] + terms[k]]; one phase"""
+    cdef Range part
+    cdef Py_ssize_t i, j, p, q, k
+    while claim(worker, 1, 1, &part):
+        for i in range(g.band):
+            for j in range(g.columns):
+                pixels[i * g.columns + j] = <int32_t> ((i * g.row_stride * g.width + j * g.column_stride) * g.I)
+        for p in range(g.P):
+            for q in range(g.Q):
+                for k in range(g.I):
+                    terms[(p * g.Q + q) * g.I + k] = <int32_t> (
+                        (p * g.row_dilation * g.width + q * g.column_dilation) * g.I + k)
+
+
+cdef const real* band_of(
+        real* padded,                                       # scratch for a padded band
+        const real* x,                                      # IN (H, W, I): one image
+        Py_ssize_t first, Py_ssize_t rows, const Geometry* g) noexcept nogil:
+    """Where the patches of the output rows first .. first + rows begin"""
+    cdef Py_ssize_t row, from_row, left, right
+    if not g.padded:
+        return x + first * g.row_stride * g.W * g.I
+    left = min(g.left, g.width)
+    right = min(g.width, g.left + g.W)
+    for row in range((rows - 1) * g.row_stride + (g.P - 1) * g.row_dilation + 1):
+        from_row = first * g.row_stride - g.top + row
+        if from_row < 0 or from_row >= g.H:
+            memset(padded + row * g.width * g.I, 0, g.width * g.I * sizeof(real))
+            continue
+        memset(padded + row * g.width * g.I, 0, left * g.I * sizeof(real))
+        memcpy(padded + (row * g.width + left) * g.I, x + from_row * g.W * g.I, (right - left) * g.I * sizeof(real))
+        memset(padded + (row * g.width + right) * g.I, 0, (g.width - right) * g.I * sizeof(real))
+    return padded
+
+
+cdef void conv2d_forward(
+        real* y, real* temporary,                           # OUT (B, H', W', O), scratch
+        const real* x, const real* w, const real* b,        # IN (B, H, W, I) (P, Q, I, O) (O) or NULL
+        Py_ssize_t B, const Geometry* g, int activation, Worker* worker) noexcept nogil:
+    """y = f(X w + b)"""
+    cdef int32_t* pixels = <int32_t*> temporary
+    cdef int32_t* terms = pixels + g.band * g.columns
+    cdef real* packed = temporary + g.packed
+    cdef Py_ssize_t slot, unit, units = B * g.bands, slots = min(SLOTS, units), first, rows
+    cdef const real* band
+    cdef Range part
+    list_offsets(pixels, terms, g, worker)
+    gemm_pack(packed, w, g.outputs, 1, g.K, g.outputs, worker)
+    while claim(worker, slots, 1, &part):
+        for slot in range(part.start, part.stop):
+            for unit in range(slot * units // slots, (slot + 1) * units // slots):
+                first = unit % g.bands * g.band
+                rows = min(g.band, g.rows - first)
+                band = band_of(temporary + g.slots + slot * g.slot, x + unit // g.bands * g.H * g.W * g.I, first, rows,
+                               g)
+                gemm_listed(y + (unit // g.bands * g.rows + first) * g.columns * g.outputs, g.outputs, band, pixels,
+                            terms, packed, rows * g.columns, g.outputs, g.K, False, b, activation, worker)
+
+
+cdef void conv2d_backward_weights(
+        real* dw, real* db, real* temporary,                # OUT (P, Q, I, O) (O) or NULL, scratch
+        const real* dz, const real* x,                      # IN (B, H', W', O) (B, H, W, I)
+        Py_ssize_t B, const Geometry* g, bint accumulate, Worker* worker) noexcept nogil:
+    """dw = X^T dz,  db = sum dz: a part for each group of bands, then their sum"""
+    cdef int32_t* pixels = <int32_t*> temporary
+    cdef int32_t* terms = pixels + g.band * g.columns
+    cdef Py_ssize_t units = B * g.bands, groups = min(g.groups, units), size = g.K * g.outputs + g.outputs
+    cdef Py_ssize_t task, group, unit, first, rows, start, k, end
+    cdef const real* band
+    cdef const real* dz_band
+    cdef real* slot
+    cdef real* partial
+    cdef Range part
+    list_offsets(pixels, terms, g, worker)
+    while claim(worker, groups * g.blocks, 1, &part):
+        for task in range(part.start, part.stop):
+            group = task // g.blocks
+            k = task % g.blocks * g.K // g.blocks
+            end = (task % g.blocks + 1) * g.K // g.blocks
+            slot = temporary + g.slots + task * g.slot
+            partial = temporary + g.partials + group * size
+            start = group * units // groups
+            for unit in range(start, (group + 1) * units // groups):
+                first = unit % g.bands * g.band
+                rows = min(g.band, g.rows - first)
+                band = band_of(slot, x + unit // g.bands * g.H * g.W * g.I, first, rows, g)
+                dz_band = dz + (unit // g.bands * g.rows + first) * g.columns * g.outputs
+                gemm_pack_alone(slot + g.patches, dz_band, g.outputs, 1, rows * g.columns, g.outputs, worker)
+                gemm_listed(partial + k * g.outputs, g.outputs, band, terms + k, pixels, slot + g.patches, end - k,
+                            g.outputs, rows * g.columns, unit > start, <const real*> NULL, LINEAR, worker)
+                if k == 0 and db != NULL:
+                    column_sum(partial + g.K * g.outputs, dz_band, g.outputs, rows * g.columns, g.outputs, unit > start,
+                               worker)
+    column_sum_team(dw, temporary + g.partials, size, groups, g.K * g.outputs, accumulate, worker)
+    if db != NULL:
+        column_sum_team(db, temporary + g.partials + g.K * g.outputs, size, groups, g.outputs, accumulate, worker)
+
+
+cdef void conv2d_backward_inputs(
+        real* dx, real* temporary,                          # OUT (B, H, W, I), scratch
+        const real* dz, const real* w,                      # IN (B, H', W', O) (P, Q, I, O)
+        Py_ssize_t B, const Geometry* g, Worker* worker) noexcept nogil:
+    """dX = dz w^T; each patch is added to the pixels it came from"""
+    cdef real* packed = temporary + g.packed
+    cdef Py_ssize_t slots = min(SLOTS, B), slot, image, band, first, rows
+    cdef real* patches
+    cdef real* dx_image
+    cdef Range part
+    gemm_pack(packed, w, 1, g.outputs, g.outputs, g.K, worker)
+    while claim(worker, slots, 1, &part):
+        for slot in range(part.start, part.stop):
+            patches = temporary + g.slots + slot * g.slot + g.patches
+            for image in range(slot * B // slots, (slot + 1) * B // slots):
+                dx_image = dx + image * g.H * g.W * g.I
+                memset(dx_image, 0, g.H * g.W * g.I * sizeof(real))
+                for band in range(g.bands):
+                    first = band * g.band
+                    rows = min(g.band, g.rows - first)
+                    gemm_packed(patches, g.K, dz + (image * g.rows + first) * g.columns * g.outputs, g.outputs, 1,
+                                packed, rows * g.columns, g.K, g.outputs, False, <const real*> NULL, LINEAR, worker)
+                    add_band(dx_image, patches, first, rows, g, worker)
+
+
+cdef void add_band(
+        real* dx,                                           # INOUT (H, W, I): one image
+        const real* patches,                                # IN (rows, W', P, Q, I)
+        Py_ssize_t first, Py_ssize_t rows, const Geometry* g, Worker* worker) noexcept nogil:
+    """dx += the patches of the output rows first .. first + rows"""
+    cdef Py_ssize_t i, p, q, row, runs, run
+    # Without dilation the columns of a patch stand side by side in the image.
+    runs = 1 if g.column_dilation == 1 else g.Q
+    run = g.K // g.P // runs
+    for i in range(rows):
+        for p in range(g.P):
+            row = (first + i) * g.row_stride + p * g.row_dilation - g.top
+            if row < 0 or row >= g.H:
+                continue
+            for q in range(runs):
+                add_windows(dx + row * g.W * g.I, g.W * g.I, (q * g.column_dilation - g.left) * g.I,
+                            g.column_stride * g.I, patches + i * g.columns * g.K + (p * runs + q) * run, g.K, g.columns,
+                            run, worker)
+
+
+# --- as an op: sizes (H, W, I, P, Q, O, strides, dilations, top, left, H', W', activation) ---------------------------
+
+cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Geometry g = geometry_of(call.sizes)
+    conv2d_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
+                   <const real*> call.parameters[0], <const real*> call.parameters[1], call.rows, &g,
+                   <int> call.sizes[14], worker)
+
+
+cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Geometry g = geometry_of(call.sizes)
+    cdef real* dz = <real*> call.d_outputs[0]
+    cdef int activation = <int> call.sizes[14]
+    cdef Range part
+    if activation != LINEAR:
+        while claim(worker, call.rows * g.rows * g.columns * g.outputs, 4096, &part):
+            vector_activation_backward(dz + part.start, dz + part.start, <const real*> call.outputs[0] + part.start,
+                                       part.stop - part.start, activation, worker)
+    if call.d_parameters[0] != NULL:
+        conv2d_backward_weights(<real*> call.d_parameters[0], <real*> call.d_parameters[1], <real*> call.temporary,
+                                <const real*> dz, <const real*> call.inputs[0], call.rows, &g, call.accumulate, worker)
+    elif call.d_parameters[1] != NULL:
+        column_sum_team(<real*> call.d_parameters[1], <const real*> dz, g.outputs, call.rows * g.rows * g.columns,
+                        g.outputs, call.accumulate, worker)
+    if call.d_inputs[0] != NULL:
+        conv2d_backward_inputs(<real*> call.d_inputs[0], <real*> call.temporary, <const real*> dz,
+                               <const real*> call.parameters[0], call.rows, &g, worker)
+
+
+cdef class Conv2D(Op):
+    """Input [x (H, W, I)], parameters [w (P, Q, I, O), b (O) or None], attributes strides, dilation, padding and
+    activation."""
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_forward[float]
+        self.forward[1] = <Run> run_forward[double]
+        self.backward[0] = <Run> run_backward[float]
+        self.backward[1] = <Run> run_backward[double]
+
+    def shapes(self, inputs, parameters, attributes):
+        size, _ = self._slide(inputs, parameters, attributes)
+        return [(*size, parameters[0][3])]
+
+    def sizes(self, inputs, parameters, attributes):
+        size, before = self._slide(inputs, parameters, attributes)
+        rows, columns, _, outputs = parameters[0]
+        sizes = (*inputs[0], rows, columns, outputs, *attributes["strides"], *attributes["dilation"], *before, *size)
+        if max(math.prod(inputs[0]), math.prod(parameters[0]), math.prod(size) * outputs) > MOST_NUMBERS:
+            raise ValueError(f"conv2d: images of shape {tuple(inputs[0])} with a kernel of shape "
+                             f"{tuple(parameters[0])} have more than {MOST_NUMBERS} numbers")
+        return *sizes, attributes.get("activation", LINEAR)
+
+    def _slide(self, inputs, parameters, attributes):
+        return slide("conv2d", inputs[0][:2], parameters[0][:2], attributes["strides"], attributes["padding"],
+                     attributes["dilation"])
+
+    def temporary(self, sizes):
+        cdef Py_ssize_t numbers[16]
+        for number, size in enumerate(sizes):
+            numbers[<int> number] = size
+        return geometry_of(numbers).total, 0
+
+    def flops(self, sizes):
+        return 2 * math.prod(sizes[2:6]) * sizes[12] * sizes[13]
+
+    def activations(self):
+        return {"relu": {"activation": RELU}, "sigmoid": {"activation": SIGMOID}, "tanh": {"activation": TANH}}
+
+
+conv2d = Conv2D("conv2d")
+register(conv2d)
+
+
+# --- as functions -----------------------------------------------------------------------------------------------------
+
+def prepared(function, x, w, b, strides, padding, dilation_rate, **others):
+    """The run of the op on the checked arguments, and the other arrays."""
+    axes = {"x": 4, "w": 4, "b": 1, "dy": 4}
+    given = {"x": x, "w": w, **({} if b is None else {"b": b}), **others}
+    arrays = dict(zip(given, required_arrays(function, axes, **given), strict=True))
+    x, w = arrays["x"], arrays["w"]
+    if x.shape[3] != w.shape[2]:
+        raise ValueError(f"{function}: x has shape {x.shape}, but w of shape {w.shape} takes (B, H, W, {w.shape[2]})")
+    if 0 in x.shape[1:] or 0 in w.shape:
+        raise ValueError(f"{function}: x has shape {x.shape} and w {w.shape}; an image or a kernel without numbers has "
+                         "no convolution")
+    expect_shape(function, "b", arrays.get("b"), w.shape[3:])
+    attributes = {"strides": pair(function, "strides", strides), "padding": padding,
+                  "dilation": pair(function, "dilation_rate", dilation_rate)}
+    size, _ = slide(function, x.shape[1:3], w.shape[:2], attributes["strides"], padding, attributes["dilation"])
+    expect_shape(function, "dy", arrays.get("dy"), (len(x), *size, w.shape[3]))
+    return OpRun(conv2d, [x], [w, arrays.get("b")], **attributes), arrays
+
+
+@public
+def py_conv2d_forward(x, w, b=None, strides=1, padding="valid", dilation_rate=1):
+    """Two-dimensional convolution (in Keras' sense: the kernel is not turned round), channels last.
+
+    ``y[i, j] = b + sum_pq x[i r + p d - top, j r' + q d' - left] w[p, q]`` with strides r, r' and dilations d, d'.
+
+    Parameters
+    ----------
+    x : array_like, shape (B, H, W, I)
+        Images, float32 or float64.
+    w : array_like, shape (P, Q, I, O)
+        Kernel, of the same dtype.
+    b : array_like, shape (O,), optional
+        Bias.
+    strides, dilation_rate : int or tuple of int, optional
+        Steps between patches, and between the rows and columns of a patch.
+    padding : {"valid", "same"}, optional
+        Patches inside the image only; or as many as there are pixels for the strides, with zeros around the image.
+
+    Returns
+    -------
+    ndarray, shape (B, H', W', O)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, two differ in dtype, or a stride is no whole number.
+    ValueError
+        If the shapes do not fit, a stride is below 1, or the padding is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> conv2d_forward(x, np.ones((2, 2, 1, 1)))[0, :, :, 0]
+    array([[ 8., 12.],
+           [20., 24.]])
+    """
+    return prepared("conv2d_forward", x, w, b, strides, padding, dilation_rate)[0].forward()[0]
+
+
+@public
+def py_conv2d_backward(dy, x, w, strides=1, padding="valid", dilation_rate=1):
+    """Gradients of `conv2d_forward`: every output pixel's gradient through its patch.
+
+    Parameters
+    ----------
+    dy : array_like, shape (B, H', W', O)
+        Gradient of the loss with respect to y, float32 or float64.
+    x, w, strides, padding, dilation_rate
+        As in the forward pass.
+
+    Returns
+    -------
+    dx, dw, db : ndarray
+        Shapes (B, H, W, I), (P, Q, I, O), (O,).
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, two differ in dtype, or a stride is no whole number.
+    ValueError
+        If the shapes do not fit, a stride is below 1, or the padding is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, w = np.array([[[[1.0], [2.0]]]]), np.array([[[[3.0]], [[4.0]]]])
+    >>> dx, dw, db = conv2d_backward(np.ones((1, 1, 1, 1)), x, w)
+    >>> dx.ravel(), dw.ravel(), db
+    (array([3., 4.]), array([1., 2.]), array([1.]))
+    """
+    b = np.empty(np.shape(w)[-1:], np.asarray(w).dtype)
+    run, arrays = prepared("conv2d_backward", x, w, b, strides, padding, dilation_rate, dy=dy)
+    (dx,), (dw, db) = run.backward([arrays["dy"]])
+    return dx, dw, db

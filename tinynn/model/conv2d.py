@@ -1,0 +1,80 @@
+"""The two-dimensional convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinynn.engine.network import Network, Tensor
+from tinynn.model import initializers
+from tinynn.model.layer import (
+    Layer,
+    activate,
+    check_activation,
+    check_padding,
+    check_pair,
+    check_units,
+    expect_image,
+)
+
+
+class Conv2D(Layer):
+    """Affine map of every patch of an image, shape (rows, columns, channels) -> (rows', columns', filters).
+
+    Parameters
+    ----------
+    filters : int
+        Channels of the output.
+    kernel_size : int or tuple of int
+        Rows and columns of a patch.
+    strides : int or tuple of int
+        Steps between patches, down and to the right.
+    padding : {"valid", "same"}
+        Patches inside the image only; or as many as there are pixels for the strides, with zeros around the image.
+    dilation_rate : int or tuple of int
+        Steps between the rows and between the columns of a patch.
+    activation : {None, "linear", "relu", "sigmoid", "tanh", "softmax"}
+        Applied to the result.
+    use_bias : bool
+        Whether a bias is added.
+    kernel_initializer, bias_initializer : str or Initializer
+        Initial values.
+    name : str, optional
+        Its name in the model.
+
+    Notes
+    -----
+    Parameters, in Keras' layout: ``kernel`` (kernel rows, kernel columns, channels, filters), ``bias`` (filters,).
+
+    Examples
+    --------
+    >>> import tinynn
+    >>> model = tinynn.Sequential([Conv2D(16, 5, activation="relu")], input_shape=(28, 28, 1))
+    >>> model.get_weights()[0].shape
+    (5, 5, 1, 16)
+    """
+
+    def __init__(self, filters: int, kernel_size: int | tuple[int, int], strides: int | tuple[int, int] = (1, 1),
+                 padding: str = "valid", dilation_rate: int | tuple[int, int] = (1, 1), activation: str | None = None,
+                 use_bias: bool = True, kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
+                 name: str | None = None) -> None:
+        self.filters = check_units(filters, "Conv2D", "filters")
+        self.kernel_size = check_pair(kernel_size, "Conv2D", "kernel_size")
+        self.strides = check_pair(strides, "Conv2D", "strides")
+        self.padding = check_padding(padding, "Conv2D")
+        self.dilation_rate = check_pair(dilation_rate, "Conv2D", "dilation_rate")
+        check_activation(activation)
+        self.activation = activation
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.name = name
+
+    def connect(self, network: Network, x: Tensor) -> Tensor:
+        expect_image(network, x)
+        if x.shape[2] is None:
+            raise ValueError(f"layer {network.path!r}: the number of channels must be known, got samples of shape "
+                             f"{x.shape}")
+        w = network.parameter("kernel", (*self.kernel_size, x.shape[2], self.filters), self.kernel_initializer)
+        b = network.parameter("bias", (self.filters,), self.bias_initializer, decayed=False) if self.use_bias else None
+        y = network.op("conv2d", x, [w, b], strides=self.strides, padding=self.padding, dilation=self.dilation_rate)
+        return activate(network, y, self.activation)
