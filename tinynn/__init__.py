@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     )
     from tinynn.config import show_config
     from tinynn.engine.pool import get_num_threads, set_num_threads
+    from tinynn.model.augmentation import Augmentation
     from tinynn.model.files import load
     from tinynn.model.sequential import Sequential
 
 __version__ = "0.1.0"
 __all__ = [
+    "Augmentation",
     "Sequential",
     "callbacks",
     "datasets",
@@ -43,6 +45,7 @@ __all__ = [
 # Where the names stand that are no modules. Everything is imported when it is first used, so that a program that
 # only may need tinynn does not wait for it.
 _HOMES = {
+    "Augmentation": "tinynn.model.augmentation",
     "Sequential": "tinynn.model.sequential",
     "get_num_threads": "tinynn.engine.pool",
     "load": "tinynn.model.files",

@@ -6,21 +6,11 @@ import numpy as np
 import pytest
 
 from tests.numerics import ODD_SIZES, assert_same_bits
+from tests.oracles import philox
 from tinynn import kernels
 from tinynn.kernels.op import OpRun, registered
 
 FOR_DROPOUT = 2
-
-
-def philox(counter, key):
-    """Philox4x32-10 of Salmon et al. (2011), section 3.3, in Python's own integers."""
-    counter, key = list(counter), list(key)
-    for _ in range(10):
-        products = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
-        high, low = [p >> 32 for p in products], [p & 0xFFFFFFFF for p in products]
-        counter = [high[1] ^ counter[1] ^ key[0], low[1], high[0] ^ counter[3] ^ key[1], low[0]]
-        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return counter
 
 
 def expected_words(size, key, epoch, step):

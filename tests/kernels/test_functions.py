@@ -17,6 +17,7 @@ every_case = pytest.mark.parametrize("label", LABELS)
 TABLE = sorted({case.kernel for case in CASES[np.dtype(np.float64)].values()})
 # Public names that are no kernels of arrays, or that take other arguments: files of their own test them.
 ELSEWHERE = {
+    "augment",
     "binary_accuracy",
     "categorical_accuracy",
     "dropout_backward",

@@ -32,7 +32,7 @@ def test_sizes_that_are_not_known_stay_so(padding):
 
 
 def test_a_window_must_fit():
-    with pytest.raises(ValueError, match=r"f: a window of 5 x 2 does not fit into an image of 4 x 4; .*padding='same'"):
+    with pytest.raises(ValueError, match=r"f: a window of 5 x 2 does not fit an image of 4 x 4; .*padding='same'"):
         slide("f", (4, 4), (5, 2), (1, 1), "valid")
     with pytest.raises(ValueError, match=r"3 x 3, dilated by \(2, 2\), does not fit"):
         slide("f", (4, 4), (3, 3), (1, 1), "valid", (2, 2))

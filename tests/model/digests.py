@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from tinynn import Sequential, kernels, layers, optimizers, set_num_threads
+from tinynn import Augmentation, Sequential, kernels, layers, optimizers, set_num_threads
 from tinynn.optimizers import schedules
 
 
@@ -93,7 +93,8 @@ def images(dtype):
         dtype=dtype,
     )
     model.compile(optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy", ["accuracy"])
-    return model, x, y, {"batch_size": 20, "epochs": 2}
+    # A sample of an array is one image, so its three images are changed as three channels would be.
+    return model, x, y, {"batch_size": 20, "epochs": 2, "augment": Augmentation(2, 20, 0.1, 0.2, 1)}
 
 
 MODELS = {"dense": dense, "recurrent": recurrent, "towers": towers, "images": images}

@@ -17,6 +17,7 @@ from tests.oracles.activations import (
     tanh_backward,
     tanh_forward,
 )
+from tests.oracles.augmentation import augment, changed, philox
 from tests.oracles.dense import dense_backward, dense_forward, gemm
 from tests.oracles.images import (
     average_pooling2d_backward,
@@ -60,6 +61,7 @@ from tests.oracles.sum_distribution import (
 
 __all__ = [
     "adam_update",
+    "augment",
     "average_pooling2d_backward",
     "average_pooling2d_forward",
     "binary_crossentropy_backward",
@@ -72,6 +74,7 @@ __all__ = [
     "categorical_crossentropy_from_logits_forward",
     "categorical_crossentropy_from_sigmoid_logits_backward",
     "categorical_crossentropy_from_sigmoid_logits_forward",
+    "changed",
     "conv2d_backward",
     "conv2d_forward",
     "dense_backward",
@@ -89,6 +92,7 @@ __all__ = [
     "max_pooling2d_forward",
     "mean_squared_error_backward",
     "mean_squared_error_forward",
+    "philox",
     "relu_backward",
     "relu_forward",
     "rmsprop_update",

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -59,6 +59,7 @@ class Job:
         key: int,
         update: bool = True,
     ) -> None: ...
+    def augment(self, shape: tuple[int, ...], options: Mapping[str, float], key: int, epoch: int) -> None: ...
     def predict(self, predictions: NDArray[Any]) -> None: ...
     @property
     def steps(self) -> int: ...

@@ -18,12 +18,16 @@ from tinynn.kernels import op as ops
 cimport numpy as cnp
 
 from libc.math cimport isfinite
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t, uintptr_t
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from tinynn.engine.pool cimport run_team, threads_wanted
-from tinynn.kernels.machine cimport GEMM_SCRATCH_BYTES, Range, Worker, claim, instruction_set_in_use, real
+from tinynn.kernels.augmentation cimport augmentation_of
+from tinynn.kernels.machine cimport (
+    DOUBLE, FLOAT, GEMM_SCRATCH_BYTES, UINT8, Augmentation, Range, Worker, augment, augmentation_scratch, claim,
+    convert, instruction_set_in_use, real,
+)
 from tinynn.kernels.op cimport Call, Op, Prepare, Rule, Run, Step, Update
 
 cdef extern from * nogil:
@@ -63,7 +67,7 @@ DONE, TIME, NOT_FINITE, FAILED = RUN_DONE, RUN_TIME, RUN_NOT_FINITE, RUN_FAILED
 # Where samples come from: sample i is per_sample items, those named by indices, or the next ones in order.
 cdef struct Items:
     const char* data
-    int kind                    # 0 uint8, 1 float32, 2 float64
+    int kind                    # UINT8, FLOAT or DOUBLE
     Py_ssize_t size             # numbers per item
     Py_ssize_t per_sample
     const int64_t* indices
@@ -116,6 +120,10 @@ cdef struct Loop:
     Items x
     double scale
     double offset
+    bint augments
+    Augmentation augmentation   # of items that are images
+    void* augmentation_scratch  # of every thread
+    Py_ssize_t augmentation_numbers
     const char* targets
     Py_ssize_t target_bytes     # per sample
     const double* sample_weights
@@ -165,7 +173,8 @@ cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker
     cdef Range rows
     cdef Py_ssize_t row, sample, item, j, size = loop.x.size
     cdef real* x = <real*> bound.input
-    cdef Py_ssize_t item_bytes = size * loop.x.per_sample * (1 if loop.x.kind == 0 else 4 * loop.x.kind)
+    cdef real* y
+    cdef Py_ssize_t item_bytes = size * (1 if loop.x.kind == UINT8 else 4 * loop.x.kind)
     while claim(worker, bound.batch, 1 + 4096 // (loop.x.per_sample * size + 1), &rows):
         if rows.start == 0:
             loop.step.step = loop.iteration + step
@@ -174,13 +183,19 @@ cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker
             if loop.order != NULL:
                 # The sample that this row takes in the next step lies anywhere: ask for it now.
                 if sample + loop.batch < loop.samples and loop.x.indices == NULL:
-                    prefetch(loop.x.data + loop.order[sample + loop.batch] * item_bytes)
+                    prefetch(loop.x.data + loop.order[sample + loop.batch] * loop.x.per_sample * item_bytes)
                 sample = loop.order[sample]
             for j in range(loop.x.per_sample):
                 item = sample * loop.x.per_sample + j
                 if loop.x.indices != NULL:
                     item = loop.x.indices[item]
-                convert(x + (row * loop.x.per_sample + j) * size, &loop.x, item, loop.scale, loop.offset, worker)
+                y = x + (row * loop.x.per_sample + j) * size
+                if loop.augments:
+                    augment(y, loop.x.data + item * item_bytes, loop.x.kind, &loop.augmentation, <uint32_t> sample,
+                            <uint32_t> j, loop.scale, loop.offset,
+                            <real*> loop.augmentation_scratch + worker.index * loop.augmentation_numbers, worker)
+                else:
+                    convert(y, loop.x.data + item * item_bytes, loop.x.kind, loop.scale, loop.offset, size, worker)
             if loop.targets != NULL and loop.target_bytes == sizeof(int64_t):  # one label: no call
                 memcpy(<int64_t*> bound.target + row, <const int64_t*> loop.targets + sample, sizeof(int64_t))
             elif loop.targets != NULL:
@@ -190,25 +205,6 @@ cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker
                 for j in range(loop.weight_rows):
                     (<real*> bound.weights)[row * loop.weight_rows + j] = <real> (
                         loop.sample_weights[sample * loop.weight_rows + j])
-
-
-cdef inline void convert(real* y, const Items* items, Py_ssize_t item, double scale, double offset,
-                         Worker* worker) noexcept nogil:
-    cdef Py_ssize_t n = items.size
-    if real is float:
-        if items.kind == 0:
-            worker.f32.convert_uint8(y, <const unsigned char*> items.data + item * n, <float> scale, <float> offset, n)
-        elif items.kind == 1:
-            worker.f32.convert_float(y, <const float*> items.data + item * n, <float> scale, <float> offset, n)
-        else:
-            worker.f32.convert_double(y, <const double*> items.data + item * n, <float> scale, <float> offset, n)
-    else:
-        if items.kind == 0:
-            worker.f64.convert_uint8(y, <const unsigned char*> items.data + item * n, scale, offset, n)
-        elif items.kind == 1:
-            worker.f64.convert_float(y, <const float*> items.data + item * n, scale, offset, n)
-        else:
-            worker.f64.convert_double(y, <const double*> items.data + item * n, scale, offset, n)
 
 
 cdef void run_branch(Loop* loop, const Bound* bound, Branch branch, bint forward, Rates* rates,
@@ -746,6 +742,25 @@ cdef class Job:
             loop.chunk_starts = <const Py_ssize_t*> data(starts)
             self._keep += [configuration, learning_rates, table, states, rule, chunks, starts]
 
+    def augment(self, shape, options, key, epoch) -> None:
+        """Change each item, an image of this shape, at random while it is gathered.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (rows, columns) or (rows, columns, channels).
+        options : dict
+            Those of `tinynn.kernels.augment`.
+        key, epoch : int
+            What the changes are functions of, beside the number of the sample.
+        """
+        self.loop.augmentation = augmentation_of("fit", shape, options["shift"], options["rotation"], options["zoom"],
+                                                 options["shear"], options["elastic"], options["smoothness"], key,
+                                                 epoch)
+        self.loop.augments = True
+        # A cache line apart, so that threads do not disturb each other.
+        self.loop.augmentation_numbers = augmentation_scratch(&self.loop.augmentation) + ALIGNMENT
+
     def predict(self, predictions) -> None:
         """Copy the output of every step into this array (samples, ...)."""
         self.loop.predictions = data(predictions)
@@ -754,9 +769,9 @@ cdef class Job:
     cdef bint is_finite(self, cnp.ndarray items, int kind) noexcept:
         """Whether these samples hold no NaN and no infinity."""
         cdef Py_ssize_t n = cnp.PyArray_SIZE(items)
-        if kind == 1:
+        if kind == FLOAT:
             return instruction_set_in_use().f32.all_finite(<const float*> cnp.PyArray_DATA(items), n)
-        return kind == 0 or instruction_set_in_use().f64.all_finite(<const double*> cnp.PyArray_DATA(items), n)
+        return kind == UINT8 or instruction_set_in_use().f64.all_finite(<const double*> cnp.PyArray_DATA(items), n)
 
     cdef void repeat(self, cnp.ndarray items, cnp.ndarray predictions):
         """Run the only step of a job that predicts, on other samples of the same number and kind."""
@@ -767,11 +782,10 @@ cdef class Job:
         loop.stop_step = 1
         loop.deadline = INT64_MAX  # a step is not interrupted
         with nogil:
-            self.run_threads()
+            self.run_threads(threads_wanted() if self._team else 1)
 
-    cdef void run_threads(self) noexcept nogil:
-        run_team(threads_wanted() if self._team else 1, self._scratch, steps_double if self._dtype else steps_float,
-                 &self.loop)
+    cdef void run_threads(self, int threads) noexcept nogil:
+        run_team(threads, self._scratch, steps_double if self._dtype else steps_float, &self.loop)
 
     @property
     def steps(self) -> int:
@@ -802,9 +816,13 @@ cdef class Job:
         loop.reason = 0
         loop.first_step = loop.next_step
         loop.stop_step = loop.steps
+        cdef int threads = threads_wanted() if self._team else 1
+        if loop.augments:
+            memory = np.empty(threads * loop.augmentation_numbers, np.float64 if self._dtype else np.float32)
+            loop.augmentation_scratch = data(memory)
         with nogil:
             loop.deadline = nanoseconds() + SLICE_NANOSECONDS
-            self.run_threads()
+            self.run_threads(threads)
         loop.steps = steps
         if loop.reason in (RUN_NOT_FINITE, RUN_FAILED):
             loop.next_step = loop.stop_step
@@ -915,10 +933,10 @@ cdef class Predictor:
 cdef int kind_of_type(int type) noexcept:
     """Items.kind of a NumPy type; -1 for one that must be converted first."""
     if type == cnp.NPY_UINT8:
-        return 0
+        return UINT8
     if type == cnp.NPY_FLOAT32:
-        return 1
-    return 2 if type == cnp.NPY_FLOAT64 else -1
+        return FLOAT
+    return DOUBLE if type == cnp.NPY_FLOAT64 else -1
 
 
 cdef void* data(array) except? NULL:

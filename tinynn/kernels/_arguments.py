@@ -1,5 +1,6 @@
 """What the checked functions share about their arguments: required arrays, and targets that may be labels."""
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,25 @@ def required_arrays(function: str, ndim: dict[str, int] | None = None, **arrays:
         if value is None:
             raise TypeError(f"{function}: {name} is missing; give an array of float32 or float64")
     return as_arrays(function, ndim, **arrays)
+
+
+def whole_number(function: str, name: str, value: Any, bits: int) -> int:
+    """A number that fits into so many bits.
+
+    Raises
+    ------
+    TypeError
+        If it is no whole number.
+    ValueError
+        If it is negative or too large.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{function}: {name} is {value!r}, but must be a whole number") from None
+    if not 0 <= number < 1 << bits:
+        raise ValueError(f"{function}: {name} is {number}, but must be from 0 to 2**{bits} - 1")
+    return number
 
 
 def expect_elements(function: str, name: str, array: Any) -> None:

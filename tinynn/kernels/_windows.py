@@ -81,7 +81,7 @@ def slide(function: str, image: Any, window: Any, strides: Any, padding: str,
         else:
             if reach > length:
                 dilated = "" if tuple(dilation) == (1, 1) else f", dilated by {tuple(dilation)},"
-                raise ValueError(f"{function}: a window of {window[0]} x {window[1]}{dilated} does not fit into an image "
+                raise ValueError(f"{function}: a window of {window[0]} x {window[1]}{dilated} does not fit an image "
                                  f"of {image[0]} x {image[1]}; make it smaller or use padding='same'")
             size.append((length - reach) // stride + 1)
             before.append(0)

@@ -8,7 +8,6 @@ the position in the batch, so the backward pass draws it again, and threads do n
 """
 
 import math
-import operator
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 cimport numpy as cnp
 
+from tinynn.kernels._arguments import whole_number
 from tinynn.kernels._public import public
 from tinynn.kernels.op import as_arrays, register
 
@@ -85,16 +85,6 @@ cdef class Dropout(Op):
 
 dropout = Dropout("dropout")
 register(dropout)
-
-
-def whole_number(function, name, value, bits):
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{function}: {name} is {value!r}, but must be a whole number") from None
-    if not 0 <= number < 1 << bits:
-        raise ValueError(f"{function}: {name} is {number}, but must be from 0 to 2**{bits} - 1")
-    return number
 
 
 def run(function, name, array, rate, key, epoch, step):

@@ -3,7 +3,7 @@
 The functions here only choose between float and double. Their contracts stand in ``simd/table.h``.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 ctypedef fused real:
     float
@@ -14,6 +14,14 @@ cdef extern from "simd/simd.h" nogil:
     enum: PACK_COLUMNS, GEMM_SCRATCH_BYTES
     ctypedef struct Windows:
         Py_ssize_t count, step, row, column, rows, columns, channels
+    enum: UINT8, FLOAT, DOUBLE
+    ctypedef struct Augmentation:
+        Py_ssize_t rows, columns, channels
+        double shift, rotation, zoom, shear, elastic, spacing
+        Py_ssize_t grid_rows, grid_columns
+        uint64_t key
+        uint32_t epoch
+    Py_ssize_t augmentation_scratch(const Augmentation* augmentation)
     ctypedef struct Simd_float:
         void gemm(float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
                   Py_ssize_t, Py_ssize_t, Py_ssize_t, bint, const float*, int, void*) noexcept nogil
@@ -46,9 +54,9 @@ cdef extern from "simd/simd.h" nogil:
         void average_pool_backward(float*, const float*, const Windows*) noexcept nogil
         void add_windows(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t,
                          Py_ssize_t) noexcept nogil
-        void convert_uint8(float*, const unsigned char*, float, float, Py_ssize_t) noexcept nogil
-        void convert_float(float*, const float*, float, float, Py_ssize_t) noexcept nogil
-        void convert_double(float*, const double*, float, float, Py_ssize_t) noexcept nogil
+        void convert(float*, const void*, int, float, float, Py_ssize_t) noexcept nogil
+        void augment(float*, const void*, int, const Augmentation*, uint32_t, uint32_t, float, float,
+                     float*) noexcept nogil
         void lstm_forward(float*, float*, float*, float*, const float*, Py_ssize_t) noexcept nogil
         void lstm_backward(float*, float*, const float*, const float*, const float*, const float*,
                            Py_ssize_t) noexcept nogil
@@ -96,9 +104,9 @@ cdef extern from "simd/simd.h" nogil:
         void average_pool_backward(double*, const double*, const Windows*) noexcept nogil
         void add_windows(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t,
                          Py_ssize_t) noexcept nogil
-        void convert_uint8(double*, const unsigned char*, double, double, Py_ssize_t) noexcept nogil
-        void convert_float(double*, const float*, double, double, Py_ssize_t) noexcept nogil
-        void convert_double(double*, const double*, double, double, Py_ssize_t) noexcept nogil
+        void convert(double*, const void*, int, double, double, Py_ssize_t) noexcept nogil
+        void augment(double*, const void*, int, const Augmentation*, uint32_t, uint32_t, double, double,
+                     double*) noexcept nogil
         void lstm_forward(double*, double*, double*, double*, const double*, Py_ssize_t) noexcept nogil
         void lstm_backward(double*, double*, const double*, const double*, const double*,
                            const double*, Py_ssize_t) noexcept nogil
@@ -362,6 +370,25 @@ cdef inline void softmax_row_backward(real* dx, const real* dy, const real* y, P
         worker.f32.softmax_backward(dx, dy, y, n)
     else:
         worker.f64.softmax_backward(dx, dy, y, n)
+
+
+# --- samples: numbers x of a kind (UINT8, FLOAT, DOUBLE) become y = x scale + offset ---------------------------
+
+cdef inline void convert(real* y, const void* x, int kind, double scale, double offset, Py_ssize_t n,
+                         Worker* worker) noexcept nogil:
+    if real is float:
+        worker.f32.convert(y, x, kind, <float> scale, <float> offset, n)
+    else:
+        worker.f64.convert(y, x, kind, scale, offset, n)
+
+
+cdef inline void augment(real* y, const void* x, int kind, const Augmentation* augmentation, uint32_t sample,
+                         uint32_t place, double scale, double offset, real* scratch, Worker* worker) noexcept nogil:
+    """An image changed at random; see simd/augmentation.h"""
+    if real is float:
+        worker.f32.augment(y, x, kind, augmentation, sample, place, <float> scale, <float> offset, scratch)
+    else:
+        worker.f64.augment(y, x, kind, augmentation, sample, place, scale, offset, scratch)
 
 
 # --- windows of an image; see simd/windows.h ----------------------------------------------------------------

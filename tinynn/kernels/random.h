@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* What the randomness is for: keeps one purpose's counters apart from another's. */
-enum { FOR_SHUFFLE = 1, FOR_DROPOUT = 2 };
+enum { FOR_SHUFFLE = 1, FOR_DROPOUT = 2, FOR_AUGMENTATION = 3 };
 
 typedef struct {
     uint32_t word[4];

@@ -9,7 +9,7 @@ import math
 
 from tinynn.kernels.op import register
 
-from tinynn.kernels.machine cimport Range, Worker, claim, real, vector_scale
+from tinynn.kernels.machine cimport DOUBLE, FLOAT, Range, Worker, claim, convert, real, vector_scale
 from tinynn.kernels.op cimport Call, Op, Run
 
 # Numbers worth a claim.
@@ -23,11 +23,8 @@ cdef void rescaling_forward(
     """y = x scale + offset"""
     cdef Range part
     while claim(worker, size, GRAIN, &part):
-        if real is float:
-            worker.f32.convert_float(y + part.start, x + part.start, <float> scale, <float> offset,
-                                     part.stop - part.start)
-        else:
-            worker.f64.convert_double(y + part.start, x + part.start, scale, offset, part.stop - part.start)
+        convert(y + part.start, x + part.start, FLOAT if real is float else DOUBLE, scale, offset,
+                part.stop - part.start, worker)
 
 
 cdef void rescaling_backward(

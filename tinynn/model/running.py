@@ -21,6 +21,7 @@ from tinynn.model.arrays import (
     class_weight_to_sample_weight,
     split_validation,
 )
+from tinynn.model.augmentation import Augmentation, check_augmentation
 from tinynn.model.callbacks import CallbackList, History
 from tinynn.model.data import Samples, as_samples_of, is_data_set, targets_for
 from tinynn.model.progress import Progress, check_verbose, describe
@@ -49,6 +50,7 @@ class Pass:
         self.batch_size = self.n if batch_size is ALL else min(batch_size, self.n)
         self.targets: np.ndarray | None = None
         self.weights: np.ndarray | None = None
+        self.augmentation: Augmentation | None = None
         if kind == "predict":
             return
         self.prediction_shape = cast(tuple[int, ...], self.plan.program.output.shape)  # a plan knows all sizes
@@ -82,7 +84,10 @@ class Pass:
         """The job of one epoch, with an arena of its own."""
         items, indices, targets = self.data_at(epoch)
         with self.plan.lease(self.batch_size) as arena:
-            yield Job(self.plan, arena, items, indices, self.n, self.batch_size, targets, self.weights, order)
+            job = Job(self.plan, arena, items, indices, self.n, self.batch_size, targets, self.weights, order)
+            if self.augmentation is not None:
+                job.augment(items.shape[1:], vars(self.augmentation), self.model._key, epoch)
+            yield job
 
 
 def run(job: Job, model: Sequential, function: str, after_slice: Callable[[], bool] | None = None) -> None:
@@ -157,13 +162,14 @@ def start(job: Job, model: Sequential, plan: Plan, steps: int, update: bool = Tr
 
 def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose: Any, callbacks: Any,
         validation_split: Any, validation_data: Any, shuffle: bool, class_weight: Any, sample_weight: Any,
-        initial_epoch: Any, finite: bool) -> History:
+        initial_epoch: Any, finite: bool, augment: Any) -> History:
     """See `Sequential.fit`."""
     model._require_compiled("fit")
     epochs = check_count(epochs, "epochs", "fit")
     initial_epoch = check_count(initial_epoch, "initial_epoch", "fit", minimum=0)
     verbose = check_verbose(verbose)
     fraction = check_real(validation_split, "validation_split", "fit", minimum=0, below=1)
+    check_augmentation(augment, "fit")
     if class_weight is not None and sample_weight is not None:
         raise ValueError("fit: give class_weight or sample_weight, not both")
     if fraction > 0:
@@ -178,6 +184,7 @@ def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose
     with exclusive(model, "fit"):
         with undone_on_failure(model):
             training = Pass(model, "train", x, y, batch_size, sample_weight, "fit", finite)
+            training.augmentation = augment
             if class_weight is not None:
                 if training.targets is None:
                     raise ValueError("fit: class_weight needs y; a data set holds its targets itself")

@@ -14,6 +14,7 @@ from tinynn.engine.network import Network, Parameter, Shape, Tensor, initialize,
 from tinynn.engine.plan import Plan, Predictor
 from tinynn.model import files, losses, optimizers, running
 from tinynn.model import metrics as known_metrics
+from tinynn.model.augmentation import Augmentation
 from tinynn.model.callbacks import History
 from tinynn.model.layer import Layer
 from tinynn.model.registry import nearest
@@ -214,7 +215,7 @@ class Sequential:
     def fit(self, x: Any, y: Any = None, batch_size: int = 32, epochs: int = 1, verbose: Any = "auto",
             callbacks: Any = (), validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True,
             class_weight: dict[int, float] | None = None, sample_weight: Any = None, initial_epoch: int = 0,
-            check_finite: bool = True) -> History:
+            check_finite: bool = True, augment: Augmentation | None = None) -> History:
         """Train the model.
 
         Parameters
@@ -246,6 +247,9 @@ class Sequential:
             Number of the epoch to begin with.
         check_finite : bool
             Look for NaN and infinity in the data first.
+        augment : Augmentation, optional
+            Change every image at random, in each epoch in another way. The samples are images (rows, columns) or (rows,
+            columns, channels), or the data set's items are.
 
         Returns
         -------
@@ -262,7 +266,7 @@ class Sequential:
             If this model is being trained by another thread.
         """
         return running.fit(self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data,
-                           shuffle, class_weight, sample_weight, initial_epoch, check_finite)
+                           shuffle, class_weight, sample_weight, initial_epoch, check_finite, augment)
 
     def evaluate(self, x: Any, y: Any = None, batch_size: int = 32, verbose: Any = 0, sample_weight: Any = None,
                  return_dict: bool = False, check_finite: bool = True) -> Any:

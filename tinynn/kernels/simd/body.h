@@ -9,6 +9,7 @@
 #include "recurrent.h"
 #include "reduce.h"
 
+#include "augmentation.h"
 #include "windows.h"
 
 static const NAME(Simd) NAME(table) = {
@@ -24,12 +25,7 @@ static const NAME(Simd) NAME(table) = {
     .max_pool = NAME(max_pool), .max_pool_backward = NAME(max_pool_backward),
     .average_pool = NAME(average_pool), .average_pool_backward = NAME(average_pool_backward),
     .add_windows = NAME(add_windows),
-    .convert_uint8 = NAME(convert_uint8),
-#if REAL_IS_FLOAT
-    .convert_float = NAME(convert_own), .convert_double = NAME(convert_double),
-#else
-    .convert_float = NAME(convert_float), .convert_double = NAME(convert_own),
-#endif
+    .convert = NAME(convert), .augment = NAME(augment),
     .lstm_forward = NAME(lstm_forward), .lstm_backward = NAME(lstm_backward),
     .gru_forward = NAME(gru_forward), .gru_backward = NAME(gru_backward),
     .gru_reset_forward = NAME(gru_reset_forward), .gru_reset_backward = NAME(gru_reset_backward),

@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../random.h"
 #include "simd.h"
 
 #define REAL float

@@ -145,9 +145,9 @@ static void NAME(softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrd
     }
 CONVERT(convert_uint8, unsigned char)
 #if REAL_IS_FLOAT
-CONVERT(convert_double, double)
+CONVERT(convert_other, double)
 #else
-CONVERT(convert_float, float)
+CONVERT(convert_other, float)
 #endif
 
 /* From its own type: often a few numbers only, where the prologue of a vectorised loop would be most of the time. */
@@ -157,4 +157,15 @@ static void NAME(convert_own)(REAL *y, const REAL *x, REAL factor, REAL offset, 
         FOR_EACH_VECTOR(n, { STORE(y, LOAD(x) * factor); });
     else
         FOR_EACH_VECTOR(n, { STORE(y, LOAD(x) * factor + offset); });
+}
+
+/* From numbers of a kind. */
+static void NAME(convert)(REAL *y, const void *x, int kind, REAL factor, REAL offset, ptrdiff_t n)
+{
+    if (kind == UINT8)
+        NAME(convert_uint8)(y, x, factor, offset, n);
+    else if (kind == (REAL_IS_FLOAT ? FLOAT : DOUBLE))
+        NAME(convert_own)(y, x, factor, offset, n);
+    else
+        NAME(convert_other)(y, x, factor, offset, n);
 }

@@ -19,6 +19,26 @@ typedef struct {
     ptrdiff_t count, step, row, column, rows, columns, channels;
 } Windows;
 
+enum { UINT8, FLOAT, DOUBLE };  /* what samples consist of */
+
+/* How images are changed at random: see augmentation.h. */
+typedef struct {
+    ptrdiff_t rows, columns, channels;
+    /* Largest shift in pixels, turn in radians, change of size, shear; the numbers on the grid. */
+    double shift, rotation, zoom, shear, elastic;
+    double spacing;                         /* of the grid, in pixels */
+    ptrdiff_t grid_rows, grid_columns;      /* as many points as the splines of all pixels reach */
+    uint64_t key;
+    uint32_t epoch;
+} Augmentation;
+
+/* Numbers of scratch memory: the image with a border, a row of places, the displacement at the grid's rows, the grid. */
+static inline ptrdiff_t augmentation_scratch(const Augmentation *g)
+{
+    return (g->rows + 3) * (g->columns + 3) * g->channels + 2 * g->columns
+           + 2 * g->grid_rows * (g->columns + g->grid_columns);
+}
+
 #define REAL float
 #define NAME(name) name##_float
 #include "table.h"

@@ -65,10 +65,13 @@ typedef struct {
     void (*add_windows)(REAL *x, ptrdiff_t width, ptrdiff_t start, ptrdiff_t step, const REAL *windows,
                         ptrdiff_t window_row, ptrdiff_t pixels, ptrdiff_t n);
 
-    /* y = x * factor + offset from bytes, float and double: what gathers a mini-batch. */
-    void (*convert_uint8)(REAL *y, const unsigned char *x, REAL factor, REAL offset, ptrdiff_t n);
-    void (*convert_float)(REAL *y, const float *x, REAL factor, REAL offset, ptrdiff_t n);
-    void (*convert_double)(REAL *y, const double *x, REAL factor, REAL offset, ptrdiff_t n);
+    /* y = x * factor + offset, x of the kind UINT8, FLOAT or DOUBLE: what gathers a mini-batch. */
+    void (*convert)(REAL *y, const void *x, int kind, REAL factor, REAL offset, ptrdiff_t n);
+
+    /* y (rows, columns, channels) = image x changed at random, times scale, plus offset; x as in convert.
+     * Sample and place say which random numbers; scratch has augmentation_scratch numbers. */
+    void (*augment)(REAL *y, const void *x, int kind, const Augmentation *augmentation, uint32_t sample, uint32_t place,
+                    REAL scale, REAL offset, REAL *scratch);
 
     /* Recurrent cells, one row of h units: the part of a step that is not a matrix product. See recurrent.h. */
     void (*lstm_forward)(REAL *gates, REAL *c, REAL *tanh_c, REAL *h, const REAL *c_previous, ptrdiff_t units);

@@ -1,0 +1,135 @@
+"""Random changes of images, each a function of (key, epoch, sample): see ``simd/augmentation.h`` for the mathematics.
+
+The engine does this while it gathers a mini-batch, so that every epoch has images of its own and none is stored.
+"""
+
+import math
+
+import numpy as np
+
+cimport numpy as cnp
+
+from tinynn.kernels._arguments import whole_number
+from tinynn.kernels._public import public
+
+from libc.stdint cimport uint32_t
+
+from tinynn.kernels.machine cimport DOUBLE, FLOAT, UINT8, Augmentation, Solo, augment, augmentation_scratch
+
+cnp.import_array()
+
+# Standard deviation of a displacement: of uniform numbers, times the squared norm of a cubic B-spline (one root for each
+# axis).
+SPREAD = 151.0 / 315.0 / math.sqrt(3)
+
+
+cdef Augmentation augmentation_of(function, shape, shift, rotation, zoom, shear, elastic, smoothness, key,
+                                  epoch) except *:
+    """The options of images of this shape, checked."""
+    cdef Augmentation a
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise ValueError(f"{function}: augmentation takes images of shape (rows, columns) or (rows, columns, "
+                         f"channels), got {tuple(shape)}")
+    options = {"shift": shift, "rotation": rotation, "zoom": zoom, "shear": shear, "elastic": elastic,
+               "smoothness": smoothness}
+    for name, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+            raise TypeError(f"{function}: {name} must be a number, got {value!r}")
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{function}: {name} must be at least 0, got {value}")
+    if zoom >= 1:
+        raise ValueError(f"{function}: zoom must be less than 1, got {zoom}; 0.1 makes images 10 % smaller or larger")
+    if rotation > 180:
+        raise ValueError(f"{function}: rotation must be at most 180 degrees, got {rotation}")
+    if smoothness <= 0:
+        raise ValueError(f"{function}: smoothness must be more than 0, got {smoothness}")
+    a.rows, a.columns = shape[0], shape[1]
+    a.channels = shape[2] if len(shape) == 3 else 1
+    a.shift, a.rotation, a.zoom, a.shear = shift, math.radians(rotation), zoom, shear
+    a.elastic = elastic / SPREAD
+    a.spacing = smoothness * math.sqrt(3)  # of a B-spline with this standard deviation
+    a.grid_rows = a.grid_columns = 0
+    if elastic > 0:
+        a.grid_rows, a.grid_columns = <Py_ssize_t> (a.rows / a.spacing) + 4, <Py_ssize_t> (a.columns / a.spacing) + 4
+    a.key, a.epoch = key, epoch
+    return a
+
+
+@public
+def py_augment(images, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, smoothness=4.0, key=0, epoch=0,
+               first_sample=0):
+    """Change images at random: move, turn, zoom and shear each about its middle, and bend it elastically.
+
+    A pixel is interpolated between four; beyond its edges an image is 0. Every number is uniform between plus and minus
+    the limit given and depends on (key, epoch, number of the image) only.
+
+    Parameters
+    ----------
+    images : array_like, shape (n, rows, columns) or (n, rows, columns, channels)
+        Uint8, float32 or float64.
+    shift : float, optional
+        Most pixels to move, down and to the right, each.
+    rotation : float, optional
+        Most degrees to turn, at most 180.
+    zoom : float, optional
+        Most change of size, less than 1: 0.1 makes an image up to 10 % smaller or larger.
+    shear : float, optional
+        Most columns that a row moves for each row that it is away from the middle.
+    elastic : float, optional
+        Standard deviation, in pixels, of a smooth random displacement of every pixel (Simard et al., 2003).
+    smoothness : float, optional
+        Over how many pixels that displacement is smooth: the standard deviation of the (nearly Gaussian) kernel that
+        spreads it.
+    key, epoch, first_sample : int, optional
+        What the changes are functions of: the run's key (64 bits), the epoch and the number of the first image (32 bits
+        each).
+
+    Returns
+    -------
+    ndarray, shape of images
+        Float32, or float64 for float64 images.
+
+    Raises
+    ------
+    TypeError
+        If the images have another dtype, or an option is no number.
+    ValueError
+        If the shape is none of images, or an option is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.zeros((1, 5, 5), np.uint8)
+    >>> image[0, 2, 2] = 100
+    >>> bool((augment(image) == image).all())
+    True
+    >>> moved = augment(image, shift=1.0, key=3)
+    >>> moved[0].sum().round(3), (moved > 0).sum()
+    (np.float32(100.0), np.int64(4))
+    """
+    cdef Solo solo = Solo()
+    images = np.asarray(images)
+    if images.dtype not in (np.uint8, np.float32, np.float64):
+        raise TypeError(f"augment: images have dtype {images.dtype}, but must be uint8, float32 or float64")
+    cdef Augmentation a = augmentation_of("augment", images.shape[1:], shift, rotation, zoom, shear, elastic,
+                                          smoothness, whole_number("augment", "key", key, 64),
+                                          whole_number("augment", "epoch", epoch, 32))
+    images = np.ascontiguousarray(images)
+    result = np.empty(images.shape, np.float64 if images.dtype == np.float64 else np.float32)
+    cdef uint32_t first = whole_number("augment", "first_sample", first_sample, 32)
+    cdef const char* x = <const char*> cnp.PyArray_DATA(images)
+    cdef char* y = <char*> cnp.PyArray_DATA(result)
+    scratch = np.empty(augmentation_scratch(&a), result.dtype)
+    cdef void* memory = cnp.PyArray_DATA(scratch)
+    cdef int kind = UINT8 if images.dtype == np.uint8 else FLOAT if images.dtype == np.float32 else DOUBLE
+    cdef bint single = result.dtype == np.float32
+    cdef Py_ssize_t i, n = len(images), bytes_in = images[:1].nbytes, bytes_out = result[:1].nbytes
+    with nogil:
+        for i in range(n):
+            if single:
+                augment(<float*> (y + i * bytes_out), x + i * bytes_in, kind, &a, <uint32_t> (first + i), 0, 1, 0,
+                        <float*> memory, &solo.worker)
+            else:
+                augment(<double*> (y + i * bytes_out), x + i * bytes_in, kind, &a, <uint32_t> (first + i), 0, 1, 0,
+                        <double*> memory, &solo.worker)
+    return result
