@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "engine": {"kernels"},
     "graph": {"kernels"},
     "model": {"engine", "kernels"},
-    "networks": {"model"},
+    "networks": {"model", "kernels"},
     FACE: {"datasets", "engine", "graph", "kernels", "model", "networks"},
     "cli": {"datasets", "graph", "networks", FACE},
 }

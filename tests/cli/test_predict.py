@@ -83,8 +83,6 @@ def test_a_file_whose_name_looks_like_a_slice(here, models, digits, tmp_path):
     "arguments, message",
     [
         ([], "the following arguments are required: IMAGE"),
-        (["three.png"], "adds 2 images, got 1; give 2, of an IDX file for example FILE:0:2"),
-        (["three.png", "five.png", "both.npy", "missing.png"], "adds 2 images, got at least 4"),
         (["three.png", "missing.png"], "missing.png: No such file or directory"),
         (["three.png", "."], ".: Is a directory"),
         (["three.png", "text.png"], "text.png: cannot be read as an image: cannot identify image file"),
@@ -120,6 +118,24 @@ def test_nonsense_is_one_line(here, models, digits, tmp_path, arguments, message
     assert result.err.startswith("tinynn predict: ")
     assert message in result.err
     assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["three.png"], "adds 2 images, got 1; give 2, of an IDX file for example FILE:0:2"),
+        (["three.png", "five.png", "both.npy", "missing.png"], "adds 2 images, got at least 4"),
+    ],
+)
+def test_the_report_s_networks_add_as_many_as_they_were_made_for(here, models, digits, arguments, message):
+    result = here("predict", models["baseline"], *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+
+
+def test_others_add_any_number(here, models, digits):
+    assert here("predict", models["shared"], "three.png").out.startswith("Sum: 3 (")
+    assert here("predict", models["shared"], *["three.png"] * 20).out.startswith("Sum: 60 (")
 
 
 def test_without_pillow_idx_and_npy_still_work(here, models, digits, monkeypatch):

@@ -35,7 +35,7 @@ def test_shared_with_everything(tinynn_command, tmp_path, digits_directory):
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert f"{float(rows[1]['val_accuracy']):.4f} of the sums are exact" in result.out
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert tinynn.load(tmp_path / "model.safetensors").input_shape == (2, 28, 28)
+    assert tinynn.load(tmp_path / "model.safetensors").input_shape == (None, 28, 28)
 
 
 def test_it_learns_to_name_digits_that_are_easy(models):
@@ -60,6 +60,41 @@ def test_networks_of_the_report(here, tmp_path, network, cell):
     assert "fixed sums" in result.out
     assert "10 sums of validation images: (this network names no single digits)" in result.out
     assert (tmp_path / f"digit-sum-{network}.safetensors").is_file()
+
+
+def test_conv_with_and_without_changed_images(here, tmp_path):
+    result = here("train", *SMALL, "--network", "conv")
+    assert result.code == 0, result.err
+    assert "Network:  conv, sums of 2 digits, 18,378 parameters" in result.out
+    assert "64 fresh sums, images changed at random, 16 in a step" in result.out
+    weights = tinynn.load(tmp_path / "digit-sum-conv.safetensors").parameters
+    result = here("train", *SMALL, "--network", "conv", "--no-augment")
+    assert "64 fresh sums, 16 in a step" in result.out
+    assert (tinynn.load(tmp_path / "digit-sum-conv.safetensors").parameters != weights).any()
+    assert "images changed at random" in here("train", *SMALL, "--augment").out
+
+
+def test_fixed_protocol_puts_every_image_into_one_sum(here):
+    small = ("--digits", 3, "--validation-sums", 30, "--epochs", 1, "--batch-size", 16, "--protocol", "fixed")
+    result = here("train", *small)
+    assert result.code == 0, result.err
+    assert "1 epoch of 116 fixed sums" in result.out  # of 350 images
+    assert "1 epoch of 133 fixed sums" in here("train", *small, "--all-images").out  # of all 400
+
+
+def test_all_images_leave_none_to_validate_with(here, tmp_path):
+    result = here("train", *SMALL, "--all-images", "--history", "history.csv")
+    assert result.code == 0, result.err
+    assert "400 of them to train with, none to validate with" in result.out
+    assert "alidation" not in result.out
+    assert "val_" not in (tmp_path / "history.csv").read_text()
+
+
+def test_a_run_that_learns_nothing_is_stopped_and_says_so(here):
+    result = here("train", "--network", "baseline", "--sums", 64, "--epochs", 10, "--batch-size", 64, "--lr", "1e-9")
+    assert result.code == 0, result.err
+    assert "Stopped after 4 epochs: the training loss" in result.out
+    assert "is that of guessing (3.625)" in result.out
 
 
 @pytest.mark.parametrize("digits", [1, 12])
@@ -134,9 +169,13 @@ def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, m
     [
         (
             ["--network", "sharde"],
-            "unknown network 'sharde'; known: shared, baseline, improved; did you mean 'shared'?",
+            "unknown network 'sharde'; known: shared, conv, baseline, improved; did you mean 'shared'?",
         ),
         (["--network", "baseline", "--cell", "lstn"], "unknown cell 'lstn'; known: lstm, rnn, gru"),
+        (["--protocol", "random"], "argument --protocol: invalid choice: 'random'"),
+        (["--protocol", "fixed", "--sums", "9"], "--sums: the fixed protocol puts every training image into one sum"),
+        (["--protocol", "fixed", "--resample"], "--resample: the fixed protocol"),
+        (["--protocol", "fixed", "--digits", "1000"], "350 images make no sum of 1000"),
         (["--cell", "gru"], "--cell: the network shared has no recurrent cell; leave --cell out"),
         (["--digits", "0"], "argument --digits: expected a whole number of at least 1, got '0'"),
         (["--digits", "ten"], "argument --digits: expected a whole number of at least 1, got 'ten'"),

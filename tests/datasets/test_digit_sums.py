@@ -283,3 +283,21 @@ def test_bad_arguments_are_named(change, error, message):
 def test_a_wrong_epoch_is_named(images, labels, epoch, error):
     with pytest.raises(error, match="DigitSums.samples: epoch must be"):
         make(images, labels).samples(epoch)
+
+
+def test_disjoint_sums_use_every_image_once(rng):
+    images, labels = rng.integers(0, 256, (47, 4, 4)).astype(np.uint8), rng.integers(0, 10, 47)
+    sums = DigitSums.disjoint(images, labels, digits=5, rng=3)
+    items, indices, totals = sums.samples(epoch=4)
+    assert len(sums) == 9
+    assert len(set(indices.ravel().tolist())) == 45
+    assert (labels[indices].sum(axis=1) == totals).all()
+    assert items is sums.images
+    assert sums.labels is None
+    assert (DigitSums.disjoint(images, labels, 5, rng=3).samples()[1] == indices).all()
+    assert (DigitSums.disjoint(images, labels, 5, rng=4).samples()[1] != indices).any()
+
+
+def test_too_few_images_for_disjoint_sums():
+    with pytest.raises(ValueError, match="DigitSums.disjoint: 3 images make no sum of 4"):
+        DigitSums.disjoint(np.zeros((3, 2, 2), np.uint8), [0, 1, 2], digits=4)

@@ -7,7 +7,7 @@ import pytest
 
 import tinynn
 from tinynn.datasets import DigitSums
-from tinynn.networks import CELLS, NAMES, READER, digit_sum, recipe
+from tinynn.networks import CELLS, NAMES, READER, digit_sum, reads_digits, recipe
 
 # One recogniser, weights and biases: 784 -> 128 -> 10, and in improved 784 -> 784 -> 128 -> 10.
 RECOGNISER = (784 * 128 + 128) + (128 * 10 + 10)
@@ -30,6 +30,8 @@ def count(name, digits, cell):
     """Parameters by hand."""
     if name == "shared":
         return RECOGNISER
+    if name == "conv":  # 5 x 5 filters: 1 -> 16 and, after 2 x 2, 16 -> 32; 4 x 4 x 32 numbers are left
+        return (25 * 16 + 16) + (25 * 16 * 32 + 32) + (512 * 10 + 10)
     if name == "baseline":
         return digits * RECOGNISER + recurrent(cell, 10) + recurrent(cell, 128) + classes(digits)
     return digits * DEEPER + recurrent(cell, 10) + 2 * recurrent(cell, 128) + classes(digits)
@@ -53,7 +55,7 @@ def test_hand_counts_for_ten_digits_are_the_known_numbers():
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_and_number_of_parameters(name, cell, digits):
     model = digit_sum(name, digits, cell)
-    assert model.input_shape == (digits, 28, 28)
+    assert model.input_shape == (None if reads_digits(name) else digits, 28, 28)
     assert model.count_params() == count(name, digits, cell)
     output = model.predict(np.zeros((3, digits, 28, 28), np.uint8))
     assert output.shape == (3, 9 * digits + 1)
@@ -61,7 +63,7 @@ def test_shapes_and_number_of_parameters(name, cell, digits):
 
 
 @pytest.mark.parametrize(
-    "name, cell", [("shared", "lstm"), *(("baseline", cell) for cell in CELLS), ("improved", "gru")]
+    "name, cell", [("shared", "lstm"), ("conv", "lstm"), *(("baseline", cell) for cell in CELLS), ("improved", "gru")]
 )
 def test_a_few_steps_lower_the_loss(name, cell):
     model = digit_sum(name, 2, cell)
@@ -86,8 +88,19 @@ def test_shared_reads_an_image_alike_at_every_place_and_towers_do_not():
     x = np.stack([image] * 4)[None]
     read = digit_sum("shared", 4).predict(x, output=READER)[0]
     assert (read == read[0]).all()
+    read = digit_sum("conv", 4).predict(x, output=READER)[0]
+    assert (read == read[0]).all()
     recognised = digit_sum("baseline", 4).predict(x, output="recognisers")[0]
     assert not np.allclose(recognised[0], recognised[1])
+
+
+@pytest.mark.parametrize("name", ["shared", "conv"])
+def test_any_number_of_images_whatever_it_was_made_for(name):
+    model = digit_sum(name, 3)
+    for count in (1, 2, 100):
+        output = model.predict(np.zeros((2, count, 28, 28), np.uint8))
+        assert output.shape == (2, 9 * count + 1)
+        np.testing.assert_allclose(output.sum(axis=1), 1, rtol=1e-4)
 
 
 def test_bytes_are_scaled_to_one():
@@ -116,7 +129,7 @@ def test_saved_and_loaded_it_is_the_same(name, tmp_path):
     [
         (
             ("bassline",),
-            r"unknown network 'bassline'; known: shared, baseline, improved; did you mean 'baseline'\?",
+            r"unknown network 'bassline'; known: shared, conv, baseline, improved; did you mean 'baseline'\?",
         ),
         (("baseline", 10, "lstn"), r"unknown cell 'lstn'; known: lstm, rnn, gru; did you mean 'lstm'\?"),
         (("shared", 10, "xyz"), "unknown cell 'xyz'"),

@@ -2,10 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 import tinynn
-from tinynn.networks import NAMES, Recipe, digit_sum, recipe
+from tinynn.networks import NAMES, Plateau, Recipe, digit_sum, recipe
 
 SMALL = Recipe(epochs=3, sums=10, batch_size=4, learning_rate=0.01)
 
@@ -39,6 +40,46 @@ def test_weight_decay_takes_adamw(decay, kind):
     model = digit_sum("shared", 1)
     dataclasses.replace(SMALL, weight_decay=decay).compile(model)
     assert type(model.optimizer) is kind
+
+
+def plateau(losses, epochs=10, digits=10):
+    """What it does when it sees these losses."""
+    model = digit_sum("shared", 1)
+    watch = Plateau(digits, epochs)
+    watch.set_model(model)
+    for epoch, loss in enumerate(losses):
+        watch.on_epoch_end(epoch, {"loss": loss})
+    assert watch.stopped == model.stop_training
+    return watch
+
+
+def test_a_training_that_only_guesses_is_stopped():
+    assert plateau([3.65, 3.64, 3.64]).stopped is False
+    stopped = plateau([3.65, 3.64, 3.64, 3.63])
+    assert stopped.stopped
+    assert "the training loss 3.630 is that of guessing (3.625)" in stopped.reason
+
+
+@pytest.mark.parametrize(
+    "losses, epochs, digits",
+    [([3.7, 3.64, 3.6, 3.5], 10, 10), ([3.64] * 5, 5, 10), ([3.5, 3.6, 3.64, 3.0, 3.64], 10, 10), ([3.0] * 4, 10, 10)],
+)
+def test_others_are_not(losses, epochs, digits):
+    assert not plateau(losses, epochs, digits).stopped
+
+
+def test_the_loss_of_guessing_is_that_of_the_frequencies():
+    assert Plateau(1, 9).prior == pytest.approx(np.log(10))
+    sums = np.add.outer(np.arange(10), np.arange(10)).ravel()
+    shares = np.bincount(sums) / 100
+    assert Plateau(2, 9).prior == pytest.approx(-(shares * np.log(shares)).sum())
+
+
+def test_images_are_changed_as_the_recipe_says():
+    assert recipe("conv").augment is not None
+    assert recipe("shared").augment is None
+    with pytest.raises(TypeError, match="Recipe: augment must be a tinynn.Augmentation"):
+        dataclasses.replace(SMALL, augment=2)
 
 
 def test_it_cannot_be_changed_by_accident():

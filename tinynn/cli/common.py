@@ -52,6 +52,15 @@ def whole_number(minimum: int) -> Any:
     return convert
 
 
+def whole_numbers(minimum: int) -> Any:
+    """The type of an option: whole numbers of at least `minimum`, separated by commas."""
+
+    def convert(text: str) -> list[int]:
+        return [whole_number(minimum)(part) for part in text.split(",")]
+
+    return convert
+
+
 def positive_number(text: str) -> float:
     """The type of an option: a finite number above 0."""
     try:

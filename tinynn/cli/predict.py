@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
 
     from tinynn.cli import sums
     from tinynn.cli.images import read_images
+    from tinynn.networks import READER, distribution, names_digits
 
     model, digits = sums.load_model(options.model)
     images: list[np.ndarray] = []
@@ -41,23 +42,23 @@ def run(options: argparse.Namespace) -> None:
         more, their_names, notes = read_images(argument)
         images += more
         names += their_names
-        if len(images) > digits:
+        if digits is not None and len(images) > digits:
             break
         for note in notes:
             print(f"tinynn predict: note: {note}", file=sys.stderr)
-    if len(images) != digits:
+    if digits is not None and len(images) != digits:
         got = f"{'' if len(images) < digits else 'at least '}{len(images):,}"
         raise ValueError(
             f"{options.model} adds {digits} images, got {got}; "
             f"give {digits}, of an IDX file for example FILE:0:{digits}"
         )
     x = np.stack(images)[None]
-    probabilities = sums.distribution(model, x)[0]
+    probabilities = distribution(model, x)[0]
     likeliest = np.argsort(-probabilities, kind="stable")[:3]
     print(f"Sum: {likeliest[0]} ({percent(probabilities[likeliest[0]])} sure)")
     print(f"Likeliest: {', '.join(f'{total} ({percent(probabilities[total])})' for total in likeliest)}")
-    if sums.names_digits(model):
-        read = sums.read_digits(model, x)[0]
+    if names_digits(model):
+        read = model.predict(x, output=READER)[0]
         rows = [("image", "read as", "sure")]
         for name, row in zip(names, read, strict=True):
             rows.append((name, str(row.argmax()), percent(row.max())))

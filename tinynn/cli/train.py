@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     count = whole_number(1)
     parser.add_argument(
-        "--network", default="shared", metavar="NAME", help="shared (default), baseline or improved"
+        "--network", default="shared", metavar="NAME", help="shared (default), conv, baseline or improved"
     )
     parser.add_argument("--cell", metavar="NAME", help="of baseline (default: lstm) and improved (rnn): lstm, rnn, gru")
     parser.add_argument("--digits", type=count, default=10, metavar="N", help="digits in a sum (default: 10)")
@@ -41,7 +42,17 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lr", type=positive_number, metavar="LR", help="learning rate, the highest of the cycle"
     )
-    parser.add_argument("--resample", action=argparse.BooleanOptionalAction, help="fresh sums in every epoch")
+    parser.add_argument("--resample", action=argparse.BooleanOptionalAction, help="fresh sums in each epoch")
+    parser.add_argument("--augment", action=argparse.BooleanOptionalAction, help="change images at random")
+    parser.add_argument(
+        "--protocol",
+        choices=("resampled", "fixed"),
+        help="resampled: sums drawn from all training images; fixed: every training image in one sum, the same sums in "
+        "every epoch",
+    )
+    parser.add_argument(
+        "--all-images", action="store_true", help="train with all training images, keeping none to validate with"
+    )
     parser.add_argument(
         "--validation-sums",
         type=count,
@@ -67,13 +78,13 @@ def run(options: argparse.Namespace) -> None:
     """Train, show examples, save."""
     import tinynn
     from tinynn.datasets import find_mnist
-    from tinynn.networks import digit_sum
+    from tinynn.networks import Plateau, digit_sum, reads_digits
 
     # All that can be wrong is found out before the work begins.
     recipe = chosen_recipe(options)
     model = digit_sum(options.network, options.digits, recipe.cell, rng=options.seed)
-    if model.name == "shared" and options.cell is not None:
-        raise ValueError("--cell: the network shared has no recurrent cell; leave --cell out")
+    if reads_digits(model.name) and options.cell is not None:
+        raise ValueError(f"--cell: the network {model.name} has no recurrent cell; leave --cell out")
     path = options.out or f"digit-sum-{model.name}.safetensors"
     check_outputs(out=path, history=options.history, plot=options.plot)
     if options.plot is not None:
@@ -85,14 +96,18 @@ def run(options: argparse.Namespace) -> None:
 
     source = find_mnist(options.data, download=True)
     training, validation = sums_to_learn(source, options, recipe)
-    kept = f"{len(validation.images):,} others to validate with"
+    if options.protocol == "fixed":
+        recipe = dataclasses.replace(recipe, sums=len(training), resample=False)
     print(f"Digits:   {source}")
-    print(f"          {len(training.images):,} of them to train with, {kept}")
+    kept = "none" if validation is None else f"{len(validation.images):,} others"
+    print(f"          {len(training.images):,} of them to train with, {kept} to validate with")
     print(f"Network:  {describe_network(model, options.digits, recipe.cell)}")
     print(f"Training: {describe_training(recipe)}, {counted(tinynn.get_num_threads(), 'thread')}", flush=True)
 
     recipe.compile(model)
-    callbacks = [tinynn.callbacks.CSVLogger(options.history)] if options.history else []
+    plateau = Plateau(options.digits, recipe.epochs)
+    callbacks: list[Any] = [plateau, *([tinynn.callbacks.CSVLogger(options.history)] if options.history else [])]
+    started = time.monotonic()
     try:
         history = model.fit(
             training,
@@ -100,16 +115,23 @@ def run(options: argparse.Namespace) -> None:
             epochs=recipe.epochs,
             validation_data=validation,
             callbacks=callbacks,
+            augment=recipe.augment,
         )
     except KeyboardInterrupt:
         kept = f"; the epochs that ended are in {options.history}" if options.history else ""
         raise KeyboardInterrupt(f"no model was saved{kept}") from None
+    seconds = time.monotonic() - started
     replaced = ", in place of an older file" if Path(path).exists() else ""
     model.save(path)
 
-    epochs, accuracy = counted(recipe.epochs, "epoch"), history.history["val_accuracy"][-1]
-    print(f"\nValidation accuracy after {epochs}: {accuracy:.4f} of the sums are exact\n")
-    print(examples(model, validation))
+    epochs = counted(len(history.history["loss"]), "epoch")
+    print(f"\nTrained in {seconds:.0f} s")
+    if plateau.stopped:
+        print(f"Stopped after {epochs}: {plateau.reason}")
+    if validation is not None:
+        accuracy = history.history["val_accuracy"][-1]
+        print(f"\nValidation accuracy after {epochs}: {accuracy:.4f} of the sums are exact\n")
+        print(examples(model, validation))
     print(f"\nModel saved to {path}{replaced}; test it with: tinynn evaluate {path}")
     if options.history:
         print(f"History written to {options.history}")
@@ -120,7 +142,7 @@ def run(options: argparse.Namespace) -> None:
 
 def chosen_recipe(options: argparse.Namespace) -> Recipe:
     """The network's recipe with what the user wants different."""
-    from tinynn.networks import recipe
+    from tinynn.networks import HANDWRITING, recipe
 
     wanted = {
         "epochs": options.epochs,
@@ -130,28 +152,37 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
         "resample": options.resample,
         "cell": options.cell,
     }
+    if options.protocol == "fixed":
+        for name, value in (("--sums", options.sums), ("--resample", options.resample)):
+            if value is not None:
+                raise ValueError(f"{name}: the fixed protocol puts every training image into one sum; leave {name} out")
     changes = {name: value for name, value in wanted.items() if value is not None}
+    if options.augment is not None:
+        changes["augment"] = HANDWRITING if options.augment else None
     return dataclasses.replace(recipe(options.network), **changes)
 
 
 def sums_to_learn(
     source: MnistSource, options: argparse.Namespace, recipe: Recipe
-) -> tuple[DigitSums, DigitSums]:
-    """Sums to train and to validate with, of different images.
+) -> tuple[DigitSums, DigitSums | None]:
+    """Sums to train and to validate with, of different images; none to validate with if the user wants all to train.
 
     Which images and sums validate does not depend on the seed, so that trainings can be compared.
     """
     from tinynn.datasets import DigitSums, split_images
 
-    (images, labels), _ = source.load()
-    if len(images) < 2:
-        raise ValueError(f"--data: {source.directory} holds one training image, and none to validate with")
-    kept = min(VALIDATION_IMAGES, max(1, len(images) // 8))
-    train, validation = split_images(images, labels, validation=kept)
-    return (
-        DigitSums(*train, options.digits, recipe.sums, rng=options.seed, resample=recipe.resample),
-        DigitSums(*validation, options.digits, options.validation_sums),
-    )
+    train, _ = source.load()
+    validation = None
+    if not options.all_images:
+        if len(train[0]) < 2:
+            raise ValueError(f"--data: {source.directory} holds one training image, and none to validate with")
+        kept = min(VALIDATION_IMAGES, max(1, len(train[0]) // 8))
+        train, validation = split_images(*train, validation=kept)
+    if options.protocol == "fixed":
+        training = DigitSums.disjoint(*train, options.digits, rng=options.seed)
+    else:
+        training = DigitSums(*train, options.digits, recipe.sums, rng=options.seed, resample=recipe.resample)
+    return training, None if validation is None else DigitSums(*validation, options.digits, options.validation_sums)
 
 
 def counted(number: int, noun: str) -> str:
@@ -167,26 +198,28 @@ def counted(number: int, noun: str) -> str:
 
 def describe_network(model: tinynn.Sequential, digits: int, cell: str) -> str:
     """The network in a few words."""
-    kind = "" if model.name == "shared" else f" ({cell})"
+    kind = "" if model.input_shape is None or model.input_shape[0] is None else f" ({cell})"
     return f"{model.name}{kind}, sums of {counted(digits, 'digit')}, {model.count_params():,} parameters"
 
 
 def describe_training(recipe: Recipe) -> str:
     """The recipe in a few words."""
     sums = f"{recipe.sums:,} {'fresh' if recipe.resample else 'fixed'} sums"
+    if recipe.augment is not None:
+        sums += ", images changed at random"
     rate = f"learning rate {'up to ' if recipe.schedule != 'constant' else ''}{recipe.learning_rate:g}"
     return f"{counted(recipe.epochs, 'epoch')} of {sums}, {recipe.batch_size} in a step, {rate}"
 
 
 def examples(model: tinynn.Sequential, sums: DigitSums) -> str:
     """Some sums, what the model makes of them, and whether that is right."""
-    from tinynn.cli.sums import distribution, names_digits, read_digits
+    from tinynn.networks import READER, distribution, names_digits
 
     assert sums.labels is not None
     x, totals = sums[:EXAMPLES]
     answers = distribution(model, x).argmax(axis=1)
     digits = sums.labels[sums.samples()[1][:EXAMPLES]]
-    read = read_digits(model, x).argmax(axis=2) if names_digits(model) else None
+    read = model.predict(x, output=READER).argmax(axis=2) if names_digits(model) else None
     rows = [("digits", "read as", "sum", "read as", "")]
     for i, (true, total, answer) in enumerate(zip(digits, totals, answers, strict=True)):
         seen = "-" if read is None else spell(read[i], true)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynn.datasets._checks import check_range, checked_images, checked_integers, checked_labels
-from tinynn.datasets._random import integer, key_from, raw_bits, uniform_integers
+from tinynn.datasets._random import integer, key_from, permutation, raw_bits, uniform_integers
 
 
 class DigitSums:
@@ -140,6 +140,50 @@ class DigitSums:
         # Copies: what the caller does to the originals later does not concern us.
         data._first = _frozen(indices.astype(np.int64, order="C")), _frozen(sums.astype(np.int64, order="C"))
         return data
+
+    @classmethod
+    def disjoint(cls, images: npt.ArrayLike, labels: npt.ArrayLike, digits: int = 10, rng: Any = 0) -> DigitSums:
+        """Make fixed sums that share no image: all images in a random order, `digits` at a time.
+
+        The literature's protocol for learning from sums: 60,000 images make 6,000 sums of ten. The last
+        images are left out if they make no whole sum.
+
+        Parameters
+        ----------
+        images, labels, digits
+            As for `DigitSums`.
+        rng : int, numpy.random.SeedSequence or numpy.random.Generator
+            Decides the order.
+
+        Returns
+        -------
+        DigitSums
+            Fixed; `labels` is None, for only the sums are known.
+
+        Raises
+        ------
+        TypeError
+            For an argument of a wrong type or dtype.
+        ValueError
+            For images or labels that do not fit, or fewer images than `digits`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> DigitSums.disjoint(np.zeros((25, 28, 28), dtype=np.uint8), np.arange(25) % 10)
+        DigitSums(2 sums of 10 digits, images 25 x 28 x 28 uint8, resample=False)
+        """
+        caller = "DigitSums.disjoint"
+        images = checked_images(images, caller)
+        labels = checked_labels(labels, len(images), caller)
+        check_range(labels, 9, "labels", "a digit each", caller)
+        digits = integer(digits, "digits", caller, minimum=1)
+        size = len(images) // digits
+        if size == 0:
+            raise ValueError(f"{caller}: {len(images)} images make no sum of {digits}; give more, or fewer digits")
+        order = permutation(key_from(rng, caller), b"disjoint", len(images))
+        indices = order[: size * digits].reshape(size, digits)
+        return cls.from_sums(images, indices, labels[indices].sum(axis=1, dtype=np.int64))
 
     def _draw(self, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Draw the samples of one epoch; return indices (size, digits) and sums (size,), read-only."""
