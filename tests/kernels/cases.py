@@ -179,6 +179,24 @@ def _image_cases(random, positive, sizes):
             yield Case(f"{name}_pooling2d_backward", variant, {"dy": dy, "x": x}, options, wrong, ("dy", "x"))
 
 
+def _normalization_cases(random, positive, sizes):
+    shape = (sizes.rows, sizes.steps, sizes.inputs)
+    gamma, beta = positive(shape[-1:]), random(shape[-1:])
+    # One row has no variance: nothing but rounding, divided by its own size, would be compared.
+    x, dy = random(shape) + np.arange(sizes.rows)[:, None, None].astype(gamma.dtype), random(shape)
+    wrong_x = [(sizes.rows, sizes.steps, sizes.inputs + 1), ()]
+    wrong_row = [(sizes.inputs + 1,), (1, sizes.inputs), ()]
+    wrong_dy = [(sizes.rows + 1, sizes.steps, sizes.inputs), (sizes.inputs,)]
+    for name in ("batch_normalization", "layer_normalization"):
+        # Rows depend on each other through the statistics of the batch.
+        rows = ("x",) if name.startswith("layer") else ()
+        wrong = {"x": wrong_x, "gamma": wrong_row, "beta": wrong_row}
+        yield Case(f"{name}_forward", "", {"x": x, "gamma": gamma, "beta": beta}, {}, wrong, rows)
+        wrong = {"dy": wrong_dy, "x": [*wrong_x, (sizes.rows + 1, *shape[1:])], "gamma": wrong_row}
+        arrays = {"dy": dy, "x": x, "gamma": gamma}
+        yield Case(f"{name}_backward", "", arrays, {"epsilon": 0.01}, wrong, ("dy", *rows) if rows else ())
+
+
 def _recurrent_cases(random, positive, sizes):
     rows, steps, inputs, hidden = sizes.rows, sizes.steps, sizes.inputs, sizes.hidden
     lengths = 1 + np.arange(rows) % steps
@@ -308,6 +326,7 @@ def make_cases(dtype, sizes=SMALL, seed=7):
         _elementwise_cases,
         _product_cases,
         _image_cases,
+        _normalization_cases,
         _recurrent_cases,
         _loss_cases,
         _sum_distribution_cases,

@@ -68,6 +68,15 @@ def test_pooling(name, options, rng):
     check_gradients(forward, backward, {"x": x}, rng, pool_size=(2, 3), **options)
 
 
+@pytest.mark.parametrize("name", ["batch", "layer"])
+def test_normalization(name, rng):
+    forward, backward = (getattr(oracles, f"{name}_normalization_{way}") for way in ("forward", "backward"))
+    arguments = {"x": rng.normal(size=(5, 2, 4)) + 3, "gamma": rng.normal(size=4), "beta": rng.normal(size=4)}
+    check_gradients(
+        forward, lambda dy, x, gamma, beta, **o: backward(dy, x, gamma, **o), arguments, rng, epsilon=0.1
+    )
+
+
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "gru before"])
 @pytest.mark.parametrize("lengths", [None, (4, 1, 3)])
 def test_recurrent(cell, lengths, rng):

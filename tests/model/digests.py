@@ -81,9 +81,11 @@ def images(dtype):
         layers.Reshape((20, 19, 1)),
         layers.Conv2D(16, 3, padding="same", activation="relu"),
         layers.MaxPooling2D(),
+        layers.BatchNormalization(),
         layers.Conv2D(33, (3, 5), strides=(1, 2), activation="tanh"),
         layers.AveragePooling2D(padding="same"),
         layers.Flatten(),
+        layers.LayerNormalization(),
         layers.Dense(4, "softmax"),
     ]
     model = Sequential(

@@ -38,6 +38,13 @@ def layer_output(layer, weights, x):
     if isinstance(layer, (layers.MaxPooling2D, layers.AveragePooling2D)):
         kind = "max" if isinstance(layer, layers.MaxPooling2D) else "average"
         return getattr(oracles, f"{kind}_pooling2d_forward")(x, layer.pool_size, layer.strides, layer.padding)
+    if isinstance(layer, (layers.BatchNormalization, layers.LayerNormalization)):
+        gamma = next(weights) if layer.scale else 1.0
+        beta = next(weights) if layer.center else 0.0
+        if isinstance(layer, layers.LayerNormalization):
+            return oracles.layer_normalization_forward(x, gamma, beta, layer.epsilon)
+        mean, variance = next(weights), next(weights)
+        return (x - mean) / np.sqrt(variance + layer.epsilon) * gamma + beta
     if isinstance(layer, layers.Activation):
         return activated(x, layer.activation)
     if isinstance(layer, layers.Rescaling):

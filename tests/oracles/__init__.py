@@ -43,6 +43,12 @@ from tests.oracles.losses import (
     mean_squared_error_backward,
     mean_squared_error_forward,
 )
+from tests.oracles.normalization import (
+    batch_normalization_backward,
+    batch_normalization_forward,
+    layer_normalization_backward,
+    layer_normalization_forward,
+)
 from tests.oracles.optimizers import adam_update, rmsprop_update, sgd_update
 from tests.oracles.recurrent import (
     gru_backward,
@@ -64,6 +70,8 @@ __all__ = [
     "augment",
     "average_pooling2d_backward",
     "average_pooling2d_forward",
+    "batch_normalization_backward",
+    "batch_normalization_forward",
     "binary_crossentropy_backward",
     "binary_crossentropy_forward",
     "binary_crossentropy_from_logits_backward",
@@ -85,6 +93,8 @@ __all__ = [
     "gru_forward",
     "half_squared_error_backward",
     "half_squared_error_forward",
+    "layer_normalization_backward",
+    "layer_normalization_forward",
     "log",
     "lstm_backward",
     "lstm_forward",

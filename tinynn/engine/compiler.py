@@ -205,7 +205,8 @@ def _find_gradients(program: Program) -> None:
     needed: set[int] = set()
     assert program.loss is not None
     for node in program.nodes[:program.loss]:
-        trainable = any(p is not None and p.trainable for p in node.parameters)
+        trainable = (any(p is not None and p.trainable for p in node.parameters)
+                     or ops.registered[node.op].keeps_statistics())
         if trainable or any(tensor.buffer in needed for tensor in node.inputs):
             needed.update(tensor.buffer for tensor in node.outputs)
     reached: set[int] = {program.nodes[program.loss].inputs[0].buffer}

@@ -64,6 +64,8 @@ class Parameter:
         Where it begins in the flat vector.
     trainable, decayed : bool
         Whether the optimizer changes it, and whether weight decay applies to it.
+    learned : bool
+        Whether it has a gradient at all: a statistic that an op keeps has none.
     """
 
     path: str
@@ -72,6 +74,7 @@ class Parameter:
     offset: int
     trainable: bool = True
     decayed: bool = True
+    learned: bool = True
 
     @property
     def size(self) -> int:
@@ -172,8 +175,11 @@ class Network:
             self._stage += 1
             self._branch = 0
 
-    def parameter(self, name: str, shape: Sequence[int | None], initializer: Any, decayed: bool = True) -> Parameter:
+    def parameter(self, name: str, shape: Sequence[int | None], initializer: Any, decayed: bool = True,
+                  learned: bool = True) -> Parameter:
         """The layer's parameter of this name: declared the first time, found again later.
+
+        `decayed` says whether weight decay applies to it; `learned=False` makes it a statistic that its op keeps.
 
         Raises
         ------
@@ -188,12 +194,13 @@ class Network:
         if known is None:
             last = next(reversed(self.parameters.values()), None)
             offset = 0 if last is None else last.offset + last.size
-            known = Parameter(path, tuple(shape), initializer, offset, decayed=decayed)  # type: ignore[arg-type]
+            known = Parameter(path, tuple(shape), initializer, offset, decayed=decayed,  # type: ignore[arg-type]
+                              learned=learned)
             self.parameters[path] = known
         elif known.shape != tuple(shape):
             raise ValueError(f"layer {self.path!r}: {name!r} has shape {known.shape}, but this input needs "
                              f"{tuple(shape)}; the model was built for another input shape")
-        known.trainable = self.trainable
+        known.trainable = self.trainable and learned
         return known
 
     def op(self, name: str, inputs: Tensor | Sequence[Tensor], parameters: Sequence[Parameter | None] = (),

@@ -18,7 +18,7 @@ from tinynn.kernels.machine cimport DOUBLE, FLOAT, UINT8, Augmentation, Solo, au
 
 cnp.import_array()
 
-# Standard deviation of a displacement: of uniform numbers, times the squared norm of a cubic B-spline (one root for each
+# Standard deviation of a displacement: of uniform numbers, times the squared norm of a cubic B-spline (a root for each
 # axis).
 SPREAD = 151.0 / 315.0 / math.sqrt(3)
 

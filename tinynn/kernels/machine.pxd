@@ -42,6 +42,12 @@ cdef extern from "simd/simd.h" nogil:
         float maximum(const float*, Py_ssize_t) noexcept nogil
         bint all_finite(const float*, Py_ssize_t) noexcept nogil
         void column_sum(float*, const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint) noexcept nogil
+        void column_products(float*, const float*, const float*, const float*, const float*, Py_ssize_t,
+                             Py_ssize_t) noexcept nogil
+        void column_affine(float*, const float*, const float*, const float*, const float*, Py_ssize_t,
+                           Py_ssize_t) noexcept nogil
+        void column_affine_backward(float*, const float*, const float*, const float*, const float*, const float*,
+                                    const float*, Py_ssize_t, Py_ssize_t) noexcept nogil
         void scale(float*, const float*, float, Py_ssize_t) noexcept nogil
         void axpy(float*, const float*, float, Py_ssize_t) noexcept nogil
         void convolve(float*, const float*, Py_ssize_t, const float*, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -91,6 +97,12 @@ cdef extern from "simd/simd.h" nogil:
         double maximum(const double*, Py_ssize_t) noexcept nogil
         bint all_finite(const double*, Py_ssize_t) noexcept nogil
         void column_sum(double*, const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, bint) noexcept nogil
+        void column_products(double*, const double*, const double*, const double*, const double*, Py_ssize_t,
+                             Py_ssize_t) noexcept nogil
+        void column_affine(double*, const double*, const double*, const double*, const double*, Py_ssize_t,
+                           Py_ssize_t) noexcept nogil
+        void column_affine_backward(double*, const double*, const double*, const double*, const double*, const double*,
+                                    const double*, Py_ssize_t, Py_ssize_t) noexcept nogil
         void scale(double*, const double*, double, Py_ssize_t) noexcept nogil
         void axpy(double*, const double*, double, Py_ssize_t) noexcept nogil
         void convolve(double*, const double*, Py_ssize_t, const double*, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -339,6 +351,34 @@ cdef inline void column_sum_team(real* y, const real* x, Py_ssize_t x_row, Py_ss
     cdef Range columns
     while claim(worker, n, max(64, 65536 // max(rows, 1) // 64 * 64), &columns):
         column_sum(y + columns.start, x + columns.start, x_row, rows, columns.stop - columns.start, accumulate, worker)
+
+
+cdef inline void column_products(real* y, const real* a, const real* a_mean, const real* b, const real* b_mean,
+                                 Py_ssize_t rows, Py_ssize_t n, Worker* worker) noexcept nogil:
+    """y (n) = sum over rows of (a - a_mean) (b - b_mean)"""
+    if real is float:
+        worker.f32.column_products(y, a, a_mean, b, b_mean, rows, n)
+    else:
+        worker.f64.column_products(y, a, a_mean, b, b_mean, rows, n)
+
+
+cdef inline void column_affine(real* y, const real* x, const real* mean, const real* scale, const real* shift,
+                               Py_ssize_t rows, Py_ssize_t n, Worker* worker) noexcept nogil:
+    """y = (x - mean) scale + shift"""
+    if real is float:
+        worker.f32.column_affine(y, x, mean, scale, shift, rows, n)
+    else:
+        worker.f64.column_affine(y, x, mean, scale, shift, rows, n)
+
+
+cdef inline void column_affine_backward(real* dx, const real* dy, const real* x, const real* mean, const real* scale,
+                                        const real* slope, const real* offset, Py_ssize_t rows, Py_ssize_t n,
+                                        Worker* worker) noexcept nogil:
+    """dx = dy scale - (x - mean) slope - offset"""
+    if real is float:
+        worker.f32.column_affine_backward(dx, dy, x, mean, scale, slope, offset, rows, n)
+    else:
+        worker.f64.column_affine_backward(dx, dy, x, mean, scale, slope, offset, rows, n)
 
 
 cdef inline void vector_convolve(real* y, const real* x, Py_ssize_t step, const real* p, Py_ssize_t terms,

@@ -63,6 +63,10 @@ cdef class Op:
         """Floating-point operations of the forward pass per row: decides how many threads a plan is worth."""
         return 0
 
+    def keeps_statistics(self) -> bool:
+        """Whether its backward pass changes parameters by itself, so that it must run even if nothing before learns."""
+        return False
+
     def activations(self) -> dict:
         """The activations this op can apply itself to its only output: op name -> attributes it then needs."""
         return {}

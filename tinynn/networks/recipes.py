@@ -108,7 +108,8 @@ class Plateau(Callback):
     """Ends a training that has learnt nothing but how frequent each sum is, and says so.
 
     Guessing every sum with its frequency has the loss ``-sum_s P(s) log P(s)``: 3.625 for sums of ten if all digits are
-    equally frequent, 3.64 with MNIST's. Some trainings never get below it; whether this is one is judged on the training loss, after two fifths of the epochs.
+    equally frequent, 3.64 with MNIST's. Some trainings never get below it; whether this is one is judged on the
+    training loss, after two fifths of the epochs.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 
 #include "functions.h"
 
+#include "columns.h"
 #include "convolve.h"
 #include "gemm.h"
 #include "optimizers.h"
@@ -18,7 +19,8 @@ static const NAME(Simd) NAME(table) = {
     .exp = NAME(exp), .exp_of = NAME(exp_of), .log = NAME(log), .log1p_exp = NAME(log1p_exp),
     .activation_forward = NAME(activation_forward), .activation_backward = NAME(activation_backward),
     .sum = NAME(sum), .dot = NAME(dot), .maximum = NAME(maximum), .all_finite = NAME(all_finite),
-    .column_sum = NAME(column_sum),
+    .column_sum = NAME(column_sum), .column_products = NAME(column_products),
+    .column_affine = NAME(column_affine), .column_affine_backward = NAME(column_affine_backward),
     .scale = NAME(scale), .axpy = NAME(axpy),
     .convolve = NAME(convolve), .convolve_logarithms = NAME(convolve_logarithms),
     .softmax_forward = NAME(softmax_forward), .softmax_backward = NAME(softmax_backward),

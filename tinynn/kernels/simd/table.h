@@ -40,6 +40,14 @@ typedef struct {
     int (*all_finite)(const REAL *x, ptrdiff_t n);
     /* y (n) := [y +] sum of the rows of x (rows, n), rows ascending. */
     void (*column_sum)(REAL *y, const REAL *x, ptrdiff_t x_row, ptrdiff_t rows, ptrdiff_t n, int accumulate);
+    /* y (n) = sum over rows of (a - a_mean) (b - b_mean), rows ascending; a mean may be NULL: 0. */
+    void (*column_products)(REAL *y, const REAL *a, const REAL *a_mean, const REAL *b, const REAL *b_mean,
+                            ptrdiff_t rows, ptrdiff_t n);
+    /* y = (x - mean) scale + shift;  dx = dy scale - (x - mean) slope - offset; all but x, y, dx, dy are rows of n. */
+    void (*column_affine)(REAL *y, const REAL *x, const REAL *mean, const REAL *scale, const REAL *shift,
+                          ptrdiff_t rows, ptrdiff_t n);
+    void (*column_affine_backward)(REAL *dx, const REAL *dy, const REAL *x, const REAL *mean, const REAL *scale,
+                                   const REAL *slope, const REAL *offset, ptrdiff_t rows, ptrdiff_t n);
 
     /* y = alpha x;  y += alpha x. */
     void (*scale)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n);

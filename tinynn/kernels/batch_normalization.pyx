@@ -1,0 +1,317 @@
+"""Batch normalization: every channel with mean 0 and variance 1 over the batch, then a scale and a shift.
+
+    x^ = (x - mean) / sqrt(var + epsilon),   y = gamma x^ + beta          x, y (B, C)  gamma, beta, mean, var (C)
+    dgamma = sum dy x^,   dbeta = sum dy,   dx = gamma / sqrt(var + epsilon) (dy - dbeta / B - x^ dgamma / B)
+    moving mean, moving variance := momentum (itself) + (1 - momentum) (that of the batch)
+
+(Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate shift",
+2015; variances are those of the batch, divided by B, as in Keras.) B counts all axes but the last. The statistics of
+the batch are sums of a fixed number of groups of rows, so that their bits depend on no thread. The moving ones are
+updated in the backward pass: a step that fails has changed nothing. For prediction they take the batch's place.
+"""
+
+import math
+
+import numpy as np
+
+from tinynn.kernels._arguments import expect_elements, required_arrays
+from tinynn.kernels._public import public
+from tinynn.kernels.op import OpRun, expect_shape, register
+
+from libc.math cimport sqrt
+
+from tinynn.kernels.machine cimport (
+    Range, Worker, claim, column_affine, column_affine_backward, column_products, column_sum, real,
+)
+from tinynn.kernels.op cimport Call, Op, Run
+
+# Groups of rows that are summed on their own, and the fewest rows of one.
+cdef enum: GROUPS = 16
+cdef enum: GROUP_ROWS = 64
+# Numbers worth a claim.
+cdef enum: GRAIN = 8192
+
+
+cdef inline Py_ssize_t groups_of(Py_ssize_t B) noexcept nogil:
+    return max(1, min(GROUPS, B // GROUP_ROWS))
+
+
+cdef inline Py_ssize_t rows_worth_a_claim(Py_ssize_t C) noexcept nogil:
+    return 1 + GRAIN // C
+
+
+cdef void batch_normalization_forward(
+        real* y, real* statistics, real* temporary,         # OUT (B, C), mean and variance (2, C), scratch
+        const real* x, const real* gamma, const real* beta,     # IN (B, C) (C) (C), the last two may be NULL
+        double epsilon, Py_ssize_t B, Py_ssize_t C, Worker* worker) noexcept nogil:
+    """x^ = (x - mean) / sqrt(var + epsilon),  y = gamma x^ + beta"""
+    cdef Py_ssize_t groups = groups_of(B), group, first, c
+    cdef real* mean = statistics
+    cdef real* variance = statistics + C
+    cdef real* scale = temporary + GROUPS * C
+    cdef real* shift = scale + C
+    cdef Range part
+    while claim(worker, groups, 1, &part):
+        for group in range(part.start, part.stop):
+            first = group * B // groups
+            column_sum(temporary + group * C, x + first * C, C, (group + 1) * B // groups - first, C, False, worker)
+    while claim(worker, 1, 1, &part):
+        column_sum(mean, temporary, C, groups, C, False, worker)
+        for c in range(C):
+            mean[c] = mean[c] / <real> B
+    while claim(worker, groups, 1, &part):
+        for group in range(part.start, part.stop):
+            first = group * B // groups
+            column_products(temporary + group * C, x + first * C, mean, x + first * C, mean,
+                            (group + 1) * B // groups - first, C, worker)
+    while claim(worker, 1, 1, &part):
+        column_sum(variance, temporary, C, groups, C, False, worker)
+        for c in range(C):
+            variance[c] = variance[c] / <real> B
+            scale[c] = <real> ((1.0 if gamma == NULL else <double> gamma[c]) / sqrt(variance[c] + epsilon))
+            shift[c] = 0 if beta == NULL else beta[c]
+    while claim(worker, B, rows_worth_a_claim(C), &part):
+        column_affine(y + part.start * C, x + part.start * C, mean, scale, shift, part.stop - part.start, C, worker)
+
+
+cdef void batch_normalization_backward(
+        real* dx, real* dgamma, real* dbeta,                # OUT (B, C) (C) (C), any may be NULL
+        real* moving_mean, real* moving_variance,           # INOUT (C), may be NULL
+        real* temporary,                                    # scratch
+        const real* dy, const real* x, const real* gamma,   # IN (B, C) (B, C) (C) or NULL
+        const real* statistics, double momentum, double epsilon, bint accumulate,
+        Py_ssize_t B, Py_ssize_t C, Worker* worker) noexcept nogil:
+    """dgamma = sum dy x^,  dbeta = sum dy,  dx = gamma / sqrt(var + epsilon) (dy - dbeta / B - x^ dgamma / B)"""
+    cdef Py_ssize_t groups = groups_of(B), group, first, rows, c
+    cdef const real* mean = statistics
+    cdef const real* variance = statistics + C
+    cdef real* sums = temporary                             # sum dy of each group
+    cdef real* products = temporary + GROUPS * C            # sum dy (x - mean)
+    cdef real* scale = products + GROUPS * C
+    cdef real* slope = scale + C
+    cdef real* offset = slope + C
+    cdef double deviation, size
+    cdef Range part
+    while claim(worker, groups, 1, &part):
+        for group in range(part.start, part.stop):
+            first = group * B // groups
+            rows = (group + 1) * B // groups - first
+            column_sum(sums + group * C, dy + first * C, C, rows, C, False, worker)
+            column_products(products + group * C, dy + first * C, <const real*> NULL, x + first * C, mean, rows, C,
+                            worker)
+    while claim(worker, 1, 1, &part):
+        column_sum(offset, sums, C, groups, C, False, worker)
+        column_sum(slope, products, C, groups, C, False, worker)
+        for c in range(C):
+            deviation = sqrt(variance[c] + epsilon)
+            if dbeta != NULL:
+                dbeta[c] = offset[c] + (dbeta[c] if accumulate else 0)
+            if dgamma != NULL:
+                dgamma[c] = <real> (slope[c] / deviation) + (dgamma[c] if accumulate else 0)
+            size = (1.0 if gamma == NULL else <double> gamma[c]) / deviation
+            scale[c] = <real> size
+            offset[c] = <real> (size * offset[c] / B)
+            slope[c] = <real> (size * slope[c] / B / (variance[c] + epsilon))
+            if moving_mean != NULL:
+                moving_mean[c] = <real> (momentum * moving_mean[c] + (1 - momentum) * mean[c])
+                moving_variance[c] = <real> (momentum * moving_variance[c] + (1 - momentum) * variance[c])
+    if dx != NULL:
+        while claim(worker, B, rows_worth_a_claim(C), &part):
+            column_affine_backward(dx + part.start * C, dy + part.start * C, x + part.start * C, mean, scale, slope,
+                                   offset, part.stop - part.start, C, worker)
+
+
+# --- as ops: sizes (rows of a sample, C), scalars (momentum, epsilon) -------------------------------------------------
+
+cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    batch_normalization_forward(<real*> call.outputs[0], <real*> call.workspace, <real*> call.temporary,
+                                <const real*> call.inputs[0], <const real*> call.parameters[0],
+                                <const real*> call.parameters[1], call.scalars[1], call.rows * call.sizes[0],
+                                call.sizes[1], worker)
+
+
+cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    batch_normalization_backward(<real*> call.d_inputs[0], <real*> call.d_parameters[0], <real*> call.d_parameters[1],
+                                 <real*> call.parameters[2], <real*> call.parameters[3], <real*> call.temporary,
+                                 <const real*> call.d_outputs[0], <const real*> call.inputs[0],
+                                 <const real*> call.parameters[0], <const real*> call.workspace, call.scalars[0],
+                                 call.scalars[1], call.accumulate, call.rows * call.sizes[0], call.sizes[1], worker)
+
+
+cdef void fixed_scale(real* scale, real* zeros, const Call* call, Worker* worker) noexcept nogil:
+    """gamma / sqrt(moving variance + epsilon), and a row of zeros; one phase"""
+    cdef Range part
+    cdef Py_ssize_t c
+    cdef const real* gamma = <const real*> call.parameters[0]
+    cdef const real* variance = <const real*> call.parameters[3]
+    while claim(worker, 1, 1, &part):
+        for c in range(call.sizes[1]):
+            scale[c] = <real> ((1.0 if gamma == NULL else <double> gamma[c]) / sqrt(variance[c] + call.scalars[1]))
+            zeros[c] = 0
+
+
+cdef void run_fixed_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Py_ssize_t C = call.sizes[1]
+    cdef real* scale = <real*> call.temporary
+    cdef const real* shift = <const real*> call.parameters[1]
+    cdef Range part
+    fixed_scale(scale, scale + C, call, worker)
+    if shift == NULL:
+        shift = scale + C
+    while claim(worker, call.rows * call.sizes[0], rows_worth_a_claim(C), &part):
+        column_affine(<real*> call.outputs[0] + part.start * C, <const real*> call.inputs[0] + part.start * C,
+                      <const real*> call.parameters[2], scale, shift, part.stop - part.start, C, worker)
+
+
+cdef void run_fixed_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Py_ssize_t C = call.sizes[1]
+    cdef real* scale = <real*> call.temporary
+    cdef Range part
+    if call.d_inputs[0] == NULL:
+        return
+    fixed_scale(scale, scale + C, call, worker)
+    while claim(worker, call.rows * call.sizes[0], rows_worth_a_claim(C), &part):
+        column_affine(<real*> call.d_inputs[0] + part.start * C, <const real*> call.d_outputs[0] + part.start * C,
+                      scale + C, scale, scale + C, part.stop - part.start, C, worker)
+
+
+cdef class BatchNormalization(Op):
+    """Input [x (..., C)], parameters [gamma (C) or None, beta (C) or None, moving mean (C), moving variance (C)],
+    attributes momentum and epsilon. For training; by hand the last two parameters may be left out."""
+
+    def __cinit__(self, *arguments):
+        self.forward[0] = <Run> run_forward[float]
+        self.forward[1] = <Run> run_forward[double]
+        self.backward[0] = <Run> run_backward[float]
+        self.backward[1] = <Run> run_backward[double]
+
+    def sizes(self, inputs, parameters, attributes):
+        return math.prod(inputs[0][:-1]), inputs[0][-1]
+
+    def scalars(self, attributes):
+        return float(attributes["momentum"]), float(attributes["epsilon"])
+
+    def workspace(self, sizes):
+        return 2 * sizes[1], 0
+
+    def temporary(self, sizes):
+        return (2 * GROUPS + 3) * sizes[1], 0
+
+    def flops(self, sizes):
+        return 8 * sizes[0] * sizes[1]
+
+    def keeps_statistics(self):
+        return True
+
+
+cdef class FixedBatchNormalization(BatchNormalization):
+    """The same with the moving statistics in place of the batch's: for prediction, and in a layer that is frozen."""
+
+    def __cinit__(self, *arguments):
+        self.forward[0] = <Run> run_fixed_forward[float]
+        self.forward[1] = <Run> run_fixed_forward[double]
+        self.backward[0] = <Run> run_fixed_backward[float]
+        self.backward[1] = <Run> run_fixed_backward[double]
+
+    def workspace(self, sizes):
+        return 0, 0
+
+    def keeps_statistics(self):
+        return False
+
+
+batch_normalization = BatchNormalization("batch_normalization")
+register(batch_normalization)
+register(FixedBatchNormalization("fixed_batch_normalization"))
+
+
+# --- as functions -----------------------------------------------------------------------------------------------------
+
+def prepared(function, x, gamma, beta, epsilon, **others):
+    """The run of the op on the checked arguments, and the other arrays."""
+    x, gamma, beta, *others = required_arrays(function, {"gamma": 1, "beta": 1}, x=x, gamma=gamma, beta=beta, **others)
+    expect_elements(function, "x", x)
+    if x.ndim < 2 or x.size == 0:
+        raise ValueError(f"{function}: x has shape {x.shape}, but statistics need (..., channels) with a row or more")
+    if not epsilon > 0:
+        raise ValueError(f"{function}: epsilon is {epsilon}, but must be more than 0")
+    for name, array in (("gamma", gamma), ("beta", beta)):
+        expect_shape(function, name, array, x.shape[-1:])
+    for dy in others:
+        expect_shape(function, "dy", dy, x.shape)
+    rows = x.reshape(-1, x.shape[-1])
+    run = OpRun(batch_normalization, [rows], [gamma, beta, None, None], momentum=0.0, epsilon=epsilon)
+    return run, x.shape, others
+
+
+@public
+def py_batch_normalization_forward(x, gamma, beta, epsilon=1e-3):
+    """Every channel with mean 0 and variance 1: ``y = gamma (x - mean) / sqrt(var + epsilon) + beta``.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., C)
+        Float32 or float64; mean and variance are those over all axes but the last.
+    gamma, beta : array_like, shape (C,)
+        Scale and shift, of the same dtype.
+    epsilon : float, optional
+        Added to the variance.
+
+    Returns
+    -------
+    ndarray, shape (..., C)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or two differ in dtype.
+    ValueError
+        If the shapes do not fit, or epsilon is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = batch_normalization_forward(np.array([[1.0], [3.0]]), np.array([2.0]), np.array([5.0]), 1e-9)
+    >>> y.round(3).ravel()
+    array([3., 7.])
+    """
+    run, shape, _ = prepared("batch_normalization_forward", x, gamma, beta, epsilon)
+    return run.forward()[0].reshape(shape)
+
+
+@public
+def py_batch_normalization_backward(dy, x, gamma, epsilon=1e-3):
+    """Gradients of `batch_normalization_forward`, also through the mean and the variance.
+
+    Parameters
+    ----------
+    dy : array_like, shape (..., C)
+        Gradient of the loss with respect to y, float32 or float64.
+    x, gamma, epsilon
+        As in the forward pass.
+
+    Returns
+    -------
+    dx, dgamma, dbeta : ndarray
+        Shapes (..., C), (C,), (C,).
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or two differ in dtype.
+    ValueError
+        If the shapes do not fit, or epsilon is not positive.
+
+    Examples
+    --------
+    The mean takes away what all rows have in common:
+
+    >>> import numpy as np
+    >>> dx, _, _ = batch_normalization_backward(np.ones((3, 1)), np.array([[1.0], [2.0], [4.0]]), np.array([2.0]))
+    >>> bool(abs(dx).max() < 1e-12)
+    True
+    """
+    run, shape, (dy,) = prepared("batch_normalization_backward", x, gamma, np.zeros_like(gamma), epsilon, dy=dy)
+    run.forward()
+    (dx,), (dgamma, dbeta, _, _) = run.backward([dy.reshape(-1, shape[-1])])
+    return dx.reshape(shape), dgamma, dbeta

@@ -1,0 +1,218 @@
+"""Layer normalization: every row with mean 0 and variance 1, then a scale and a shift of each column.
+
+    x^ = (x - mean) / sqrt(var + epsilon),   y = gamma x^ + beta          x, y (B, C)  gamma, beta (C)  mean, var (B)
+    dgamma = sum_b dy x^,   dbeta = sum_b dy
+    dx = (g - mean g - x^ mean(g x^)) / sqrt(var + epsilon)  with g = dy gamma
+
+(Ba, Kiros and Hinton, "Layer normalization", 2016.) B counts all axes but the last.
+"""
+
+import math
+
+import numpy as np
+
+from tinynn.kernels._arguments import expect_elements, required_arrays
+from tinynn.kernels._public import public
+from tinynn.kernels.op import OpRun, expect_shape, register
+
+from libc.math cimport sqrt
+
+from tinynn.kernels.machine cimport Range, Worker, claim, column_sum_team, real, vector_dot, vector_scale, vector_sum
+from tinynn.kernels.op cimport Call, Op, Run
+
+# Numbers worth a claim.
+cdef enum: GRAIN = 4096
+
+
+cdef void layer_normalization_forward(
+        real* y, real* normal, real* deviation,             # OUT (B, C), kept: x^ (B, C), sqrt(var + epsilon) (B)
+        const real* x, const real* gamma, const real* beta,     # IN (B, C) (C) (C), the last two may be NULL
+        double epsilon, Py_ssize_t B, Py_ssize_t C, Worker* worker) noexcept nogil:
+    """x^ = (x - mean) / sqrt(var + epsilon),  y = gamma x^ + beta"""
+    cdef Py_ssize_t row, c
+    cdef real mean
+    cdef real* x_normal
+    cdef Range part
+    while claim(worker, B, 1 + GRAIN // C, &part):
+        for row in range(part.start, part.stop):
+            x_normal = normal + row * C
+            mean = vector_sum(x + row * C, C, worker) / <real> C
+            for c in range(C):
+                x_normal[c] = x[row * C + c] - mean
+            deviation[row] = <real> sqrt(vector_dot(x_normal, x_normal, C, worker) / <real> C + epsilon)
+            vector_scale(x_normal, x_normal, 1 / deviation[row], C, worker)
+            for c in range(C):
+                y[row * C + c] = x_normal[c]
+            if gamma != NULL:
+                for c in range(C):
+                    y[row * C + c] = y[row * C + c] * gamma[c]
+            if beta != NULL:
+                for c in range(C):
+                    y[row * C + c] = y[row * C + c] + beta[c]
+
+
+cdef void layer_normalization_backward(
+        real* dx, real* dgamma, real* dbeta,                # OUT (B, C) (C) (C), any may be NULL
+        real* temporary,                                    # scratch (B, C)
+        const real* dy, const real* normal,                 # IN (B, C) (B, C)
+        const real* deviation, const real* gamma,           # IN (B) (C) or NULL
+        bint accumulate, Py_ssize_t B, Py_ssize_t C, Worker* worker) noexcept nogil:
+    """dgamma = sum dy x^,  dbeta = sum dy,  dx = (g - mean g - x^ mean(g x^)) / sqrt(var + epsilon),  g = dy gamma"""
+    cdef Py_ssize_t row, c
+    cdef real mean, slope
+    cdef real* g
+    cdef const real* x_normal
+    cdef Range part
+    if dgamma != NULL:
+        while claim(worker, B * C, GRAIN, &part):
+            for c in range(part.start, part.stop):
+                temporary[c] = dy[c] * normal[c]
+        column_sum_team(dgamma, temporary, C, B, C, accumulate, worker)
+    if dbeta != NULL:
+        column_sum_team(dbeta, dy, C, B, C, accumulate, worker)
+    if dx != NULL:
+        while claim(worker, B, 1 + GRAIN // C, &part):
+            for row in range(part.start, part.stop):
+                g = temporary + row * C
+                x_normal = normal + row * C
+                for c in range(C):
+                    g[c] = dy[row * C + c] * (1 if gamma == NULL else gamma[c])
+                mean = vector_sum(g, C, worker) / <real> C
+                slope = vector_dot(g, x_normal, C, worker) / <real> C
+                for c in range(C):
+                    dx[row * C + c] = (g[c] - mean - x_normal[c] * slope) / deviation[row]
+
+
+# --- as an op: sizes (rows of a sample, C), scalars (epsilon) ---------------------------------------------------------
+
+cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Py_ssize_t B = call.rows * call.sizes[0], C = call.sizes[1]
+    cdef real* normal = <real*> call.workspace
+    layer_normalization_forward(<real*> call.outputs[0], normal, normal + B * C, <const real*> call.inputs[0],
+                                <const real*> call.parameters[0], <const real*> call.parameters[1], call.scalars[0], B,
+                                C, worker)
+
+
+cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Py_ssize_t B = call.rows * call.sizes[0], C = call.sizes[1]
+    cdef real* normal = <real*> call.workspace
+    layer_normalization_backward(<real*> call.d_inputs[0], <real*> call.d_parameters[0], <real*> call.d_parameters[1],
+                                 <real*> call.temporary, <const real*> call.d_outputs[0], normal, normal + B * C,
+                                 <const real*> call.parameters[0], call.accumulate, B, C, worker)
+
+
+cdef class LayerNormalization(Op):
+    """Input [x (..., C)], parameters [gamma (C) or None, beta (C) or None], attribute epsilon."""
+
+    def __cinit__(self):
+        self.forward[0] = <Run> run_forward[float]
+        self.forward[1] = <Run> run_forward[double]
+        self.backward[0] = <Run> run_backward[float]
+        self.backward[1] = <Run> run_backward[double]
+
+    def sizes(self, inputs, parameters, attributes):
+        return math.prod(inputs[0][:-1]), inputs[0][-1]
+
+    def scalars(self, attributes):
+        return (float(attributes["epsilon"]),)
+
+    def workspace(self, sizes):
+        return 0, sizes[0] * (sizes[1] + 1)
+
+    def temporary(self, sizes):
+        return 0, sizes[0] * sizes[1]
+
+    def flops(self, sizes):
+        return 8 * sizes[0] * sizes[1]
+
+
+layer_normalization = LayerNormalization("layer_normalization")
+register(layer_normalization)
+
+
+# --- as functions -----------------------------------------------------------------------------------------------------
+
+def prepared(function, x, gamma, beta, epsilon, **others):
+    """The run of the op on the checked arguments, and the other arrays."""
+    x, gamma, beta, *others = required_arrays(function, {"gamma": 1, "beta": 1}, x=x, gamma=gamma, beta=beta, **others)
+    expect_elements(function, "x", x)
+    if not epsilon > 0:
+        raise ValueError(f"{function}: epsilon is {epsilon}, but must be more than 0")
+    for name, array in (("gamma", gamma), ("beta", beta)):
+        expect_shape(function, name, array, x.shape[-1:])
+    for dy in others:
+        expect_shape(function, "dy", dy, x.shape)
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return OpRun(layer_normalization, [rows], [gamma, beta], epsilon=epsilon), x.shape, others
+
+
+@public
+def py_layer_normalization_forward(x, gamma, beta, epsilon=1e-3):
+    """Every row with mean 0 and variance 1 over the last axis: ``y = gamma (x - mean) / sqrt(var + epsilon) + beta``.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., C)
+        Float32 or float64.
+    gamma, beta : array_like, shape (C,)
+        Scale and shift, of the same dtype.
+    epsilon : float, optional
+        Added to the variance.
+
+    Returns
+    -------
+    ndarray, shape (..., C)
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or two differ in dtype.
+    ValueError
+        If the shapes do not fit, or epsilon is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer_normalization_forward(np.array([1.0, 3.0]), np.array([2.0, 2.0]), np.array([0.0, 5.0]), 1e-9).round(3)
+    array([-2.,  7.])
+    """
+    run, shape, _ = prepared("layer_normalization_forward", x, gamma, beta, epsilon)
+    return run.forward()[0].reshape(shape)
+
+
+@public
+def py_layer_normalization_backward(dy, x, gamma, epsilon=1e-3):
+    """Gradients of `layer_normalization_forward`, also through the mean and the variance.
+
+    Parameters
+    ----------
+    dy : array_like, shape (..., C)
+        Gradient of the loss with respect to y, float32 or float64.
+    x, gamma, epsilon
+        As in the forward pass.
+
+    Returns
+    -------
+    dx, dgamma, dbeta : ndarray
+        Shapes (..., C), (C,), (C,).
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32 or float64, or two differ in dtype.
+    ValueError
+        If the shapes do not fit, or epsilon is not positive.
+
+    Examples
+    --------
+    The mean takes away what all columns have in common:
+
+    >>> import numpy as np
+    >>> dx, _, _ = layer_normalization_backward(np.ones(3), np.array([1.0, 2.0, 4.0]), np.full(3, 2.0))
+    >>> bool(abs(dx).max() < 1e-12)
+    True
+    """
+    run, shape, (dy,) = prepared("layer_normalization_backward", x, gamma, np.zeros_like(gamma), epsilon, dy=dy)
+    run.forward()
+    (dx,), (dgamma, dbeta) = run.backward([dy.reshape(-1, shape[-1])])
+    return dx.reshape(shape), dgamma, dbeta
