@@ -94,7 +94,8 @@ def images(dtype):
         rng=5,
         dtype=dtype,
     )
-    model.compile(optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy", ["accuracy"])
+    optimizer = optimizers.SGD(0.01, momentum=0.9, global_clipnorm=0.1, use_ema=True)
+    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
     # A sample of an array is one image, so its three images are changed as three channels would be.
     return model, x, y, {"batch_size": 20, "epochs": 2, "augment": Augmentation(2, 20, 0.1, 0.2, 1)}
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests import oracles
 from tests.numerics import assert_close
-from tinynn import Sequential, layers, optimizers
+from tinynn import Sequential, layers, load, optimizers
 from tinynn.model.optimizers import get
 from tinynn.optimizers import schedules
 
@@ -240,3 +240,112 @@ def test_names():
 def test_no_gradients_yet():
     with pytest.raises(ValueError, match="apply_gradients: there are no gradients; call compute_gradients first"):
         linear("sgd").apply_gradients()
+
+
+def one_layer(optimizer, dtype="float64"):
+    model = Sequential([layers.Dense(3)], (4,), dtype=dtype, rng=1)
+    model.compile(optimizer, "mse")
+    return model
+
+
+def data(rng, n=6):
+    return rng.normal(size=(n, 4)) * 5, rng.normal(size=(n, 3))
+
+
+@pytest.mark.parametrize("kind", [optimizers.SGD, optimizers.Adam, optimizers.AdamW, optimizers.RMSprop])
+def test_clipped_gradients_are_what_the_rule_sees(kind, rng):
+    x, y = data(rng)
+    for options, clip in (
+        ({"clipvalue": 0.3}, lambda g: g.clip(-0.3, 0.3)),
+        ({"global_clipnorm": 0.5}, lambda g: g * min(1, 0.5 / np.linalg.norm(g))),
+        ({"global_clipnorm": 1e9}, lambda g: g),
+    ):
+        clipped, by_hand = one_layer(kind(0.1, **options)), one_layer(kind(0.1))
+        for _ in range(3):
+            clipped.train_on_batch(x, y)
+            by_hand.compute_gradients(x, y)
+            assert np.linalg.norm(by_hand.gradients) > 1
+            by_hand.gradients[:] = clip(by_hand.gradients)
+            by_hand.apply_gradients()
+            np.testing.assert_allclose(clipped.parameters, by_hand.parameters, rtol=1e-12)
+
+
+def test_apply_gradients_clips_too(rng):
+    x, y = data(rng)
+    one, other = (one_layer(optimizers.SGD(0.1, global_clipnorm=0.5)) for _ in range(2))
+    one.train_on_batch(x, y)
+    other.compute_gradients(x, y)
+    other.apply_gradients()
+    assert (one.parameters == other.parameters).all()
+
+
+def test_the_norm_is_that_of_all_parameters_of_a_large_network(rng):
+    """Large enough that updates would follow each layer, and the norm needs many chunks."""
+    chain = [layers.Dense(200, "tanh"), layers.Dense(150, "tanh"), layers.Dense(2)]
+    models = []
+    for options in ({"global_clipnorm": 0.01}, {}):
+        model = Sequential(chain, (100,), dtype="float64", rng=1)
+        model.compile(optimizers.SGD(0.1, **options), "mse")
+        models.append(model)
+    assert models[0].count_params() > 32_768
+    x, y, start = rng.normal(size=(8, 100)), rng.normal(size=(8, 2)), models[0].parameters.copy()
+    for model in models:
+        model.fit(x, y, batch_size=8, verbose=0)
+    step, full = (model.parameters - start for model in models)
+    np.testing.assert_allclose(step, full * 0.001 / np.linalg.norm(full), rtol=1e-9, atol=1e-15)
+
+
+def test_moving_average_of_the_weights(dtype, rng):
+    x, y = data(rng)
+    averaged = one_layer(optimizers.SGD(0.01, momentum=0.5, use_ema=True, ema_momentum=0.75), dtype)
+    plain = one_layer(optimizers.SGD(0.01, momentum=0.5), dtype)
+    average = plain.parameters.astype("f8")
+    for _ in range(5):
+        plain.train_on_batch(x, y)
+        average = 0.75 * average + 0.25 * plain.parameters
+        averaged.train_on_batch(x, y)
+        assert (averaged.parameters == plain.parameters).all()
+    averaged.fit(x, y, batch_size=6, verbose=0)
+    plain.fit(x, y, batch_size=6, verbose=0)
+    average = 0.75 * average + 0.25 * plain.parameters
+    np.testing.assert_allclose(averaged.parameters, average, rtol=1e-5 if dtype == "float32" else 1e-12)
+
+
+def test_average_leaves_out_what_is_frozen_or_a_statistic(rng):
+    frozen = layers.Dense(4)
+    model = Sequential([layers.BatchNormalization(momentum=0.5), frozen, layers.Dense(3)], (4,), rng=1)
+    model.compile(optimizers.Adam(0.1, use_ema=True), "mse")
+    frozen.trainable = False
+    before = model.get_weights()
+    x, y = data(rng)
+    model.fit(x.astype("f4"), y, batch_size=6, verbose=0)
+    after = model.get_weights()
+    np.testing.assert_allclose(after[2], x.mean(axis=0) / 2, rtol=1e-4)
+    assert (after[4] == before[4]).all()
+    assert (after[6] != before[6]).any()
+
+
+def test_average_is_kept_in_a_file(tmp_path, rng):
+    x, y = data(rng)
+    model = one_layer(optimizers.Adam(0.1, use_ema=True))
+    model.train_on_batch(x, y)
+    model.save(tmp_path / "model", include_optimizer=True)
+    again = load(tmp_path / "model")
+    for each in (model, again):
+        each.fit(x, y, epochs=2, verbose=0)
+    assert (again.parameters == model.parameters).all()
+    assert again.optimizer == model.optimizer
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clipvalue": 1, "global_clipnorm": 1}, "Adam: give clipvalue or global_clipnorm, not both"),
+        ({"clipvalue": 0}, "Adam: clipvalue must be"),
+        ({"global_clipnorm": -1}, "Adam: global_clipnorm must be"),
+        ({"ema_momentum": 1.0}, "Adam: ema_momentum must be"),
+    ],
+)
+def test_wrong_limits(options, message):
+    with pytest.raises(ValueError, match=message):
+        optimizers.Adam(**options)

@@ -57,6 +57,7 @@ class Job:
         iteration: int,
         states: Sequence[NDArray[Any]],
         key: int,
+        limits: Sequence[float] = (),
         update: bool = True,
     ) -> None: ...
     def augment(self, shape: tuple[int, ...], options: Mapping[str, float], key: int, epoch: int) -> None: ...
@@ -83,6 +84,7 @@ def apply_update(
     learning_rate: float,
     iteration: int,
     states: Sequence[NDArray[Any]],
+    limits: Sequence[float],
     plan: Plan,
 ) -> None: ...
 def shuffled(n: int, key: int, epoch: int) -> NDArray[np.int64]: ...

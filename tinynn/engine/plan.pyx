@@ -17,7 +17,7 @@ from tinynn.kernels import op as ops
 
 cimport numpy as cnp
 
-from libc.math cimport isfinite
+from libc.math cimport isfinite, sqrt
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -26,7 +26,7 @@ from tinynn.engine.pool cimport run_team, threads_wanted
 from tinynn.kernels.augmentation cimport augmentation_of
 from tinynn.kernels.machine cimport (
     DOUBLE, FLOAT, GEMM_SCRATCH_BYTES, UINT8, Augmentation, Range, Worker, augment, augmentation_scratch, claim,
-    convert, instruction_set_in_use, real,
+    convert, instruction_set_in_use, real, vector_dot, vector_scale,
 )
 from tinynn.kernels.op cimport Call, Op, Prepare, Rule, Run, Step, Update
 
@@ -96,10 +96,18 @@ cdef struct Chunk:
     Py_ssize_t stop
     bint decayed
 
-# What an optimizer's Prepare wrote for one step: for parameters without weight decay, and with.
+# What an optimizer's Prepare wrote for one step: for parameters without weight decay, and with. And by what the
+# gradient is multiplied.
 cdef struct Rates:
     double plain[16]
     double decayed[16]
+    double factor
+
+# What happens to a gradient before the rule, and to the weights after it. 0: nothing.
+cdef struct Limits:
+    double value                    # largest number in a gradient
+    double norm                     # largest norm of the whole gradient
+    double fresh                    # share of the weights in their moving average
 
 cdef struct Loop:
     # the program
@@ -147,6 +155,9 @@ cdef struct Loop:
     void* w
     void* dw
     void** states
+    Limits limits
+    double* squares                 # of each chunk of the gradient, for its norm
+    void* average
     const Chunk* chunks
     const Py_ssize_t* chunk_starts  # by op, and where the last one's end
     bint fused                      # each op's chunks follow its backward pass; else all of them the last one
@@ -294,9 +305,36 @@ cdef void judge_backward(Loop* loop, Py_ssize_t step, Worker* worker) noexcept n
 cdef void prepare(Loop* loop, Py_ssize_t step, Rates* rates) noexcept nogil:
     """The numbers that the optimizer's rule needs in this step."""
     cdef uint64_t number = loop.iteration + step + 1
+    rates.factor = 1
     loop.prepare(rates.plain, loop.configuration, loop.learning_rates[step], number, False)
     if loop.decays:
         loop.prepare(rates.decayed, loop.configuration, loop.learning_rates[step], number, True)
+
+
+cdef void measure(Loop* loop, Rates* rates, Worker* worker, real* dtype) noexcept nogil:
+    """By what the gradient is multiplied so that its norm does not exceed the limit; one phase"""
+    cdef Range part
+    cdef Py_ssize_t i, chunks = loop.chunk_starts[1]
+    cdef const real* dw
+    cdef double total = 0
+    while claim(worker, chunks, 1, &part):
+        for i in range(part.start, part.stop):
+            dw = <const real*> loop.dw + loop.chunks[i].start
+            loop.squares[i] = vector_dot(dw, dw, loop.chunks[i].stop - loop.chunks[i].start, worker)
+    for i in range(chunks):
+        total += loop.squares[i]
+    if total > loop.limits.norm * loop.limits.norm:
+        rates.factor = loop.limits.norm / sqrt(total)
+
+
+cdef void limit(real* dw, Py_ssize_t n, double factor, double most, Worker* worker) noexcept nogil:
+    """dw := factor dw, or each number of it brought between -most and most"""
+    cdef Py_ssize_t i
+    if factor != 1:
+        vector_scale(dw, dw, <real> factor, n, worker)
+    if most > 0:
+        for i in range(n):
+            dw[i] = <real> most if dw[i] > most else <real> -most if dw[i] < -most else dw[i]
 
 
 cdef void update(Loop* loop, Py_ssize_t first, Py_ssize_t last, Rates* rates, Worker* worker,
@@ -306,6 +344,9 @@ cdef void update(Loop* loop, Py_ssize_t first, Py_ssize_t last, Rates* rates, Wo
     cdef Range part
     cdef Chunk chunk
     cdef double* scalars
+    cdef real* w
+    cdef real* dw
+    cdef real* average
     cdef Py_ssize_t i, j
     first, last = loop.chunk_starts[first], loop.chunk_starts[last]
     while claim(worker, last - first, 1, &part):
@@ -316,8 +357,14 @@ cdef void update(Loop* loop, Py_ssize_t first, Py_ssize_t last, Rates* rates, Wo
                 scalars = rates.decayed
             for j in range(8):
                 states[j] = NULL if loop.states[j] == NULL else <real*> loop.states[j] + chunk.start
-            loop.change(<real*> loop.w + chunk.start, <real*> loop.dw + chunk.start, states,
-                        scalars, chunk.stop - chunk.start, worker)
+            w = <real*> loop.w + chunk.start
+            dw = <real*> loop.dw + chunk.start
+            limit(dw, chunk.stop - chunk.start, rates.factor, loop.limits.value, worker)
+            loop.change(w, dw, states, scalars, chunk.stop - chunk.start, worker)
+            if loop.average != NULL:
+                average = <real*> loop.average + chunk.start
+                for j in range(chunk.stop - chunk.start):
+                    average[j] = average[j] + <real> loop.limits.fresh * (w[j] - average[j])
 
 
 cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
@@ -350,6 +397,8 @@ cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
                 judge_backward(loop, step, worker)
                 if loop.stop_step <= step and loop.reason == RUN_FAILED:
                     return
+            if loop.update and loop.limits.norm > 0:
+                measure(loop, &rates, worker, dtype)
             if loop.update and not loop.fused:
                 update(loop, 0, 1, &rates, worker, dtype)
         step += 1
@@ -717,7 +766,7 @@ cdef class Job:
         loop.steps_per_look = 1 if loop.may_fail else max(1, min(64, FLOPS_WORTH_A_LOOK // (flops + 1)))
         self._keep = [plan, items, indices, targets, sample_weights, order]
 
-    def train(self, Rule rule, configuration, learning_rates, iteration, states, key, update=True) -> None:
+    def train(self, Rule rule, configuration, learning_rates, iteration, states, key, limits=(), update=True) -> None:
         """Compute gradients in every step and, unless update is False, change the weights by the optimizer's rule."""
         cdef Loop* loop = &self.loop
         cdef Plan plan = self._keep[0]
@@ -726,9 +775,10 @@ cdef class Job:
         self.arena.step.key = key
         loop.iteration = iteration
         if update:
-            table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
-            # An op in Python may fail in its backward pass; then nothing must have changed yet.
-            loop.fused = len(plan.weights) >= PARAMETERS_WORTH_FUSING and not loop.may_fail
+            # An op in Python may fail in its backward pass; then nothing must have changed yet. The norm of the whole
+            # gradient is known at the end only.
+            set_states(loop, limits, states, self._keep)
+            loop.fused = len(plan.weights) >= PARAMETERS_WORTH_FUSING and not loop.may_fail and not loop.limits.norm
             loop.decays = rule.decays(configuration)
             chunks, starts = plan.chunks(loop.fused, bool(loop.decays))
             configuration = np.array([*configuration, 0], np.float64)
@@ -736,11 +786,12 @@ cdef class Job:
             loop.change = rule.update[self._dtype]
             loop.configuration = <const double*> data(configuration)
             loop.learning_rates = <const double*> data(learning_rates)
-            loop.states = <void**> data(table)
             loop.w, loop.dw = data(plan.weights), data(plan.gradients)
             loop.chunks = <const Chunk*> data(chunks)
             loop.chunk_starts = <const Py_ssize_t*> data(starts)
-            self._keep += [configuration, learning_rates, table, states, rule, chunks, starts]
+            squares = np.empty(len(chunks), np.float64)
+            loop.squares = <double*> data(squares)
+            self._keep += [configuration, learning_rates, rule, chunks, starts, squares]
 
     def augment(self, shape, options, key, epoch) -> None:
         """Change each item, an image of this shape, at random while it is gathered.
@@ -943,7 +994,18 @@ cdef void* data(array) except? NULL:
     return NULL if array is None else cnp.PyArray_DATA(array)
 
 
-def apply_update(Rule rule, configuration, double learning_rate, iteration, states, Plan plan) -> None:
+cdef set_states(Loop* loop, limits, states, list keep):
+    """Set what happens around the rule, and the rule's states; an average comes before them. `keep` holds the memory."""
+    loop.limits.value, loop.limits.norm, loop.limits.fresh = limits
+    if loop.limits.fresh > 0:
+        loop.average = data(states[0])
+        states = states[1:]
+    table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
+    loop.states = <void**> data(table)
+    keep += [table, states]
+
+
+def apply_update(Rule rule, configuration, double learning_rate, iteration, states, limits, Plan plan) -> None:
     """The update segment alone: change the plan's weights by its gradients."""
     cdef double rates[1]
     cdef Loop loop
@@ -952,13 +1014,15 @@ def apply_update(Rule rule, configuration, double learning_rate, iteration, stat
     loop.decays = rule.decays(configuration)
     chunks, starts = plan.chunks(False, bool(loop.decays))
     configuration = np.array([*configuration, 0], np.float64)
-    table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
+    keep = []
+    set_states(&loop, limits, states, keep)
+    squares = np.empty(len(chunks), np.float64)
+    loop.squares = <double*> data(squares)
     rates[0] = learning_rate
     loop.prepare, loop.change = rule.prepare, rule.update[dtype]
     loop.configuration = <const double*> data(configuration)
     loop.learning_rates = rates
     loop.iteration = iteration
-    loop.states = <void**> data(table)
     loop.w, loop.dw = data(plan.weights), data(plan.gradients)
     loop.chunks = <const Chunk*> data(chunks)
     loop.chunk_starts = <const Py_ssize_t*> data(starts)
@@ -969,6 +1033,8 @@ def apply_update(Rule rule, configuration, double learning_rate, iteration, stat
 cdef void update_all(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
     cdef Rates rates
     prepare(loop, 0, &rates)
+    if loop.limits.norm > 0:
+        measure(loop, &rates, worker, dtype)
     update(loop, 0, 1, &rates, worker, dtype)
 
 

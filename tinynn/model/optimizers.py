@@ -20,10 +20,22 @@ class Optimizer(Configurable, kind="optimizers"):
     ----------
     learning_rate : float, Schedule or callable
         A number, or a function of the step (0, 1, ...): see `tinynn.optimizers.schedules`.
+    clipvalue : float, optional
+        Each number of a gradient is brought between -clipvalue and clipvalue first.
+    global_clipnorm : float, optional
+        If the norm of the whole gradient is larger, the gradient is scaled down to it first.
+    use_ema : bool
+        Whether to keep a moving average of the weights, and give it to the model at the end of `fit`.
+    ema_momentum : float
+        Share of the average that stays in each step, in [0, 1).
     """
 
     rule: ClassVar[str]
     learning_rate: Any
+    clipvalue: float | None = None
+    global_clipnorm: float | None = None
+    use_ema: bool = False
+    ema_momentum: float = 0.99
 
     def options(self) -> dict[str, float]:
         """What the update rule is configured with."""
@@ -35,7 +47,11 @@ class Optimizer(Configurable, kind="optimizers"):
 
     def states(self) -> int:
         """How many vectors of state, each as long as the parameters, it keeps."""
-        return int(ops.registered[self.rule].states(self.configuration()))
+        return int(ops.registered[self.rule].states(self.configuration())) + self.use_ema
+
+    def limits(self) -> tuple[float, float, float]:
+        """What happens around the rule: largest number, largest norm, share of the weights in their average."""
+        return self.clipvalue or 0.0, self.global_clipnorm or 0.0, 1 - self.ema_momentum if self.use_ema else 0.0
 
     def rates(self, first_step: int, steps: int) -> np.ndarray:
         """Learning rates of consecutive steps, float64."""
@@ -47,6 +63,19 @@ class Optimizer(Configurable, kind="optimizers"):
                                  f"{steps} finite learning rates from step {first_step} on, got {rates}")
             return rates
         return np.full(steps, self.learning_rate, np.float64)
+
+    def _set_common(self, learning_rate: Any, clipvalue: Any, global_clipnorm: Any, use_ema: Any,
+                    ema_momentum: Any) -> None:
+        """Check and store what all optimizers take."""
+        name = type(self).__name__
+        self._set_learning_rate(learning_rate)
+        if clipvalue is not None and global_clipnorm is not None:
+            raise ValueError(f"{name}: give clipvalue or global_clipnorm, not both")
+        self.clipvalue = None if clipvalue is None else check_real(clipvalue, "clipvalue", name, above=0)
+        self.global_clipnorm = (None if global_clipnorm is None
+                                else check_real(global_clipnorm, "global_clipnorm", name, above=0))
+        self.use_ema = bool(use_ema)
+        self.ema_momentum = check_real(ema_momentum, "ema_momentum", name, minimum=0, below=1)
 
     def _set_learning_rate(self, learning_rate: float | Callable[[int], float] | schedules.Schedule) -> None:
         if callable(learning_rate):
@@ -66,12 +95,16 @@ class SGD(Optimizer):
         In [0, 1]; 0 keeps no velocity.
     nesterov : bool
         ``w += momentum velocity - rate dw`` instead.
+    clipvalue, global_clipnorm, use_ema, ema_momentum
+        As for `Optimizer`.
     """
 
     rule = "sgd"
 
-    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False) -> None:
-        self._set_learning_rate(learning_rate)
+    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False,
+                 clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
+                 ema_momentum: float = 0.99) -> None:
+        self._set_common(learning_rate, clipvalue, global_clipnorm, use_ema, ema_momentum)
         self.momentum = check_real(momentum, "momentum", "SGD", minimum=0, maximum=1)
         self.nesterov = bool(nesterov)
 
@@ -90,13 +123,17 @@ class Adam(Optimizer):
         Decay of the running means of the gradient and its square, in [0, 1).
     epsilon : float
         Added to the root.
+    clipvalue, global_clipnorm, use_ema, ema_momentum
+        As for `Optimizer`.
     """
 
     rule = "adam"
 
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999,
-                 epsilon: float = 1e-7) -> None:
-        self._set_learning_rate(learning_rate)
+                 epsilon: float = 1e-7,
+                 clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
+                 ema_momentum: float = 0.99) -> None:
+        self._set_common(learning_rate, clipvalue, global_clipnorm, use_ema, ema_momentum)
         self.beta_1 = check_real(beta_1, "beta_1", "Adam", minimum=0, below=1)
         self.beta_2 = check_real(beta_2, "beta_2", "Adam", minimum=0, below=1)
         self.epsilon = check_real(epsilon, "epsilon", "Adam", above=0)
@@ -116,11 +153,15 @@ class AdamW(Adam):
         As for `Adam`.
     weight_decay : float
         At least 0.
+    clipvalue, global_clipnorm, use_ema, ema_momentum
+        As for `Optimizer`.
     """
 
     def __init__(self, learning_rate: Any = 0.001, weight_decay: float = 0.004, beta_1: float = 0.9,
-                 beta_2: float = 0.999, epsilon: float = 1e-7) -> None:
-        super().__init__(learning_rate, beta_1, beta_2, epsilon)
+                 beta_2: float = 0.999, epsilon: float = 1e-7,
+                 clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
+                 ema_momentum: float = 0.99) -> None:
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, clipvalue, global_clipnorm, use_ema, ema_momentum)
         self.weight_decay = check_real(weight_decay, "weight_decay", "AdamW", minimum=0)
 
     def options(self) -> dict[str, float]:
@@ -140,13 +181,17 @@ class RMSprop(Optimizer):
         In [0, 1]; 0 keeps no velocity.
     epsilon : float
         Added under the root.
+    clipvalue, global_clipnorm, use_ema, ema_momentum
+        As for `Optimizer`.
     """
 
     rule = "rmsprop"
 
     def __init__(self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0,
-                 epsilon: float = 1e-7) -> None:
-        self._set_learning_rate(learning_rate)
+                 epsilon: float = 1e-7,
+                 clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
+                 ema_momentum: float = 0.99) -> None:
+        self._set_common(learning_rate, clipvalue, global_clipnorm, use_ema, ema_momentum)
         self.rho = check_real(rho, "rho", "RMSprop", minimum=0, below=1)
         self.momentum = check_real(momentum, "momentum", "RMSprop", minimum=0, maximum=1)
         self.epsilon = check_real(epsilon, "epsilon", "RMSprop", above=0)

@@ -130,10 +130,19 @@ def exclusive(model: Sequential, function: str) -> Iterator[None]:
 
 
 def optimizer_states(model: Sequential) -> list[np.ndarray]:
-    """The optimizer's vectors, zero before the first step."""
+    """The optimizer's vectors, zero before the first step; the first may be a moving average of the weights."""
+    if model.optimizer.use_ema and not model._states:
+        model._states.append(model.parameters.copy())
     while len(model._states) < model.optimizer.states():  # its options may have changed: momentum needs a velocity
         model._states.append(np.zeros_like(model.parameters))
     return model._states
+
+
+def take_average(model: Sequential) -> None:
+    """Put the moving average of the weights in their place."""
+    for parameter in model._parameters.values():
+        if parameter.trainable:
+            view(model.parameters, parameter)[...] = view(optimizer_states(model)[0], parameter)
 
 
 @contextmanager
@@ -154,10 +163,11 @@ def start(job: Job, model: Sequential, plan: Plan, steps: int, update: bool = Tr
         if parameter.path not in plan.learning:
             view(model.gradients, parameter)[...] = 0
     if not update:
-        job.train(None, (), None, model._iteration, [], model._key, update=False)
+        job.train(None, (), None, model._iteration, [], model._key, (), update=False)
         return
     job.train(ops.registered[model.optimizer.rule], model.optimizer.configuration(),
-              model.optimizer.rates(model._iteration, steps), model._iteration, optimizer_states(model), model._key)
+              model.optimizer.rates(model._iteration, steps), model._iteration, optimizer_states(model), model._key,
+              model.optimizer.limits())
 
 
 def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose: Any, callbacks: Any,
@@ -223,6 +233,8 @@ def _epochs(model: Sequential, training: Pass, validation: Pass | None, initial_
             calls.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
+        if model.optimizer.use_ema:
+            take_average(model)
         calls.on_train_end()
     return history
 
@@ -301,5 +313,6 @@ def apply_gradients(model: Sequential) -> None:
     with exclusive(model, "apply_gradients"):
         optimizer = model.optimizer
         apply_update(ops.registered[optimizer.rule], optimizer.configuration(),
-                     float(optimizer.rates(model._iteration, 1)[0]), model._iteration, optimizer_states(model), plan)
+                     float(optimizer.rates(model._iteration, 1)[0]), model._iteration, optimizer_states(model),
+                     optimizer.limits(), plan)
         model._iteration += 1
