@@ -173,3 +173,26 @@ def test_a_loss_without_backward_says_so(rng):
     assert np.isfinite(model.evaluate(rng.normal(size=(5, 4)), rng.normal(size=(5, 3))))
     with pytest.raises(NotImplementedError, match="Half has no backward"):
         model.compute_gradients(rng.normal(size=(5, 4)), rng.normal(size=(5, 3)))
+
+
+@pytest.mark.parametrize("last", ["softmax", "sigmoid", None])
+def test_smoothed_labels_are_smoothed_targets(last, dtype, rng):
+    x, y = rng.normal(size=(9, 4)).astype(dtype), np.eye(5)[rng.integers(0, 5, 9)]
+    models = []
+    for share in (0.25, 0.0):
+        model = Sequential([layers.Dense(5, last)], (4,), dtype=dtype, rng=1)
+        loss = losses.CategoricalCrossentropy(from_logits=last is None, label_smoothing=share)
+        model.compile("sgd", loss, ["accuracy"])
+        models.append(model)
+    smoothed, plain = models
+    targets = y * 0.75 + 0.05
+    assert smoothed.evaluate(x, y)[0] == pytest.approx(plain.evaluate(x, targets)[0], rel=1e-6)
+    assert smoothed.evaluate(x, y)[1] == plain.evaluate(x, y)[1]
+    smoothed.train_on_batch(x, y)
+    plain.train_on_batch(x, targets)
+    np.testing.assert_allclose(smoothed.parameters, plain.parameters, rtol=1e-5 if dtype == "float32" else 1e-12)
+
+
+def test_wrong_smoothing():
+    with pytest.raises(ValueError, match="CategoricalCrossentropy: label_smoothing must be"):
+        losses.CategoricalCrossentropy(label_smoothing=1.5)

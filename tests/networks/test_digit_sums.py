@@ -145,3 +145,26 @@ def test_what_there_is_not(arguments, message):
 def test_wrong_types(arguments):
     with pytest.raises(TypeError):
         digit_sum(*arguments)
+
+
+@pytest.mark.parametrize("name", ["shared", "conv"])
+def test_no_digit_label_enters_training(name):
+    """Wrong digits with the same sums give the same bits."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
+    digits = np.random.default_rng(1).integers(1, 9, 40)
+    sums = DigitSums.disjoint(images, digits, 2, rng=3)
+    _, indices, totals = sums.samples()
+    wrong = digits.copy()
+    wrong[indices[:, 0]] += 1
+    wrong[indices[:, 1]] -= 1
+    assert (wrong != digits).all()
+    other = DigitSums.from_sums(images, indices, wrong[indices].sum(axis=1))
+    weights = []
+    for data in (sums, other):
+        model = digit_sum(name, 2, rng=5)
+        small = dataclasses.replace(recipe(name), epochs=2, sums=len(sums), batch_size=8)
+        small.compile(model)
+        model.fit(data, batch_size=8, epochs=2, verbose=0, augment=small.augment)
+        weights.append(model.parameters)
+    assert (totals == other.samples()[2]).all()
+    assert (weights[0] == weights[1]).all()

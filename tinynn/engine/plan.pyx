@@ -995,7 +995,7 @@ cdef void* data(array) except? NULL:
 
 
 cdef set_states(Loop* loop, limits, states, list keep):
-    """Set what happens around the rule, and the rule's states; an average comes before them. `keep` holds the memory."""
+    """Set what happens around the rule, and the rule's states, after an average. `keep` holds the memory."""
     loop.limits.value, loop.limits.norm, loop.limits.fresh = limits
     if loop.limits.fresh > 0:
         loop.average = data(states[0])

@@ -138,4 +138,4 @@ def targets_for(y: Any, samples: int, prediction_shape: tuple[int, ...], loss: L
     if loss.labels:
         # A copy: the engine trusts labels, and a callback might change the array after it has been checked.
         return np.array(check_labels(y, prediction_shape[-1], "y", function), order="C")
-    return np.ascontiguousarray(y, dtype)
+    return np.ascontiguousarray(loss.prepare(np.ascontiguousarray(y, dtype)))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from tinynn.engine.compiler import LossSpec
+from tinynn.model.arrays import check_real
 from tinynn.model.registry import Configurable, lookup
 
 
@@ -24,6 +27,10 @@ class Loss(Configurable, kind="losses"):
     def spec(self) -> LossSpec:
         """The op that computes it."""
         return LossSpec("python_loss", self.labels, python=self)
+
+    def prepare(self, targets: np.ndarray) -> np.ndarray:
+        """The targets as the loss wants them, before training; here: as they are."""
+        return targets
 
     def forward(self, prediction: Any, target: Any) -> Any:
         """Loss of each row, shape of the prediction without its last axis."""
@@ -86,12 +93,22 @@ class CategoricalCrossentropy(_Kernel):
     from_logits : bool
         The prediction is z with p = softmax(z). A softmax or sigmoid as the model's last activation is fused
         into a stable form anyway.
+    label_smoothing : float
+        In [0, 1]: the share of a target that is spread evenly over all K classes, ``t (1 - share) + share / K``.
     """
 
     op = "categorical_crossentropy"
 
-    def __init__(self, from_logits: bool = False) -> None:
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0) -> None:
         self.from_logits = from_logits
+        self.label_smoothing = check_real(label_smoothing, "label_smoothing", "CategoricalCrossentropy", minimum=0,
+                                          maximum=1)
+
+    def prepare(self, targets: np.ndarray) -> np.ndarray:
+        if self.label_smoothing:
+            share = targets.dtype.type(self.label_smoothing)
+            targets = targets * (1 - share) + share / targets.shape[-1]
+        return targets
 
 
 class SparseCategoricalCrossentropy(_Kernel):
