@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tinynn.engine.pool import get_num_threads, set_num_threads
     from tinynn.model.augmentation import Augmentation
     from tinynn.model.files import load
+    from tinynn.model.many import fit_many
     from tinynn.model.sequential import Sequential
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "Sequential",
     "callbacks",
     "datasets",
+    "fit_many",
     "get_num_threads",
     "graph",
     "initializers",
@@ -48,6 +50,7 @@ _HOMES = {
     "Augmentation": "tinynn.model.augmentation",
     "Sequential": "tinynn.model.sequential",
     "get_num_threads": "tinynn.engine.pool",
+    "fit_many": "tinynn.model.many",
     "load": "tinynn.model.files",
     "set_num_threads": "tinynn.engine.pool",
     "show_config": "tinynn.config",

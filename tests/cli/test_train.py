@@ -65,7 +65,7 @@ def test_networks_of_the_report(here, tmp_path, network, cell):
 def test_conv_with_and_without_changed_images(here, tmp_path):
     result = here("train", *SMALL, "--network", "conv")
     assert result.code == 0, result.err
-    assert "Network:  conv, sums of 2 digits, 18,378 parameters" in result.out
+    assert "Network:  conv, sums of 2 digits, 80,202 parameters" in result.out
     assert "64 fresh sums, images changed at random, 16 in a step" in result.out
     weights = tinynn.load(tmp_path / "digit-sum-conv.safetensors").parameters
     result = here("train", *SMALL, "--network", "conv", "--no-augment")

@@ -31,7 +31,7 @@ def count(name, digits, cell):
     if name == "shared":
         return RECOGNISER
     if name == "conv":  # 5 x 5 filters: 1 -> 16 and, after 2 x 2, 16 -> 32; 4 x 4 x 32 numbers are left
-        return (25 * 16 + 16) + (25 * 16 * 32 + 32) + (512 * 10 + 10)
+        return (25 * 16 + 16) + (25 * 16 * 32 + 32) + (512 * 128 + 128) + (128 * 10 + 10)
     if name == "baseline":
         return digits * RECOGNISER + recurrent(cell, 10) + recurrent(cell, 128) + classes(digits)
     return digits * DEEPER + recurrent(cell, 10) + 2 * recurrent(cell, 128) + classes(digits)

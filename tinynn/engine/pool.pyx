@@ -5,6 +5,12 @@ from pathlib import Path
 
 from tinynn.kernels.machine cimport instruction_set_in_use
 
+cdef extern from *:
+    """
+    static _Thread_local int most_of_this_thread = 1 << 30;
+    """
+    int most_of_this_thread
+
 cdef int chosen = 0     # 0: as many as there are cores
 cdef int most_by_quota = 1 << 30
 
@@ -28,8 +34,14 @@ def _read_quota(root: Path = Path("/sys/fs/cgroup")) -> int:
 
 cdef int threads_wanted() noexcept nogil:
     if chosen:
-        return chosen
-    return max(1, min(team_cores(), most_by_quota))
+        return min(chosen, most_of_this_thread)
+    return max(1, min(team_cores(), min(most_by_quota, most_of_this_thread)))
+
+
+def limit_this_thread(int most) -> None:
+    """Use at most so many threads for what the calling thread asks for."""
+    global most_of_this_thread
+    most_of_this_thread = most
 
 
 cdef void run_team(int threads, void* scratch, Body body, void* context) noexcept nogil:

@@ -77,7 +77,7 @@ def digit_sum(name: str, digits: int = 10, cell: str = "lstm", rng: Any = 0) -> 
     it, needs far fewer sums, and adds any number of images, whatever it was trained on.
 
     **conv** is `shared` with a recogniser of two convolutions, 16 and 32 filters of 5 x 5, each with relu and followed
-    by a max-pooling of 2 x 2.
+    by a max-pooling of 2 x 2, and Dense(128) with relu.
 
     Examples
     --------
@@ -123,6 +123,7 @@ def conv(digits: int, recurrent: Any) -> list[Layer]:
         Conv2D(32, 5, activation="relu"),
         MaxPooling2D(),
         Flatten(),
+        Dense(128, "relu"),
     )
 
 

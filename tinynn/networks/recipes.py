@@ -169,7 +169,7 @@ def recipe(name: str) -> Recipe:
 
 
 #: Changes that leave a digit what it is.
-HANDWRITING = Augmentation(shift=2, rotation=12, zoom=0.12, shear=0.2, elastic=0.8)
+HANDWRITING = Augmentation(shift=2, rotation=10, zoom=0.1, shear=0.15, elastic=0.7)
 
 #: The one place to change them. Without weight decay `shared` learns its images by heart: 0.833 of the
 #: validation sums are exact then, not 0.857, and of the 5,000 offline digits 0.634, not 0.662. The report's
@@ -180,7 +180,7 @@ HANDWRITING = Augmentation(shift=2, rotation=12, zoom=0.12, shear=0.2, elastic=0
 RECIPES = {
     "shared": Recipe(epochs=15, sums=20_000, batch_size=64, learning_rate=2e-3, weight_decay=0.3),
     "conv": Recipe(
-        epochs=20, sums=20_000, batch_size=64, learning_rate=2e-3, weight_decay=0.1, augment=HANDWRITING
+        epochs=60, sums=10_000, batch_size=32, learning_rate=1.5e-3, weight_decay=0.05, augment=HANDWRITING
     ),
     "baseline": Recipe(epochs=30, sums=100_000, batch_size=64, learning_rate=3e-3, start_fraction=0.5),
     "improved": Recipe(epochs=30, sums=100_000, batch_size=64, learning_rate=1e-3, start_fraction=0.5, cell="rnn"),

@@ -1,0 +1,116 @@
+"""Many models at once: the bits of one after the other, errors that name their model, threads."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from tinynn import Sequential, callbacks, fit_many, get_num_threads, layers, optimizers, set_num_threads
+
+
+def build(count, width=7):
+    models = []
+    for seed in range(count):
+        chain = [layers.Dense(width, "tanh"), layers.Dropout(0.2), layers.Dense(3, "softmax")]
+        model = Sequential(chain, (5,), rng=seed)
+        model.compile(optimizers.Adam(0.01 * (seed + 1)), "sparse_categorical_crossentropy", ["accuracy"])
+        models.append(model)
+    return models
+
+
+@pytest.fixture
+def data(rng):
+    return rng.normal(size=(50, 5)).astype("f4"), rng.integers(0, 3, 50)
+
+
+@pytest.mark.parametrize("workers", [None, 1, 3, 8])
+@pytest.mark.parametrize("width", [7, 600])  # one worth a team of threads, too
+def test_same_bits_as_one_after_the_other(workers, width, data):
+    arguments = {"batch_size": 16, "epochs": 3, "validation_data": data}
+    alone = build(5, width)
+    expected = [model.fit(*data, verbose=0, **arguments) for model in alone]
+    together = build(5, width)
+    found = fit_many(together, *data, workers=workers, **arguments)
+    for one, other, history, wanted in zip(together, alone, found, expected, strict=True):
+        assert (one.parameters == other.parameters).all()
+        assert history.history == wanted.history
+
+
+def test_each_has_its_own_callbacks_and_thread(data):
+    seen = {}
+
+    class Note(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.setdefault(self.model.parameters.size, set()).add(threading.current_thread().name)
+            assert get_num_threads() == 1
+
+    before = get_num_threads()
+    set_num_threads(4)
+    try:
+        fit_many([*build(1, 3), *build(1, 4)], *data, callbacks=[[Note()], [Note()]], epochs=2)
+        assert get_num_threads() == 4
+    finally:
+        set_num_threads(None)
+    assert get_num_threads() == before
+    assert len(seen) == 2
+    assert all(name.startswith("fit_many") for names in seen.values() for name in names)
+
+
+def test_an_error_names_its_model_and_lets_the_others_end(data):
+    models = build(3)
+    models[1].compile(optimizers.SGD(1e38), "sparse_categorical_crossentropy")
+    with pytest.raises(FloatingPointError) as caught:
+        fit_many(models, *data, epochs=3, workers=1)
+    assert caught.value.__notes__ == ["fit_many: this was models[1]"]
+    alone = build(3)[2]
+    alone.fit(*data, epochs=3, verbose=0)
+    assert (models[2].parameters == alone.parameters).all()
+
+
+def test_none_is_none(data):
+    assert fit_many([], *data) == []
+
+
+def test_wrong_arguments(data):
+    models = build(2)
+    with pytest.raises(TypeError, match=r"fit_many: models\[1\] must be a Sequential, got int"):
+        fit_many([models[0], 3], *data)
+    with pytest.raises(ValueError, match=r"fit_many: models\[2\] is models\[0\] again"):
+        fit_many([*models, models[0]], *data)
+    with pytest.raises(ValueError, match="fit_many: there are 2 models, but callbacks for 1"):
+        fit_many(models, *data, callbacks=[[]])
+    with pytest.raises(ValueError, match="fit_many: workers must be at least 1"):
+        fit_many(models, *data, workers=0)
+    with pytest.raises(ValueError, match="x has 50 samples"):
+        fit_many(models, data[0], data[1][:3])
+
+
+def test_interrupted_it_ends_the_models_at_work(data, monkeypatch):
+    models = build(2)
+    started = threading.Event()
+
+    class Start(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            started.set()
+
+    class Interrupted:
+        def __init__(self, future):
+            self.future = future
+
+        def exception(self):
+            started.wait(30)
+            raise KeyboardInterrupt
+
+        def cancel(self):
+            return self.future.cancel()
+
+    from tinynn.model import many
+
+    class Pool(many.ThreadPoolExecutor):
+        def submit(self, *arguments):
+            return Interrupted(super().submit(*arguments))
+
+    monkeypatch.setattr(many, "ThreadPoolExecutor", Pool)
+    with pytest.raises(KeyboardInterrupt):
+        fit_many(models, *data, epochs=10**9, callbacks=[[Start()], [Start()]], workers=2)
+    assert all(np.isfinite(model.parameters).all() for model in models)
