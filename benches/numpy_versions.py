@@ -20,6 +20,76 @@ def dense_backward(dy, x, w):
     return dy @ w.T, x.T @ dy, dy.sum(axis=0)
 
 
+# --- images, channels last ----------------------------------------------------------------------------------
+
+
+def patches(x, rows, columns):
+    """Every patch of every image as a row: (batch, rows', columns', rows columns channels)."""
+    windows = np.lib.stride_tricks.sliding_window_view(x, (rows, columns), axis=(1, 2))
+    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(*windows.shape[:3], -1)
+
+
+def conv2d_forward(x, w, b):
+    return patches(x, *w.shape[:2]) @ w.reshape(-1, w.shape[3]) + b
+
+
+def conv2d_backward(dy, x, w):
+    flat, gradient = patches(x, *w.shape[:2]).reshape(-1, w[..., 0].size), dy.reshape(-1, w.shape[3])
+    d_patches = (gradient @ w.reshape(-1, w.shape[3]).T).reshape(*dy.shape[:3], *w.shape[:3])
+    dx = np.zeros_like(x)
+    for i in range(w.shape[0]):
+        for j in range(w.shape[1]):
+            dx[:, i : i + dy.shape[1], j : j + dy.shape[2]] += d_patches[:, :, :, i, j]
+    return dx, (flat.T @ gradient).reshape(w.shape), gradient.sum(axis=0)
+
+
+def in_twos(x):
+    """Windows of 2 x 2 side by side: (batch, rows / 2, columns / 2, 4, channels)."""
+    batch, rows, columns, channels = x.shape
+    windows = x.reshape(batch, rows // 2, 2, columns // 2, 2, channels).transpose(0, 1, 3, 2, 4, 5)
+    return windows.reshape(batch, rows // 2, columns // 2, 4, channels)
+
+
+def max_pooling2d_forward(x):
+    return in_twos(x).max(axis=3)
+
+
+def max_pooling2d_backward(dy, x):
+    windows = in_twos(x)
+    d_windows = np.zeros_like(windows)
+    np.put_along_axis(d_windows, windows.argmax(axis=3)[:, :, :, None], dy[:, :, :, None], axis=3)
+    batch, rows, columns, channels = x.shape
+    d_windows = d_windows.reshape(batch, rows // 2, columns // 2, 2, 2, channels)
+    return d_windows.transpose(0, 1, 3, 2, 4, 5).reshape(x.shape)
+
+
+# --- normalization ------------------------------------------------------------------------------------------
+
+
+def batch_normalization_forward(x, gamma, beta, epsilon=1e-3):
+    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + epsilon) * gamma + beta
+
+
+def batch_normalization_backward(dy, x, gamma, epsilon=1e-3):
+    deviation = np.sqrt(x.var(axis=0) + epsilon)
+    normal = (x - x.mean(axis=0)) / deviation
+    dgamma, dbeta = (dy * normal).sum(axis=0), dy.sum(axis=0)
+    return gamma / deviation * (dy - dbeta / len(x) - normal * dgamma / len(x)), dgamma, dbeta
+
+
+def layer_normalization_forward(x, gamma, beta, epsilon=1e-3):
+    mean, variance = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
+    return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
+
+
+def layer_normalization_backward(dy, x, gamma, epsilon=1e-3):
+    deviation = np.sqrt(x.var(axis=1, keepdims=True) + epsilon)
+    normal, g = (x - x.mean(axis=1, keepdims=True)) / deviation, dy * gamma
+    slope = (g * normal).mean(axis=1, keepdims=True)
+    dx = (g - g.mean(axis=1, keepdims=True) - normal * slope) / deviation
+    return dx, (dy * normal).sum(axis=0), dy.sum(axis=0)
+
+
 # --- activations --------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,13 @@ class Numbers:
     def distribution(self, *shape):
         return numpy_versions.softmax_forward(self.normal(*shape))
 
+    def images(self, batch, size, channels, kernel, filters, backward=False):
+        """x, w, b; for the backward pass dy, x, w."""
+        x, w = self.normal(batch, size, size, channels), self.normal(kernel, kernel, channels, filters, scale=0.1)
+        if backward:
+            return self.normal(batch, size - kernel + 1, size - kernel + 1, filters), x, w
+        return x, w, self.normal(filters)
+
     def recurrent(self, gates, batch, steps, inputs, units, backward=False):
         """x, w, u, b, for the backward pass dh before them."""
         bias = (2, 3 * units) if gates == 3 else (gates * units,)
@@ -54,6 +61,12 @@ CASES = {
     ("dense_backward", "32x784x128"): lambda n: (n.normal(32, 128), n.normal(32, 784), n.normal(784, 128)),
     ("dense_forward", "32x64x64"): lambda n: (n.normal(32, 64), n.normal(64, 64), n.normal(64)),
     ("dense_backward", "32x64x64"): lambda n: (n.normal(32, 64), n.normal(32, 64), n.normal(64, 64)),
+    ("conv2d_forward", "32x28x28x1 5x5x16"): lambda n: n.images(32, 28, 1, 5, 16),
+    ("conv2d_backward", "32x28x28x1 5x5x16"): lambda n: n.images(32, 28, 1, 5, 16, backward=True),
+    ("conv2d_forward", "32x12x12x16 5x5x32"): lambda n: n.images(32, 12, 16, 5, 32),
+    ("conv2d_backward", "32x12x12x16 5x5x32"): lambda n: n.images(32, 12, 16, 5, 32, backward=True),
+    ("max_pooling2d_forward", "32x24x24x16"): lambda n: (n.normal(32, 24, 24, 16),),
+    ("max_pooling2d_backward", "32x24x24x16"): lambda n: (n.normal(32, 12, 12, 16), n.normal(32, 24, 24, 16)),
     ("sum_distribution_forward", "64x10x10"): lambda n: (n.distribution(64, 10, 10),),
     ("sum_distribution_backward", "64x10x10"): lambda n: (n.normal(64, 91), n.distribution(64, 10, 10)),
     # Targets around the middle: NumPy's version has no logarithms that would keep the others from underflow.
@@ -78,6 +91,9 @@ for cell, gates in (("rnn", 1), ("lstm", 4), ("gru", 3)):
         CASES[f"{cell}_backward", size] = lambda n, g=gates, sizes=sizes: n.recurrent(
             g, *sizes, backward=True
         )
+for name in ("batch_normalization", "layer_normalization"):
+    CASES[f"{name}_forward", "2048x64"] = lambda n: (n.normal(2048, 64), n.normal(64), n.normal(64))
+    CASES[f"{name}_backward", "2048x64"] = lambda n: (n.normal(2048, 64), n.normal(2048, 64), n.normal(64))
 for direction in ("forward", "backward"):
     for loss in ("half_squared_error", "mean_squared_error"):
         CASES[f"{loss}_{direction}", "128x91"] = lambda n: (n.normal(128, 91), n.normal(128, 91))
