@@ -40,6 +40,7 @@ TESTED_ELSEWHERE = {
     "tinynn.kernels.op": "kernels/test_functions.py",
     "tinynn.kernels._public": "kernels/test_functions.py",
     "tinynn.kernels._arguments": "kernels/test_functions.py",
+    "tinynn.kernels._normalization": "kernels/test_layer_normalization.py",
     "tinynn.kernels._recurrent": "kernels/test_recurrent_ops.py",
     "tinynn.kernels.recurrent": "kernels/test_recurrent_ops.py",
     "tinynn.kernels.categorical": "kernels/test_losses.py",

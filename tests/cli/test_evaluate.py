@@ -65,6 +65,8 @@ def test_it_says_that_the_offline_digits_are_training_images(here, models, monke
         (["MODEL", "--images", "5,0"], "argument --images: expected a whole number of at least 1, got '0'"),
         (["MODEL", "--images", ""], "argument --images: expected"),
         (["BASELINE", "--images", "3"], "adds 2 images; leave --images out"),
+        (["BASELINE", "--copies", "2"], "--copies: "),
+        (["MODEL", "--copies", "-1"], "argument --copies: expected a whole number of at least 0"),
         (["BASELINE", "BASELINE"], "MODEL: only networks that read digits can be averaged"),
         (["MODEL", "--sums", "0"], "argument --sums: expected a whole number of at least 1, got '0'"),
         (["MODEL", "--batch-size", "0"], "argument --batch-size: expected"),
@@ -82,6 +84,14 @@ def test_nonsense_is_one_line(here, models, tmp_path, arguments, message):
     assert result.err.startswith("tinynn evaluate: ")
     assert message in result.err
     assert result.err.count("\n") == 1
+
+
+def test_changed_copies_are_averaged(here, models):
+    plain = here("evaluate", models["shared"], "--sums", 50).out
+    result = here("evaluate", models["shared"], "--sums", 50, "--copies", 3)
+    assert result.code == 0, result.err
+    # shared has never seen a bar that is moved, which is what says which digit it is
+    assert float(measures(result.out)[0]["Digits named right"][:6]) < float(measures(plain)[0]["Digits named right"][:6])
 
 
 def test_gallery_and_report(here, models, digits_directory, tmp_path):

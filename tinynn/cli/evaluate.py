@@ -41,6 +41,13 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=count, default=64, metavar="B", help="sums computed together (default: 64)"
     )
+    parser.add_argument(
+        "--copies",
+        type=whole_number(0),
+        default=0,
+        metavar="C",
+        help="average over C randomly changed copies of each image, too (default: 0)",
+    )
     parser.add_argument("--gallery", metavar="FILE.png", help="draw some sums with what was read in each image")
     parser.add_argument("--report", metavar="FILE.html", help="write a page: curves, table, gallery, confusions")
     parser.add_argument("--history", metavar="FILE.csv", help="from tinynn train --history, for the report's curves")
@@ -59,13 +66,15 @@ def run(options: argparse.Namespace) -> None:
     import tinynn
     from tinynn.cli import figures, sums
     from tinynn.datasets import DigitSums, find_mnist
-    from tinynn.networks import Ensemble, names_digits, score, score_readings
+    from tinynn.networks import HANDWRITING, Ensemble, names_digits, score, score_readings
 
     if options.threads is not None:
         tinynn.set_num_threads(options.threads)
     loaded = [sums.load_model(path) for path in options.models]
     models, fixed = [model for model, _ in loaded], sorted({digits for _, digits in loaded if digits is not None})
     reads = all(names_digits(model) for model in models)
+    if options.copies and not reads:
+        raise ValueError(f"--copies: {options.models[0]} does not say which digits it reads; leave it out")
     if len(models) > 1 and not reads:
         raise ValueError("MODEL: only networks that read digits can be averaged; give one model")
     if fixed and options.images and options.images != fixed[:1]:
@@ -86,7 +95,8 @@ def run(options: argparse.Namespace) -> None:
         facts.append("                     (MNIST's training images: one trained on all of MNIST has seen them)")
     facts.append(f"Sums:                {options.sums:,} of the {len(images):,} test images")
     if reads:
-        probabilities = Ensemble(models).read(images, 10 * options.batch_size)
+        augment = HANDWRITING if options.copies else None
+        probabilities = Ensemble(models, augment, max(1, options.copies)).read(images, 10 * options.batch_size)
         named = np.mean(probabilities.argmax(axis=1) == labels)
         facts.append(f"Digits named right:  {named:.4f} (no digit was ever a label)")
     print("\n".join(facts))

@@ -14,9 +14,9 @@ import math
 
 import numpy as np
 
-from tinynn.kernels._arguments import expect_elements, required_arrays
+from tinynn.kernels._normalization import checked
 from tinynn.kernels._public import public
-from tinynn.kernels.op import OpRun, expect_shape, register
+from tinynn.kernels.op import OpRun, register
 
 from libc.math cimport sqrt
 
@@ -228,17 +228,10 @@ register(FixedBatchNormalization("fixed_batch_normalization"))
 # --- as functions -----------------------------------------------------------------------------------------------------
 
 def prepared(function, x, gamma, beta, epsilon, **others):
-    """The run of the op on the checked arguments, and the other arrays."""
-    x, gamma, beta, *others = required_arrays(function, {"gamma": 1, "beta": 1}, x=x, gamma=gamma, beta=beta, **others)
-    expect_elements(function, "x", x)
+    """The run of the op on the checked arguments, the shape of x, and the other arrays."""
+    x, gamma, beta, *others = checked(function, x, gamma, beta, epsilon, **others)
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"{function}: x has shape {x.shape}, but statistics need (..., channels) with a row or more")
-    if not epsilon > 0:
-        raise ValueError(f"{function}: epsilon is {epsilon}, but must be more than 0")
-    for name, array in (("gamma", gamma), ("beta", beta)):
-        expect_shape(function, name, array, x.shape[-1:])
-    for dy in others:
-        expect_shape(function, "dy", dy, x.shape)
     rows = x.reshape(-1, x.shape[-1])
     run = OpRun(batch_normalization, [rows], [gamma, beta, None, None], momentum=0.0, epsilon=epsilon)
     return run, x.shape, others

@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 
-from tinynn.kernels._arguments import expect_elements, required_arrays
+from tinynn.kernels._normalization import checked
 from tinynn.kernels._public import public
-from tinynn.kernels.op import OpRun, expect_shape, register
+from tinynn.kernels.op import OpRun, register
 
 from libc.math cimport sqrt
 
@@ -133,15 +133,8 @@ register(layer_normalization)
 # --- as functions -----------------------------------------------------------------------------------------------------
 
 def prepared(function, x, gamma, beta, epsilon, **others):
-    """The run of the op on the checked arguments, and the other arrays."""
-    x, gamma, beta, *others = required_arrays(function, {"gamma": 1, "beta": 1}, x=x, gamma=gamma, beta=beta, **others)
-    expect_elements(function, "x", x)
-    if not epsilon > 0:
-        raise ValueError(f"{function}: epsilon is {epsilon}, but must be more than 0")
-    for name, array in (("gamma", gamma), ("beta", beta)):
-        expect_shape(function, name, array, x.shape[-1:])
-    for dy in others:
-        expect_shape(function, "dy", dy, x.shape)
+    """The run of the op on the checked arguments, the shape of x, and the other arrays."""
+    x, gamma, beta, *others = checked(function, x, gamma, beta, epsilon, **others)
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     return OpRun(layer_normalization, [rows], [gamma, beta], epsilon=epsilon), x.shape, others
 
