@@ -154,21 +154,38 @@ cdef void conv2d_forward(
                             terms, packed, rows * g.columns, g.outputs, g.K, False, b, activation, worker)
 
 
+cdef void activation_gradient(
+        real* dy,                                           # INOUT (B, H', W', O), becomes dz
+        const real* y,                                      # IN (B, H', W', O)
+        Py_ssize_t B, const Geometry* g, int activation, Worker* worker) noexcept nogil:
+    """dz = dy f'(z); one phase"""
+    cdef Range part
+    if activation == LINEAR:
+        return
+    while claim(worker, B * g.rows * g.columns * g.outputs, 4096, &part):
+        vector_activation_backward(dy + part.start, dy + part.start, y + part.start, part.stop - part.start, activation,
+                                   worker)
+
+
 cdef void conv2d_backward_weights(
         real* dw, real* db, real* temporary,                # OUT (P, Q, I, O) (O) or NULL, scratch
-        const real* dz, const real* x,                      # IN (B, H', W', O) (B, H, W, I)
-        Py_ssize_t B, const Geometry* g, bint accumulate, Worker* worker) noexcept nogil:
-    """dw = X^T dz,  db = sum dz: a part for each group of bands, then their sum"""
+        real* dy,                                           # IN (B, H', W', O), overwritten with dz
+        const real* x, const real* y,                       # IN (B, H, W, I) (B, H', W', O)
+        Py_ssize_t B, const Geometry* g, int activation, bint accumulate, Worker* worker) noexcept nogil:
+    """dz = dy f'(z),  dw = X^T dz,  db = sum dz: a part for each group of bands, then their sum"""
     cdef int32_t* pixels = <int32_t*> temporary
     cdef int32_t* terms = pixels + g.band * g.columns
     cdef Py_ssize_t units = B * g.bands, groups = min(g.groups, units), size = g.K * g.outputs + g.outputs
     cdef Py_ssize_t task, group, unit, first, rows, start, k, end
+    cdef Py_ssize_t at, numbers
     cdef const real* band
-    cdef const real* dz_band
     cdef real* slot
     cdef real* partial
     cdef Range part
     list_offsets(pixels, terms, g, worker)
+    if g.blocks > 1:  # several read the same dz
+        activation_gradient(dy, y, B, g, activation, worker)
+        activation = LINEAR
     while claim(worker, groups * g.blocks, 1, &part):
         for task in range(part.start, part.stop):
             group = task // g.blocks
@@ -181,13 +198,17 @@ cdef void conv2d_backward_weights(
                 first = unit % g.bands * g.band
                 rows = min(g.band, g.rows - first)
                 band = band_of(slot, x + unit // g.bands * g.H * g.W * g.I, first, rows, g)
-                dz_band = dz + (unit // g.bands * g.rows + first) * g.columns * g.outputs
-                gemm_pack_alone(slot + g.patches, dz_band, g.outputs, 1, rows * g.columns, g.outputs, worker)
+                at = (unit // g.bands * g.rows + first) * g.columns * g.outputs
+                numbers = rows * g.columns * g.outputs
+                if activation != LINEAR:
+                    vector_activation_backward(dy + at, dy + at, y + at, numbers, activation, worker)
+                gemm_pack_alone(slot + g.patches, <const real*> dy + at, g.outputs, 1, rows * g.columns, g.outputs,
+                                worker)
                 gemm_listed(partial + k * g.outputs, g.outputs, band, terms + k, pixels, slot + g.patches, end - k,
                             g.outputs, rows * g.columns, unit > start, <const real*> NULL, LINEAR, worker)
                 if k == 0 and db != NULL:
-                    column_sum(partial + g.K * g.outputs, dz_band, g.outputs, rows * g.columns, g.outputs, unit > start,
-                               worker)
+                    column_sum(partial + g.K * g.outputs, <const real*> dy + at, g.outputs, rows * g.columns,
+                               g.outputs, unit > start, worker)
     column_sum_team(dw, temporary + g.partials, size, groups, g.K * g.outputs, accumulate, worker)
     if db != NULL:
         column_sum_team(db, temporary + g.partials + g.K * g.outputs, size, groups, g.outputs, accumulate, worker)
@@ -250,16 +271,14 @@ cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
 cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
     cdef Geometry g = geometry_of(call.sizes)
     cdef real* dz = <real*> call.d_outputs[0]
+    cdef const real* y = <const real*> call.outputs[0]
     cdef int activation = <int> call.sizes[14]
-    cdef Range part
-    if activation != LINEAR:
-        while claim(worker, call.rows * g.rows * g.columns * g.outputs, 4096, &part):
-            vector_activation_backward(dz + part.start, dz + part.start, <const real*> call.outputs[0] + part.start,
-                                       part.stop - part.start, activation, worker)
     if call.d_parameters[0] != NULL:
-        conv2d_backward_weights(<real*> call.d_parameters[0], <real*> call.d_parameters[1], <real*> call.temporary,
-                                <const real*> dz, <const real*> call.inputs[0], call.rows, &g, call.accumulate, worker)
-    elif call.d_parameters[1] != NULL:
+        conv2d_backward_weights(<real*> call.d_parameters[0], <real*> call.d_parameters[1], <real*> call.temporary, dz,
+                                <const real*> call.inputs[0], y, call.rows, &g, activation, call.accumulate, worker)
+    else:
+        activation_gradient(dz, y, call.rows, &g, activation, worker)
+    if call.d_parameters[0] == NULL and call.d_parameters[1] != NULL:
         column_sum_team(<real*> call.d_parameters[1], <const real*> dz, g.outputs, call.rows * g.rows * g.columns,
                         g.outputs, call.accumulate, worker)
     if call.d_inputs[0] != NULL:

@@ -14,6 +14,7 @@ cdef extern from "simd/simd.h" nogil:
     enum: PACK_COLUMNS, GEMM_SCRATCH_BYTES
     ctypedef struct Windows:
         Py_ssize_t count, step, row, column, rows, columns, channels
+        bint overlap
     enum: UINT8, FLOAT, DOUBLE
     ctypedef struct Augmentation:
         Py_ssize_t rows, columns, channels

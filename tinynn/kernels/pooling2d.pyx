@@ -26,6 +26,8 @@ cdef struct Geometry:
     Py_ssize_t H, W, C, P, Q
     Py_ssize_t row_stride, column_stride, top, left
     Py_ssize_t rows, columns            # of the output
+    bint overlap                        # some position is in several windows
+    bint covered                        # every position is in some window
 
 
 cdef Geometry geometry_of(const Py_ssize_t* sizes) noexcept nogil:
@@ -33,6 +35,9 @@ cdef Geometry geometry_of(const Py_ssize_t* sizes) noexcept nogil:
     g.H, g.W, g.C, g.P, g.Q = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     g.row_stride, g.column_stride, g.top, g.left = sizes[5], sizes[6], sizes[7], sizes[8]
     g.rows, g.columns = sizes[9], sizes[10]
+    g.overlap = g.row_stride < g.P or g.column_stride < g.Q
+    g.covered = (g.row_stride <= g.P and (g.rows - 1) * g.row_stride - g.top + g.P >= g.H
+                 and g.column_stride <= g.Q and (g.columns - 1) * g.column_stride - g.left + g.Q >= g.W)
     return g
 
 
@@ -49,6 +54,7 @@ cdef Place windows_from(Windows* windows, Py_ssize_t i, Py_ssize_t j, const Geom
     windows.step, windows.row, windows.column, windows.channels = g.column_stride * g.C, g.W * g.C, g.C, g.C
     windows.rows = min(row + g.P, g.H) - first_row
     windows.columns = min(column + g.Q, g.W) - first_column
+    windows.overlap = g.overlap
     windows.count = 1
     if windows.columns == g.Q:
         windows.count = min(g.columns - j, 1 + (g.W - g.Q - column) // g.column_stride)
@@ -95,7 +101,8 @@ cdef void pooling2d_backward(
     cdef Range part
     while claim(worker, B, grain(g), &part):
         for image in range(part.start, part.stop):
-            memset(dx + image * x_size, 0, x_size * sizeof(real))
+            if g.overlap or not g.covered:
+                memset(dx + image * x_size, 0, x_size * sizeof(real))
             for i in range(g.rows):
                 j = 0
                 while j < g.columns:

@@ -24,9 +24,9 @@ typedef struct {
 } NAME(Left);
 
 /* a from row i and column p on. */
-INLINE NAME(Left) NAME(left_from)(NAME(Left) a, ptrdiff_t i, ptrdiff_t p)
+INLINE NAME(Left) NAME(left_from)(const int listed, NAME(Left) a, ptrdiff_t i, ptrdiff_t p)
 {
-    if (a.rows) {
+    if (listed) {
         a.rows += i;
         a.columns += p;
     } else
@@ -148,9 +148,9 @@ INLINE void NAME(fetch)(const NAME(Ahead) *ahead, ptrdiff_t first, ptrdiff_t end
 }
 
 /* All rows of c against one panel of at most TILE_COLUMNS columns; the rows are shared out evenly over the tiles. */
-static void NAME(panel)(REAL *c, ptrdiff_t c_row, NAME(Left) a, const REAL *b, ptrdiff_t b_row, ptrdiff_t m,
-                        ptrdiff_t columns, ptrdiff_t k, int accumulate, const REAL *bias, int activation,
-                        const NAME(Ahead) *ahead)
+INLINE void NAME(panel_of)(const int listed, REAL *c, ptrdiff_t c_row, NAME(Left) a, const REAL *b, ptrdiff_t b_row,
+                           ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate, const REAL *bias,
+                           int activation, const NAME(Ahead) *ahead)
 {
     const ptrdiff_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
     for (ptrdiff_t t = 0, first = 0; t < tiles; t++) {
@@ -159,16 +159,30 @@ static void NAME(panel)(REAL *c, ptrdiff_t c_row, NAME(Left) a, const REAL *b, p
         REAL *to = c + first * c_row;
         if (k >= WORTH_FETCHING)
             NAME(fetch_rows)(t + 1 < tiles ? c + end * c_row : c + TILE_COLUMNS, c_row, rows);
-        if (a.rows)
-            NAME(tile_columns)(1, rows, columns, to, c_row, NAME(left_from)(a, first, 0), b, b_row, k, accumulate);
-        else
-            NAME(tile_columns)(0, rows, columns, to, c_row, NAME(left_from)(a, first, 0), b, b_row, k, accumulate);
+        NAME(tile_columns)(listed, rows, columns, to, c_row, NAME(left_from)(listed, a, first, 0), b, b_row, k,
+                           accumulate);
         if (bias || activation != LINEAR)
             NAME(finish)(to, c_row, rows, columns, bias, activation);
         if (ahead)
             NAME(fetch)(ahead, t * ahead->runs / tiles, (t + 1) * ahead->runs / tiles);
         first = end;
     }
+}
+
+static void NAME(panel)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column, const REAL *b,
+                        ptrdiff_t b_row, ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate, const REAL *bias,
+                        int activation, const NAME(Ahead) *ahead)
+{
+    const NAME(Left) left = {a, a_row, a_column, NULL, NULL};
+    NAME(panel_of)(0, c, c_row, left, b, b_row, m, columns, k, accumulate, bias, activation, ahead);
+}
+
+static void NAME(panel_listed)(REAL *c, ptrdiff_t c_row, const REAL *a, const int32_t *a_rows, const int32_t *a_columns,
+                               const REAL *b, ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate,
+                               const REAL *bias, int activation)
+{
+    const NAME(Left) left = {a, 0, 0, a_rows, a_columns};
+    NAME(panel_of)(1, c, c_row, left, b, TILE_COLUMNS, m, columns, k, accumulate, bias, activation, NULL);
 }
 
 /* The end of the K-block that begins at p: blocks of nearly equal depth, a multiple of 16 but for the last one. */
@@ -279,7 +293,6 @@ static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row,
                        int accumulate, const REAL *bias, int activation, void *scratch)
 {
     REAL *packed = scratch;
-    const NAME(Left) left = {a, a_row, a_column, NULL, NULL};
     if (m == 1 && b_column == 1) {
         NAME(one_row)(c, a, a_column, b, b_row, n, k, accumulate, bias, activation);
         return;
@@ -304,7 +317,7 @@ static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row,
                 panel = packed;
                 panel_row = TILE_COLUMNS;
             }
-            NAME(panel)(c + j, c_row, NAME(left_from)(left, 0, p), panel, panel_row, m, columns, depth,
+            NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, panel, panel_row, m, columns, depth,
                         accumulate || p > 0, bias && end == k ? bias + j : NULL, end == k ? activation : LINEAR,
                         more ? &ahead : NULL);
         }
@@ -319,33 +332,30 @@ static void NAME(gemm_pack)(REAL *packed, const REAL *b, ptrdiff_t b_row, ptrdif
                          n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS);
 }
 
-static void NAME(multiply_packed)(REAL *c, ptrdiff_t c_row, NAME(Left) a, const REAL *packed, ptrdiff_t m, ptrdiff_t n,
-                                  ptrdiff_t k, int accumulate, const REAL *bias, int activation)
-{
-    ptrdiff_t p = 0, end;
-    do {  /* once also for k = 0 */
-        end = NAME(block_end)(p, k);
-        for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS) {
-            const ptrdiff_t columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
-            NAME(panel)(c + j, c_row, NAME(left_from)(a, 0, p), packed + j * k + p * TILE_COLUMNS, TILE_COLUMNS, m,
-                        columns, end - p, accumulate || p > 0, bias && end == k ? bias + j : NULL,
-                        end == k ? activation : LINEAR, NULL);
-        }
-    } while ((p = end) < k);
-}
-
 static void NAME(gemm_packed)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
                               const REAL *packed, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate,
                               const REAL *bias, int activation)
 {
-    NAME(multiply_packed)(c, c_row, (NAME(Left)){a, a_row, a_column, NULL, NULL}, packed, m, n, k, accumulate, bias,
-                          activation);
+    ptrdiff_t p = 0, end;
+    do {  /* once also for k = 0 */
+        end = NAME(block_end)(p, k);
+        for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS)
+            NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, packed + j * k + p * TILE_COLUMNS,
+                        TILE_COLUMNS, m, n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS, end - p, accumulate || p > 0,
+                        bias && end == k ? bias + j : NULL, end == k ? activation : LINEAR, NULL);
+    } while ((p = end) < k);
 }
 
 static void NAME(gemm_listed)(REAL *c, ptrdiff_t c_row, const REAL *a, const int32_t *rows, const int32_t *columns,
                               const REAL *packed, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int accumulate,
                               const REAL *bias, int activation)
 {
-    NAME(multiply_packed)(c, c_row, (NAME(Left)){a, 0, 0, rows, columns}, packed, m, n, k, accumulate, bias,
-                          activation);
+    ptrdiff_t p = 0, end;
+    do {
+        end = NAME(block_end)(p, k);
+        for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS)
+            NAME(panel_listed)(c + j, c_row, a, rows, columns + p, packed + j * k + p * TILE_COLUMNS, m,
+                               n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS, end - p, accumulate || p > 0,
+                               bias && end == k ? bias + j : NULL, end == k ? activation : LINEAR);
+    } while ((p = end) < k);
 }

@@ -14,9 +14,10 @@ enum { PACK_COLUMNS = 32 };
 enum { GEMM_SCRATCH_BYTES = 1 << 16 };
 
 /* A row of `count` windows on an image, each of rows x columns positions with `channels` numbers. Neighbouring windows are
- * `step` numbers apart, the positions in them `row` and `column`. */
+ * `step` numbers apart, the positions in them `row` and `column`. Windows of one row or of two may overlap. */
 typedef struct {
     ptrdiff_t count, step, row, column, rows, columns, channels;
+    int overlap;
 } Windows;
 
 enum { UINT8, FLOAT, DOUBLE };  /* what samples consist of */

@@ -62,8 +62,8 @@ typedef struct {
     REAL (*softmax_forward)(REAL *y, REAL *largest, const REAL *x, ptrdiff_t n);
     void (*softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrdiff_t n);
 
-    /* For a row of windows y = the largest x, or the mean of x, channel by channel. Backward adds to dx: dy where x is first
-     * equal to y, or dy's share everywhere. */
+    /* For a row of windows y = the largest x, or the mean of x, channel by channel. Backward adds to dx, or where windows do
+     * not overlap sets it: dy where x is first equal to y, or dy's share everywhere. */
     void (*max_pool)(REAL *y, const REAL *x, const Windows *windows);
     void (*max_pool_backward)(REAL *dx, const REAL *dy, const REAL *x, const REAL *y, const Windows *windows);
     void (*average_pool)(REAL *y, const REAL *x, const Windows *windows);

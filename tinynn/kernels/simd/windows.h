@@ -23,8 +23,10 @@ static void NAME(max_pool)(REAL *y, const REAL *x, const Windows *windows)
     })
 }
 
-/* `wanted` is what still waits for the place it came from: all ones in a lane until that has been met. */
-static void NAME(max_pool_backward)(REAL *dx, const REAL *dy, const REAL *x, const REAL *y, const Windows *windows)
+/* `wanted` is what still waits for the place it came from: all ones in a lane until that has been met. Where windows do
+ * not overlap, nothing is there yet to add to. */
+INLINE void NAME(max_pool_gradient)(REAL *dx, const REAL *dy, const REAL *x, const REAL *y, const Windows *windows,
+                                    const int add)
 {
     EACH_WINDOW({
         const vector largest = LOAD(y + to);
@@ -32,10 +34,19 @@ static void NAME(max_pool_backward)(REAL *dx, const REAL *dy, const REAL *x, con
         integers wanted = largest == largest;
         EACH_POSITION({
             const integers here = wanted & (LOAD(x + at) == largest);
-            STORE(dx + at, LOAD(dx + at) + (vector)(here & (integers)gradient));
+            const vector share = (vector)(here & (integers)gradient);
+            STORE(dx + at, add ? LOAD(dx + at) + share : share);
             wanted &= ~here;
         })
     })
+}
+
+static void NAME(max_pool_backward)(REAL *dx, const REAL *dy, const REAL *x, const REAL *y, const Windows *windows)
+{
+    if (windows->overlap)
+        NAME(max_pool_gradient)(dx, dy, x, y, windows, 1);
+    else
+        NAME(max_pool_gradient)(dx, dy, x, y, windows, 0);
 }
 
 static void NAME(average_pool)(REAL *y, const REAL *x, const Windows *windows)
@@ -51,7 +62,7 @@ static void NAME(average_pool_backward)(REAL *dx, const REAL *dy, const Windows 
 {
     EACH_WINDOW({
         const vector share = LOAD(dy + to) / (REAL)(windows->rows * windows->columns);
-        EACH_POSITION({ STORE(dx + at, LOAD(dx + at) + share); })
+        EACH_POSITION({ STORE(dx + at, windows->overlap ? LOAD(dx + at) + share : share); })
     })
 }
 #undef EACH_WINDOW
