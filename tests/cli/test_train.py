@@ -22,7 +22,8 @@ def test_shared_with_everything(tinynn_command, tmp_path, digits_directory):
     assert lines[1] == "          350 of them to train with, 50 others to validate with"
     assert lines[2] == "Network:  shared, sums of 2 digits, 101,770 parameters"
     assert (
-        lines[3] == "Training: 2 epochs of 64 fresh sums, 16 in a step, learning rate up to 0.002, 1 thread"
+        lines[3] == "Training: 2 epochs of 64 fresh sums, images changed at random, 16 in a step, "
+        "learning rate up to 0.002, 1 thread"
     )
     assert [line.split(" - ")[0] for line in lines[4:6]] == ["Epoch 1/2", "Epoch 2/2"]
     assert all("val_accuracy: " in line for line in lines[4:6])
@@ -71,7 +72,7 @@ def test_conv_with_and_without_changed_images(here, tmp_path):
     result = here("train", *SMALL, "--network", "conv", "--no-augment")
     assert "64 fresh sums, 16 in a step" in result.out
     assert (tinynn.load(tmp_path / "digit-sum-conv.safetensors").parameters != weights).any()
-    assert "images changed at random" in here("train", *SMALL, "--augment").out
+    assert "images changed at random" in here("train", *SMALL, "--network", "baseline", "--augment").out
 
 
 def test_fixed_protocol_puts_every_image_into_one_sum(here):

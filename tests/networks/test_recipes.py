@@ -76,7 +76,8 @@ def test_the_loss_of_guessing_is_that_of_the_frequencies():
 
 def test_images_are_changed_as_the_recipe_says():
     assert recipe("conv").augment is not None
-    assert recipe("shared").augment is None
+    assert recipe("shared").augment is not None
+    assert recipe("baseline").augment is None
     with pytest.raises(TypeError, match="Recipe: augment must be a tinynn.Augmentation"):
         dataclasses.replace(SMALL, augment=2)
 

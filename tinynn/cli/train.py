@@ -159,7 +159,7 @@ def chosen_recipe(options: argparse.Namespace) -> Recipe:
                 raise ValueError(f"{name}: the fixed protocol puts every training image into one sum; leave {name} out")
     changes = {name: value for name, value in wanted.items() if value is not None}
     if options.augment is not None:
-        changes["augment"] = HANDWRITING if options.augment else None
+        changes["augment"] = recipe(options.network).augment or HANDWRITING if options.augment else None
     return dataclasses.replace(recipe(options.network), **changes)
 
 
