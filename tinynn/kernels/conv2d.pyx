@@ -307,6 +307,9 @@ cdef class Conv2D(Op):
         if max(math.prod(inputs[0]), math.prod(parameters[0]), math.prod(size) * outputs) > MOST_NUMBERS:
             raise ValueError(f"conv2d: images of shape {tuple(inputs[0])} with a kernel of shape "
                              f"{tuple(parameters[0])} have more than {MOST_NUMBERS} numbers")
+        if self.temporary(sizes)[0] > MOST_NUMBERS:
+            raise ValueError(f"conv2d: images of shape {tuple(inputs[0])} with a kernel of shape {tuple(parameters[0])} "
+                             f"and dilation {attributes['dilation']} reach too far beyond the image")
         return *sizes, attributes.get("activation", LINEAR)
 
     def _slide(self, inputs, parameters, attributes):
