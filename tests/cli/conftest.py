@@ -97,7 +97,8 @@ def models(start, tmp_path_factory):
     directory = tmp_path_factory.mktemp("models")
     for name, epochs in (("shared", 20), ("baseline", 1)):
         size = ("--digits", 2, "--sums", 400, "--validation-sums", 50, "--epochs", epochs)
-        process = start("train", "--network", name, "--no-augment", *size, "--lr", 0.01, "--batch-size", 16, cwd=directory)
+        how = ("--no-augment", "--lr", 0.01, "--batch-size", 16)
+        process = start("train", "--network", name, *size, *how, cwd=directory)
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, out + err
     return {name: directory / f"digit-sum-{name}.safetensors" for name in ("shared", "baseline")}
