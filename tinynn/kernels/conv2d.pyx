@@ -308,8 +308,8 @@ cdef class Conv2D(Op):
             raise ValueError(f"conv2d: images of shape {tuple(inputs[0])} with a kernel of shape "
                              f"{tuple(parameters[0])} have more than {MOST_NUMBERS} numbers")
         if self.temporary(sizes)[0] > MOST_NUMBERS:
-            raise ValueError(f"conv2d: patches of {rows} x {columns}, dilated by {attributes['dilation']}, reach too far "
-                             f"beyond an image of shape {tuple(inputs[0])}")
+            raise ValueError(f"conv2d: patches of {rows} x {columns}, dilated by {attributes['dilation']}, reach too "
+                             f"far beyond an image of shape {tuple(inputs[0])}")
         return *sizes, attributes.get("activation", LINEAR)
 
     def _slide(self, inputs, parameters, attributes):
