@@ -113,7 +113,8 @@ def run(options: argparse.Namespace) -> None:
     if reads:
         print(f"\n{EXPECTED}")
     if options.gallery or options.report:
-        drawn = draw_gallery(images, labels, probabilities.argmax(axis=1), counts[0], options.seed)
+        shown = counts[0] if len(counts) == 1 else IMAGES
+        drawn = draw_gallery(images, labels, probabilities.argmax(axis=1), shown, options.seed)
     if options.gallery:
         drawn.savefig(options.gallery, dpi=150)
         print(f"\nGallery drawn into {options.gallery}")
