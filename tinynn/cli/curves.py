@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinynn.cli.figures import figure
+from tinynn.networks import sums_of_random_digits
 
 TRAINING, VALIDATION, GUESS = "#7a8ca3", "#c1440e", "#888888"
 
@@ -65,17 +66,3 @@ def draw(history: Mapping[str, Sequence[float]], digits: int, title: str) -> Any
     right.set_ylim(0, 1.02)
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
     return drawn
-
-
-def sums_of_random_digits(digits: int) -> np.ndarray:
-    """Probability of each sum of digits that are all equally likely.
-
-    Examples
-    --------
-    >>> sums_of_random_digits(2)[[0, 9, 18]]
-    array([0.01, 0.1 , 0.01])
-    """
-    sums = np.ones(1)
-    for _ in range(digits):
-        sums = np.convolve(sums, np.full(10, 0.1))
-    return sums

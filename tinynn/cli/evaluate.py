@@ -73,16 +73,15 @@ def run(options: argparse.Namespace) -> None:
     loaded = [sums.load_model(path) for path in options.models]
     models, fixed = [model for model, _ in loaded], sorted({digits for _, digits in loaded if digits is not None})
     reads = all(names_digits(model) for model in models)
-    if options.copies and not reads:
-        raise ValueError(f"--copies: {options.models[0]} does not say which digits it reads; leave it out")
+    for option, given in (("--copies", options.copies), ("--gallery", options.gallery), ("--report", options.report)):
+        if given and not reads:
+            raise ValueError(f"{option}: {options.models[0]} does not say which digits it reads; leave it out")
     if len(models) > 1 and not reads:
         raise ValueError("MODEL: only networks that read digits can be averaged; give one model")
     if fixed and options.images and options.images != fixed[:1]:
         raise ValueError(f"--images: {options.models[0]} adds {fixed[0]} images; leave --images out")
     for option, path in (("--gallery", options.gallery), ("--report", options.report)):
         if path is not None:
-            if not reads:
-                raise ValueError(f"{option}: {options.models[0]} does not say which digits it reads; leave it out")
             figures.check(option, path if option == "--gallery" else None)
     check_outputs(gallery=options.gallery, report=options.report)
     history = None if options.history is None else read_history(options.history)
@@ -97,29 +96,25 @@ def run(options: argparse.Namespace) -> None:
     if reads:
         augment = HANDWRITING if options.copies else None
         probabilities = Ensemble(models, augment, max(1, options.copies)).read(images, 10 * options.batch_size)
-        named = np.mean(probabilities.argmax(axis=1) == labels)
-        facts.append(f"Digits named right:  {named:.4f} (no digit was ever a label)")
+        read = probabilities.argmax(axis=1)
+        facts.append(f"Digits named right:  {np.mean(read == labels):.4f} (no digit was ever a label)")
     print("\n".join(facts))
     rows = [("images", "exact sums", "mean absolute error", *(("expected", "95 % interval") if reads else ()))]
     for count in counts:
         data = DigitSums(images, labels, count, options.sums, rng=options.seed)
-        if reads:
-            found = score_readings(probabilities, labels, data)
-            more: tuple[str, str] | None = (f"{found.expected:.4f}", f"{found.low:.4f} to {found.high:.4f}")
-        else:
-            found, more = score(models[0], data, options.batch_size), None
-        rows.append((str(count), f"{found.exact:.4f}", f"{found.absolute_error:.4f}", *(more or ())))
+        found = score_readings(probabilities, labels, data) if reads else score(models[0], data, options.batch_size)
+        more = (f"{found.expected:.4f}", f"{found.low:.4f} to {found.high:.4f}") if reads else ()
+        rows.append((str(count), f"{found.exact:.4f}", f"{found.absolute_error:.4f}", *more))
     print(f"\n{table(rows, '>' * len(rows[0]))}")
     if reads:
         print(f"\n{EXPECTED}")
     if options.gallery or options.report:
         shown = counts[0] if len(counts) == 1 else IMAGES
-        drawn = draw_gallery(images, labels, probabilities.argmax(axis=1), shown, options.seed)
+        drawn = draw_gallery(images, labels, read, shown, options.seed)
     if options.gallery:
         drawn.savefig(options.gallery, dpi=150)
         print(f"\nGallery drawn into {options.gallery}")
     if options.report:
-        read = probabilities.argmax(axis=1)
         content = write_report(options.models, facts, rows, history, drawn, images, labels, read)
         Path(options.report).write_text(content, encoding="utf-8")
         print(f"\nReport written to {options.report}")

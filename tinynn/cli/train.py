@@ -78,12 +78,12 @@ def run(options: argparse.Namespace) -> None:
     """Train, show examples, save."""
     import tinynn
     from tinynn.datasets import find_mnist
-    from tinynn.networks import Plateau, digit_sum, reads_digits
+    from tinynn.networks import Plateau, digit_sum, names_digits
 
     # All that can be wrong is found out before the work begins.
     recipe = chosen_recipe(options)
     model = digit_sum(options.network, options.digits, recipe.cell, rng=options.seed)
-    if reads_digits(model.name) and options.cell is not None:
+    if names_digits(model) and options.cell is not None:
         raise ValueError(f"--cell: the network {model.name} has no recurrent cell; leave --cell out")
     path = options.out or f"digit-sum-{model.name}.safetensors"
     check_outputs(out=path, history=options.history, plot=options.plot)
@@ -199,7 +199,9 @@ def counted(number: int, noun: str) -> str:
 
 def describe_network(model: tinynn.Sequential, digits: int, cell: str) -> str:
     """The network in a few words."""
-    kind = "" if model.input_shape is None or model.input_shape[0] is None else f" ({cell})"
+    from tinynn.networks import names_digits
+
+    kind = "" if names_digits(model) else f" ({cell})"
     return f"{model.name}{kind}, sums of {counted(digits, 'digit')}, {model.count_params():,} parameters"
 
 

@@ -777,21 +777,11 @@ cdef class Job:
         if update:
             # An op in Python may fail in its backward pass; then nothing must have changed yet. The norm of the whole
             # gradient is known at the end only.
-            set_states(loop, limits, states, self._keep)
+            loop.limits.value, loop.limits.norm, loop.limits.fresh = limits
             loop.fused = len(plan.weights) >= PARAMETERS_WORTH_FUSING and not loop.may_fail and not loop.limits.norm
-            loop.decays = rule.decays(configuration)
-            chunks, starts = plan.chunks(loop.fused, bool(loop.decays))
-            configuration = np.array([*configuration, 0], np.float64)
-            loop.prepare = rule.prepare
-            loop.change = rule.update[self._dtype]
-            loop.configuration = <const double*> data(configuration)
+            set_update(loop, rule, configuration, states, plan, self._keep)
             loop.learning_rates = <const double*> data(learning_rates)
-            loop.w, loop.dw = data(plan.weights), data(plan.gradients)
-            loop.chunks = <const Chunk*> data(chunks)
-            loop.chunk_starts = <const Py_ssize_t*> data(starts)
-            squares = np.empty(len(chunks), np.float64)
-            loop.squares = <double*> data(squares)
-            self._keep += [configuration, learning_rates, rule, chunks, starts, squares]
+            self._keep.append(learning_rates)
 
     def augment(self, shape, options, key, epoch) -> None:
         """Change each item, an image of this shape, at random while it is gathered.
@@ -994,15 +984,28 @@ cdef void* data(array) except? NULL:
     return NULL if array is None else cnp.PyArray_DATA(array)
 
 
-cdef set_states(Loop* loop, limits, states, list keep):
-    """Set what happens around the rule, and the rule's states, after an average. `keep` holds the memory."""
-    loop.limits.value, loop.limits.norm, loop.limits.fresh = limits
+cdef set_update(Loop* loop, Rule rule, configuration, states, Plan plan, list keep):
+    """Set the rule, what it works on and what happens around it, by the loop's limits; `keep` holds the memory.
+
+    With a moving average of the weights, that is the first of the states; the rule's own follow.
+    """
+    loop.decays = rule.decays(configuration)
+    chunks, starts = plan.chunks(loop.fused, bool(loop.decays))
+    configuration = np.array([*configuration, 0], np.float64)
+    squares = np.empty(starts[-1], np.float64)
     if loop.limits.fresh > 0:
-        loop.average = data(states[0])
-        states = states[1:]
+        average, *states = states
+        loop.average = data(average)
+        keep.append(average)
     table = np.array([state.ctypes.data for state in states] + [0] * (8 - len(states)), np.uintp)
+    loop.prepare, loop.change = rule.prepare, rule.update[0 if plan.dtype == np.float32 else 1]
+    loop.configuration = <const double*> data(configuration)
     loop.states = <void**> data(table)
-    keep += [table, states]
+    loop.squares = <double*> data(squares)
+    loop.w, loop.dw = data(plan.weights), data(plan.gradients)
+    loop.chunks = <const Chunk*> data(chunks)
+    loop.chunk_starts = <const Py_ssize_t*> data(starts)
+    keep += [rule, configuration, chunks, starts, squares, states, table]
 
 
 def apply_update(Rule rule, configuration, double learning_rate, iteration, states, limits, Plan plan) -> None:
@@ -1011,21 +1014,12 @@ def apply_update(Rule rule, configuration, double learning_rate, iteration, stat
     cdef Loop loop
     memset(&loop, 0, sizeof(Loop))
     cdef int dtype = 0 if plan.dtype == np.float32 else 1
-    loop.decays = rule.decays(configuration)
-    chunks, starts = plan.chunks(False, bool(loop.decays))
-    configuration = np.array([*configuration, 0], np.float64)
     keep = []
-    set_states(&loop, limits, states, keep)
-    squares = np.empty(len(chunks), np.float64)
-    loop.squares = <double*> data(squares)
+    loop.limits.value, loop.limits.norm, loop.limits.fresh = limits
+    set_update(&loop, rule, configuration, states, plan, keep)
     rates[0] = learning_rate
-    loop.prepare, loop.change = rule.prepare, rule.update[dtype]
-    loop.configuration = <const double*> data(configuration)
     loop.learning_rates = rates
     loop.iteration = iteration
-    loop.w, loop.dw = data(plan.weights), data(plan.gradients)
-    loop.chunks = <const Chunk*> data(chunks)
-    loop.chunk_starts = <const Py_ssize_t*> data(starts)
     with nogil:
         run_team(1, NULL, update_double if dtype else update_float, &loop)
 

@@ -20,14 +20,33 @@ def pair(function: str, name: str, value: Any) -> tuple[int, int]:
     ((2, 2), (1, 3))
     """
     try:
-        numbers = (operator.index(value),) * 2 if hasattr(value, "__index__") else tuple(map(operator.index, value))
+        given = (value, value) if hasattr(value, "__index__") else tuple(value)
+        numbers = tuple(map(operator.index, given))
     except TypeError:
-        numbers = ()
-    if len(numbers) != 2 or isinstance(value, bool):
+        given = numbers = ()
+    if len(numbers) != 2 or any(isinstance(number, bool) for number in given):
         raise TypeError(f"{function}: {name} must be a whole number or two of them, got {value!r}")
     if min(numbers) < 1:
         raise ValueError(f"{function}: {name} must be at least 1, got {value!r}")
     return numbers[0], numbers[1]
+
+
+def check_padding(function: str, padding: Any) -> str:
+    """How windows meet the edge of an image.
+
+    Raises
+    ------
+    ValueError
+        If it is neither "valid" nor "same".
+
+    Examples
+    --------
+    >>> check_padding("conv2d", "same")
+    'same'
+    """
+    if padding not in ("valid", "same"):
+        raise ValueError(f"{function}: padding must be 'valid' or 'same', got {padding!r}")
+    return str(padding)
 
 
 def slide(function: str, image: Any, window: Any, strides: Any, padding: str,
@@ -64,8 +83,7 @@ def slide(function: str, image: Any, window: Any, strides: Any, padding: str,
     >>> slide("conv2d", (28, 27), (5, 4), (2, 2), "same")
     ((14, 14), (1, 1))
     """
-    if padding not in ("valid", "same"):
-        raise ValueError(f"{function}: padding must be 'valid' or 'same', got {padding!r}")
+    check_padding(function, padding)
     size: list[int | None] = []
     before: list[int] = []
     for length, positions, stride, step in zip(image, window, strides, dilation, strict=True):

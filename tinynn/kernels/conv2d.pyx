@@ -278,9 +278,9 @@ cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
                                 <const real*> call.inputs[0], y, call.rows, &g, activation, call.accumulate, worker)
     else:
         activation_gradient(dz, y, call.rows, &g, activation, worker)
-    if call.d_parameters[0] == NULL and call.d_parameters[1] != NULL:
-        column_sum_team(<real*> call.d_parameters[1], <const real*> dz, g.outputs, call.rows * g.rows * g.columns,
-                        g.outputs, call.accumulate, worker)
+        if call.d_parameters[1] != NULL:
+            column_sum_team(<real*> call.d_parameters[1], <const real*> dz, g.outputs, call.rows * g.rows * g.columns,
+                            g.outputs, call.accumulate, worker)
     if call.d_inputs[0] != NULL:
         conv2d_backward_inputs(<real*> call.d_inputs[0], <real*> call.temporary, <const real*> dz,
                                <const real*> call.parameters[0], call.rows, &g, worker)

@@ -5,16 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tinynn.engine.network import Network, Tensor
+from tinynn.kernels._windows import check_padding, pair
 from tinynn.model import initializers
-from tinynn.model.layer import (
-    Layer,
-    activate,
-    check_activation,
-    check_padding,
-    check_pair,
-    check_units,
-    expect_image,
-)
+from tinynn.model.layer import Layer, activate, check_activation, check_units, expect_image
 
 
 class Conv2D(Layer):
@@ -58,10 +51,10 @@ class Conv2D(Layer):
                  use_bias: bool = True, kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
                  name: str | None = None) -> None:
         self.filters = check_units(filters, "Conv2D", "filters")
-        self.kernel_size = check_pair(kernel_size, "Conv2D", "kernel_size")
-        self.strides = check_pair(strides, "Conv2D", "strides")
-        self.padding = check_padding(padding, "Conv2D")
-        self.dilation_rate = check_pair(dilation_rate, "Conv2D", "dilation_rate")
+        self.kernel_size = pair("Conv2D", "kernel_size", kernel_size)
+        self.strides = pair("Conv2D", "strides", strides)
+        self.padding = check_padding("Conv2D", padding)
+        self.dilation_rate = pair("Conv2D", "dilation_rate", dilation_rate)
         check_activation(activation)
         self.activation = activation
         self.use_bias = use_bias

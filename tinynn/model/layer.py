@@ -143,22 +143,6 @@ def check_units(units: Any, layer: str, argument: str = "units") -> int:
     return int(units)
 
 
-def check_pair(value: Any, layer: str, argument: str) -> tuple[int, int]:
-    """Check a size or step on an image: a whole number for both axes, or one for each."""
-    if hasattr(value, "__len__") and not isinstance(value, str) and len(value) == 2:
-        return check_units(value[0], layer, argument), check_units(value[1], layer, argument)
-    if hasattr(value, "__len__"):
-        raise TypeError(f"{layer}: {argument} must be a whole number or two of them, got {value!r}")
-    return (check_units(value, layer, argument),) * 2
-
-
-def check_padding(padding: Any, layer: str) -> str:
-    """Check how windows meet the edge of an image."""
-    if padding not in ("valid", "same"):
-        raise ValueError(f"{layer}: padding must be 'valid' or 'same', got {padding!r}")
-    return str(padding)
-
-
 def expect_image(network: Network, x: Tensor) -> None:
     """Raise ValueError unless samples are images of some channels."""
     if len(x.shape) == 2:

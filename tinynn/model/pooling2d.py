@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from tinynn.engine.network import Network, Tensor
-from tinynn.model.layer import Layer, check_padding, check_pair, expect_image
+from tinynn.kernels._windows import check_padding, pair
+from tinynn.model.layer import Layer, expect_image
 
 
 class _Pooling2D(Layer):
@@ -14,9 +15,9 @@ class _Pooling2D(Layer):
     def __init__(self, pool_size: int | tuple[int, int] = (2, 2), strides: int | tuple[int, int] | None = None,
                  padding: str = "valid", name: str | None = None) -> None:
         kind = type(self).__name__
-        self.pool_size = check_pair(pool_size, kind, "pool_size")
-        self.strides = None if strides is None else check_pair(strides, kind, "strides")
-        self.padding = check_padding(padding, kind)
+        self.pool_size = pair(kind, "pool_size", pool_size)
+        self.strides = None if strides is None else pair(kind, "strides", strides)
+        self.padding = check_padding(kind, padding)
         self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:

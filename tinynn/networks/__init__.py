@@ -14,7 +14,7 @@ from tinynn.networks.evaluation import (
     score,
     score_readings,
 )
-from tinynn.networks.recipes import HANDWRITING, Plateau, Recipe, recipe
+from tinynn.networks.recipes import HANDWRITING, Plateau, Recipe, recipe, sums_of_random_digits
 
 __all__ = [
     "CELLS",
@@ -33,4 +33,5 @@ __all__ = [
     "recipe",
     "score",
     "score_readings",
+    "sums_of_random_digits",
 ]

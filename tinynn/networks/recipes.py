@@ -104,6 +104,20 @@ class Recipe:
         model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
 
+def sums_of_random_digits(digits: int) -> np.ndarray:
+    """Probability of each sum of digits that are all equally likely.
+
+    Examples
+    --------
+    >>> sums_of_random_digits(2)[[0, 9, 18]]
+    array([0.01, 0.1 , 0.01])
+    """
+    sums = np.ones(1)
+    for _ in range(digits):
+        sums = np.convolve(sums, np.full(10, 0.1))
+    return sums
+
+
 class Plateau(Callback):
     """Ends a training that has learnt nothing but how frequent each sum is, and says so.
 
@@ -127,9 +141,7 @@ class Plateau(Callback):
     """
 
     def __init__(self, digits: int, epochs: int) -> None:
-        sums = np.ones(1)
-        for _ in range(check_count(digits, "digits", "Plateau")):
-            sums = np.convolve(sums, np.full(10, 0.1))
+        sums = sums_of_random_digits(check_count(digits, "digits", "Plateau"))
         self.prior = float(-(sums * np.log(sums)).sum())
         self.last = max(1, 2 * check_count(epochs, "epochs", "Plateau") // 5)
         self.stopped, self.reason = False, ""
