@@ -1,6 +1,8 @@
 """Many models at once: the bits of one after the other, errors that name their model, threads."""
 
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -85,32 +87,39 @@ def test_wrong_arguments(data):
         fit_many(models, data[0], data[1][:3])
 
 
-def test_interrupted_it_ends_the_models_at_work(data, monkeypatch):
-    models = build(2)
-    started = threading.Event()
+def interrupt():
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+
+def test_interrupted_it_ends_the_models_at_work(data):
+    models = build(4)
+    at_work = threading.Barrier(2, action=interrupt)
 
     class Start(callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            started.set()
+            if epoch == 0:
+                at_work.wait()
 
-    class Interrupted:
-        def __init__(self, future):
-            self.future = future
-
-        def exception(self):
-            started.wait(30)
-            raise KeyboardInterrupt
-
-        def cancel(self):
-            return self.future.cancel()
-
-    from tinynn.model import many
-
-    class Pool(many.ThreadPoolExecutor):
-        def submit(self, *arguments):
-            return Interrupted(super().submit(*arguments))
-
-    monkeypatch.setattr(many, "ThreadPoolExecutor", Pool)
     with pytest.raises(KeyboardInterrupt):
-        fit_many(models, *data, epochs=10**9, callbacks=[[Start()], [Start()]], workers=2)
+        fit_many(models, *data, epochs=10**9, callbacks=[[Start()]] * 4, workers=2)
     assert all(np.isfinite(model.parameters).all() for model in models)
+    trained = [(model.parameters != fresh.parameters).any() for model, fresh in zip(models, build(4), strict=True)]
+    assert trained == [True, True, False, False]
+
+
+def test_interrupted_it_ends_a_model_that_is_just_beginning(data):
+    class Late(Sequential):
+        def fit(self, *arguments, **others):
+            interrupt()
+            while not self.stop_training:  # fit clears it
+                time.sleep(0.001)
+            return super().fit(*arguments, **others)
+
+    model = Late([layers.Dense(3, "softmax")], (5,))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(KeyboardInterrupt):
+        fit_many([model], *data, epochs=10**9)
+    for thread in threading.enumerate():
+        if thread.name.startswith("fit_many"):
+            thread.join(60)
+            assert not thread.is_alive()

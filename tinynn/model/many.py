@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 from tinynn.engine.pool import get_num_threads, limit_this_thread
 from tinynn.model.arrays import check_count
 from tinynn.model.callbacks import History
 from tinynn.model.sequential import Sequential
+
+#: Seconds between two looks at whether all models have stopped.
+POLL = 0.02
 
 
 def fit_many(models: Sequence[Sequential], x: Any, y: Any = None, callbacks: Sequence[Any] | None = None,
@@ -66,17 +71,29 @@ def fit_many(models: Sequence[Sequential], x: Any, y: Any = None, callbacks: Seq
     workers = get_num_threads() if workers is None else check_count(workers, "workers", "fit_many")
     arguments = {"verbose": 0, **arguments}
 
+    at_work: set[int] = set()
+    interrupted = threading.Event()
+
     def train(number: int) -> History:
-        return models[number].fit(x, y, callbacks=() if callbacks is None else callbacks[number], **arguments)
+        at_work.add(number)
+        try:
+            if interrupted.is_set():
+                raise CancelledError
+            return models[number].fit(x, y, callbacks=() if callbacks is None else callbacks[number], **arguments)
+        finally:
+            at_work.remove(number)
 
     with ThreadPoolExecutor(workers, "fit_many", initializer=limit_this_thread, initargs=(1,)) as pool:
-        futures = [pool.submit(train, number) for number in range(len(models))]
         try:
+            futures = [pool.submit(train, number) for number in range(len(models))]
             errors = [future.exception() for future in futures]
         except BaseException:  # Ctrl-C: what has not begun does not, what runs ends after its step
-            for model, future in zip(models, futures, strict=True):
-                future.cancel()
-                model.stop_training = True
+            interrupted.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            while at_work:  # said again and again, for a fit that is just beginning clears it
+                for model in models:
+                    model.stop_training = True
+                time.sleep(POLL)
             raise
     for number, error in enumerate(errors):
         if error is not None:
