@@ -170,7 +170,7 @@ def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, m
     [
         (
             ["--network", "sharde"],
-            "unknown network 'sharde'; known: shared, conv, baseline, improved; did you mean 'shared'?",
+            "unknown network 'sharde'; known: shared, wide, conv, baseline, improved; did you mean 'shared'?",
         ),
         (["--network", "baseline", "--cell", "lstn"], "unknown cell 'lstn'; known: lstm, rnn, gru"),
         (["--protocol", "random"], "argument --protocol: invalid choice: 'random'"),

@@ -30,6 +30,8 @@ def count(name, digits, cell):
     """Parameters by hand."""
     if name == "shared":
         return RECOGNISER
+    if name == "wide":
+        return (784 * 512 + 512) + (512 * 10 + 10)
     if name == "conv":  # 5 x 5 filters: 1 -> 16 and, after 2 x 2, 16 -> 32; 4 x 4 x 32 numbers are left
         return (25 * 16 + 16) + (25 * 16 * 32 + 32) + (512 * 128 + 128) + (128 * 10 + 10)
     if name == "baseline":
@@ -63,7 +65,10 @@ def test_shapes_and_number_of_parameters(name, cell, digits):
 
 
 @pytest.mark.parametrize(
-    "name, cell", [("shared", "lstm"), ("conv", "lstm"), *(("baseline", cell) for cell in CELLS), ("improved", "gru")]
+    "name, cell",
+    [(name, "lstm") for name in NAMES if reads_digits(name)]
+    + [("baseline", cell) for cell in CELLS]
+    + [("improved", "gru")],
 )
 def test_a_few_steps_lower_the_loss(name, cell):
     model = digit_sum(name, 2, cell)
@@ -94,7 +99,7 @@ def test_shared_reads_an_image_alike_at_every_place_and_towers_do_not():
     assert not np.allclose(recognised[0], recognised[1])
 
 
-@pytest.mark.parametrize("name", ["shared", "conv"])
+@pytest.mark.parametrize("name", ["shared", "wide", "conv"])
 def test_any_number_of_images_whatever_it_was_made_for(name):
     model = digit_sum(name, 3)
     for count in (1, 2, 100):
@@ -129,7 +134,7 @@ def test_saved_and_loaded_it_is_the_same(name, tmp_path):
     [
         (
             ("bassline",),
-            r"unknown network 'bassline'; known: shared, conv, baseline, improved; did you mean 'baseline'\?",
+            r"unknown network 'bassline'; known: shared, wide, conv, baseline, improved; did you mean 'baseline'\?",
         ),
         (("baseline", 10, "lstn"), r"unknown cell 'lstn'; known: lstm, rnn, gru; did you mean 'lstm'\?"),
         (("shared", 10, "xyz"), "unknown cell 'xyz'"),
@@ -147,7 +152,7 @@ def test_wrong_types(arguments):
         digit_sum(*arguments)
 
 
-@pytest.mark.parametrize("name", ["shared", "conv"])
+@pytest.mark.parametrize("name", ["shared", "wide", "conv"])
 def test_no_digit_label_enters_training(name):
     """Wrong digits with the same sums give the same bits."""
     images = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)

@@ -32,7 +32,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     count = whole_number(1)
     parser.add_argument(
-        "--network", default="shared", metavar="NAME", help="shared (default), conv, baseline or improved"
+        "--network", default="shared", metavar="NAME", help="shared (default), wide, conv, baseline or improved"
     )
     parser.add_argument("--cell", metavar="NAME", help="of baseline (default: lstm) and improved (rnn): lstm, rnn, gru")
     parser.add_argument("--digits", type=count, default=10, metavar="N", help="digits in a sum (default: 10)")
