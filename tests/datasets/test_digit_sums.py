@@ -174,6 +174,34 @@ def test_repr(images, labels):
     )
 
 
+def test_sums_of_different_lengths(images, labels):
+    data = make(images, labels, digits=6, fewest=3, size=2000, resample=True)
+    assert (data.sample_shape, data.number_of_classes) == ((6, 28, 28), 55)
+    assert repr(data).startswith("DigitSums(2,000 sums of 3 to 6 digits")
+    full = make(images, labels, digits=6, size=2000, resample=True)
+    lengths = []
+    for epoch in range(2):
+        _, indices, sums = data.samples(epoch)
+        counts = (indices >= 0).sum(axis=1)
+        lengths.append(counts.tolist())
+        assert np.bincount(counts)[3:].min() > 400 and set(counts) == {3, 4, 5, 6}
+        for row, same, count, total in zip(indices, full.samples(epoch)[1], counts, sums, strict=True):
+            assert (row[:count] == same[:count]).all() and (row[count:] == -1).all()
+            assert total == labels[row[:count]].sum(dtype=int)
+    assert lengths[0] != lengths[1]
+    row = lengths[0].index(3)
+    sample, total = data[row]
+    assert (sample[:3] == images[data.samples()[1][row, :3]]).all() and not sample[3:].any()
+    assert (data[row:row + 2][0][0] == sample).all() and data[row:row + 1][1] == [total]
+
+
+def test_given_sums_of_different_lengths(images):
+    data = DigitSums.from_sums(images, [[5, 6, 7], [8, -1, -1]], [27, 9])
+    assert (data.fewest, data.digits) == (1, 3)
+    assert data.samples()[1].tolist() == [[5, 6, 7], [8, -1, -1]]
+    assert (data[1][0][0] == images[8]).all() and not data[1][0][1:].any()
+
+
 class TestFromSums:
     def test_samples_are_those_given(self, images):
         indices = np.array([[0, 299, 5], [7, 7, 7]], dtype=np.uint16)
@@ -215,7 +243,10 @@ class TestFromSums:
                 ValueError,
                 r"indices\[0, 1\] is 300, expected 0..299 \(there are 300 images\)",
             ),
-            ([[0, 0], [-1, 0]], [3, 3], ValueError, r"indices\[1, 0\] is -1"),
+            ([[0, 0], [-2, 0]], [3, 3], ValueError, r"indices\[1, 0\] is -2"),
+            ([[0, 0], [-1, 0]], [3, 3], ValueError, "an index of -1 may stand only behind the last image of a sample"),
+            ([[0, 0, 0], [0, -1, 0]], [3, 3], ValueError, "an index of -1 may stand only behind the last image"),
+            ([[0, 0], [0, -1]], [18, 10], ValueError, r"sums\[1\] is 10, expected 0..9 \(sums of 1 digits\)"),
             ([[0, 0]], [19], ValueError, r"sums\[0\] is 19, expected 0..18 \(sums of 2 digits\)"),
             ([[0, 0]], [-1], ValueError, r"sums\[0\] is -1"),
             ([[0, 0]], [1, 2], ValueError, r"sums has shape \(2,\), but indices has 1 rows"),
@@ -248,6 +279,9 @@ class TestFromSums:
     [
         ({"digits": 0}, ValueError, "digits must be at least 1, got 0"),
         ({"digits": 2.5}, TypeError, "digits must be an integer, got 2.5 of type float"),
+        ({"fewest": 0}, ValueError, "fewest must be at least 1, got 0"),
+        ({"fewest": 11}, ValueError, "fewest is 11, but must be at most digits, 10"),
+        ({"fewest": "2"}, TypeError, "fewest must be an integer, got '2' of type str"),
         ({"size": 0}, ValueError, "size must be at least 1, got 0"),
         ({"size": True}, TypeError, "size must be an integer, got True"),
         ({"rng": None}, TypeError, "rng must be an int, a SeedSequence or a Generator, got None"),

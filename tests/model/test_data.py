@@ -273,6 +273,7 @@ def test_a_data_set_builds_a_model(rng):
 
 
 HOSTILE = {
+    "index missing first": ("indices", lambda d: d.indices * [0, 1] - [1, 0], "indices may be -1 only behind"),
     "index too large": ("indices", lambda d: d.indices + 6, "indices must be from 0 to 5"),
     "index negative": ("indices", lambda d: d.indices - 6, "indices must be from 0 to 5"),
     "index beyond int64": ("indices", lambda d: np.full((9, 2), 2**64 - 1, np.uint64), "indices must be from 0 to 5"),

@@ -5,7 +5,7 @@ import pytest
 
 from tests import oracles
 from tests.model.reference import check_gradients, check_prediction
-from tinynn import Sequential, layers
+from tinynn import Sequential, layers, set_num_threads
 
 LOSSES = ["sparse_categorical_crossentropy", "categorical_crossentropy"]
 
@@ -65,3 +65,68 @@ def test_the_digits_can_be_read_beside_the_sum(rng):
 def test_needs_two_axes():
     with pytest.raises(ValueError, match=r"'sum_distribution'.*\(numbers, probabilities\), got \(3,\)"):
         Sequential([layers.SumDistribution()], (3,))
+
+
+class Sums:
+    """Samples of up to five pairs of numbers, and a distribution or a label for each."""
+
+    def __init__(self, rng, targets):
+        self.items = rng.normal(size=(20, 2))
+        self.counts = [5, 1, 3, 2, 4, 5, 1]
+        self.indices = rng.integers(0, 20, (7, 5))
+        for row, count in zip(self.indices, self.counts, strict=True):
+            row[count:] = -1
+        self.sample_shape = (5, 2)
+        self.targets = np.zeros((7, 11))
+        for row, count in zip(self.targets, self.counts, strict=True):
+            row[:2 * count + 1] = rng.dirichlet(np.ones(2 * count + 1))
+        if targets == "labels":
+            self.targets = np.array([rng.integers(0, 2 * count + 1) for count in self.counts])
+
+    def __len__(self):
+        return 7
+
+    def samples(self, epoch=0):
+        return self.items, self.indices, self.targets
+
+    def alone(self, row):
+        """One sample without the places where it has nothing."""
+        count = self.counts[row]
+        target = self.targets[row:row + 1]
+        return self.items[self.indices[row, :count]][None], target if target.ndim == 1 else target[:, :2 * count + 1]
+
+
+@pytest.mark.parametrize("scale", [1, 300])  # so far from the truth that only logarithms can tell
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("loss", [*LOSSES, "mean_squared_error"])
+def test_samples_of_different_lengths_are_as_each_alone(loss, threads, scale, dtype, rng):
+    data = Sums(rng, "labels" if loss == LOSSES[0] else "distributions")
+    model = Sequential(reader(), (None, 2), dtype=dtype)
+    model.parameters[:] *= scale
+    model.compile("sgd", loss)
+    set_num_threads(threads)
+    try:
+        found, gradients = model.compute_gradients(data), model.gradients.copy()
+    finally:
+        set_num_threads(None)
+    predictions = model.predict(data)
+    losses, expected = [], np.zeros_like(gradients)
+    for row, count in enumerate(data.counts):
+        x, y = data.alone(row)
+        share = 1 if loss != "mean_squared_error" else (2 * count + 1) / 11  # a mean over the sums there are
+        losses.append(share * model.compute_gradients(x, y))
+        expected += share / 7 * model.gradients
+        assert (predictions[row, :2 * count + 1] == model.predict(x)[0]).all()
+        assert not predictions[row, 2 * count + 1:].any()
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(found, np.mean(losses), rtol=tolerance)
+    np.testing.assert_allclose(gradients, expected, rtol=100 * tolerance, atol=tolerance * np.abs(expected).max())
+    assert model.evaluate(data, batch_size=3) == pytest.approx(found, rel=tolerance)
+
+
+def test_a_distribution_for_each_step_does_not_look_at_the_lengths(rng):
+    """Rows that are parts of samples are whole."""
+    data = Sums(rng, "labels")
+    data.sample_shape = (5, 2, 1)
+    model = Sequential([layers.TimeDistributed(layers.SumDistribution())], (5, 2, 1))
+    assert (model.predict(data)[0] == data.items[data.indices[0]].astype("f4").prod(axis=1)[:, None]).all()

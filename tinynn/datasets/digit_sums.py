@@ -32,6 +32,9 @@ class DigitSums:
         Decides which. Equal seeds give equal sums, in every version of NumPy.
     resample : bool
         Whether each epoch gets fresh sums. They depend on `rng` and on the epoch's number only.
+    fewest : int, optional
+        Sums of different lengths: each has from `fewest` to `digits` digits, every number equally likely. The places
+        behind its last digit hold no image. None: all have `digits`.
 
     Attributes
     ----------
@@ -40,7 +43,9 @@ class DigitSums:
     labels : numpy.ndarray or None
         Their digits; None if made by `from_sums`.
     digits : int
-        How many digits make a sum.
+        How many digits make a sum, at most.
+    fewest : int
+        How many at least.
     resample : bool
         Whether each epoch has its own sums.
 
@@ -49,7 +54,8 @@ class DigitSums:
     TypeError
         For an argument of a wrong type or dtype.
     ValueError
-        For empty images, labels that do not match or are out of range, or `digits` or `size` below 1.
+        For empty images, labels that do not match or are out of range, or `digits` or `size` below 1, or
+        `fewest` not from 1 to `digits`.
 
     Examples
     --------
@@ -75,12 +81,16 @@ class DigitSums:
         size: int = 50_000,
         rng: Any = 0,
         resample: bool = False,
+        fewest: int | None = None,
     ) -> None:
         caller = "DigitSums"
         self.images = checked_images(images, caller)
         self.labels: npt.NDArray[Any] | None = checked_labels(labels, len(self.images), caller)
         check_range(self.labels, 9, "labels", "a digit each", caller)
         self.digits = integer(digits, "digits", caller, minimum=1)
+        self.fewest = self.digits if fewest is None else integer(fewest, "fewest", caller, minimum=1)
+        if self.fewest > self.digits:
+            raise ValueError(f"{caller}: fewest is {fewest}, but must be at most digits, {self.digits}")
         self._size = integer(size, "size", caller, minimum=1)
         self._key = key_from(rng, caller)
         self.resample = bool(resample)
@@ -95,9 +105,10 @@ class DigitSums:
         images : array-like
             As for `DigitSums`.
         indices : array-like
-            The images of each sample: shape (size, digits), integers 0..count - 1.
+            The images of each sample: shape (size, digits), integers 0..count - 1. -1 stands behind the last image of a
+            sample that has fewer.
         sums : array-like
-            The sum of each sample: shape (size,), integers 0..9 * digits.
+            The sum of each sample: shape (size,), integers 0..9 times the number of its images.
 
         Returns
         -------
@@ -125,7 +136,9 @@ class DigitSums:
             raise ValueError(
                 f"{caller}: indices has shape {indices.shape}, expected (size, digits), both at least 1"
             )
-        check_range(indices, len(images) - 1, "indices", f"there are {len(images):,} images", caller)
+        missing = _missing(indices, caller)
+        known = np.where(missing, 0, indices)
+        check_range(known, len(images) - 1, "indices", f"there are {len(images):,} images", caller)
         sums = checked_integers(sums, "sums", caller)
         if sums.shape != (len(indices),):
             raise ValueError(
@@ -133,9 +146,12 @@ class DigitSums:
                 f"expected one sum per row, shape ({len(indices)},)"
             )
         digits = indices.shape[1]
-        check_range(sums, 9 * digits, "sums", f"sums of {digits} digits", caller)
+        counts = digits - missing.sum(axis=1)
+        for count in np.unique(counts).tolist():
+            check_range(np.where(counts == count, sums, 0), 9 * count, "sums", f"sums of {count} digits", caller)
         data = cls.__new__(cls)
         data.images, data.labels, data.digits, data.resample = images, None, digits, False
+        data.fewest = int(counts.min())
         data._size = len(indices)
         # Copies: what the caller does to the originals later does not concern us.
         data._first = _frozen(indices.astype(np.int64, order="C")), _frozen(sums.astype(np.int64, order="C"))
@@ -190,8 +206,13 @@ class DigitSums:
         assert self.labels is not None
         bits = raw_bits(self._key, b"sums", epoch, self._size * self.digits)
         indices = uniform_integers(bits, len(self.images)).reshape(self._size, self.digits)
-        sums = self.labels[indices].sum(axis=1, dtype=np.int64)
-        return _frozen(indices), _frozen(sums)
+        digits = self.labels[indices]
+        if self.fewest < self.digits:
+            lengths = raw_bits(self._key, b"lengths", epoch, self._size)
+            counts = self.fewest + uniform_integers(lengths, self.digits - self.fewest + 1)
+            missing = np.arange(self.digits) >= counts[:, None]
+            indices[missing], digits[missing] = -1, 0
+        return _frozen(indices), _frozen(digits.sum(axis=1, dtype=np.int64))
 
     def __len__(self) -> int:
         """Return how many sums there are."""
@@ -227,7 +248,7 @@ class DigitSums:
         items : numpy.ndarray
             The images, shape (count, *image shape).
         indices : numpy.ndarray
-            Rows of `items`, int64 of shape (size, digits), read-only.
+            Rows of `items`, int64 of shape (size, digits), read-only; -1 behind the last image of a sample.
         targets : numpy.ndarray
             The sums, int64 of shape (size,), read-only.
         """
@@ -235,22 +256,37 @@ class DigitSums:
         return (self.images, *(self._draw(epoch) if self.resample and epoch else self._first))
 
     def __getitem__(self, index: int | slice) -> tuple[npt.NDArray[Any], Any]:
-        """Return sample and sum number `index` of epoch 0; for a slice, arrays of both."""
+        """Return sample and sum number `index` of epoch 0; for a slice, arrays of both. No image is a black one."""
         indices, sums = self._first
         if isinstance(index, slice):
-            return self.images[indices[index]], sums[index]
+            return self._gather(indices[index]), sums[index]
         number = integer(index, "index", "DigitSums", instead="an integer or a slice")
         if not -self._size <= number < self._size:
             raise IndexError(f"DigitSums: index {number} is out of range, there are {self._size:,} sums")
-        return self.images[indices[number]], int(sums[number])
+        return self._gather(indices[number]), int(sums[number])
+
+    def _gather(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        images = self.images[indices]
+        images[indices < 0] = 0
+        return images
 
     def __repr__(self) -> str:
         """Say what this is in one line."""
+        digits = self.digits if self.fewest == self.digits else f"{self.fewest} to {self.digits}"
         images = " x ".join(str(length) for length in self.images.shape)
         return (
-            f"DigitSums({self._size:,} sums of {self.digits} digits, images {images} {self.images.dtype}, "
+            f"DigitSums({self._size:,} sums of {digits} digits, images {images} {self.images.dtype}, "
             f"resample={self.resample})"
         )
+
+
+def _missing(indices: npt.NDArray[Any], caller: str) -> npt.NDArray[np.bool_]:
+    """Where there is no image; only behind the last one of a sample."""
+    missing: npt.NDArray[np.bool_] = indices == -1
+    if missing[:, 0].any() or (missing[:, :-1] & ~missing[:, 1:]).any():
+        raise ValueError(f"{caller}: an index of -1 may stand only behind the last image of a sample, and each sample "
+                         "needs one image at least")
+    return missing
 
 
 def _frozen(array: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

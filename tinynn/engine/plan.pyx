@@ -70,7 +70,8 @@ cdef struct Items:
     int kind                    # UINT8, FLOAT or DOUBLE
     Py_ssize_t size             # numbers per item
     Py_ssize_t per_sample
-    const int64_t* indices
+    const int64_t* indices      # -1 where a sample has no item
+    bint missing                # whether there is any -1
 
 cdef struct Branch:
     int first
@@ -87,6 +88,7 @@ cdef struct Bound:
     void* input
     void* target
     void* weights
+    int64_t* counts
     void* losses
     void* d_losses
     void* output
@@ -182,13 +184,15 @@ cdef int64_t nanoseconds() noexcept nogil:
 cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:
     """Samples, targets and weights of one mini-batch; one phase, split by samples."""
     cdef Range rows
-    cdef Py_ssize_t row, sample, item, j, size = loop.x.size
+    cdef Py_ssize_t row, sample, item, j, i, size = loop.x.size
     cdef real* x = <real*> bound.input
     cdef real* y
     cdef Py_ssize_t item_bytes = size * (1 if loop.x.kind == UINT8 else 4 * loop.x.kind)
     while claim(worker, bound.batch, 1 + 4096 // (loop.x.per_sample * size + 1), &rows):
         if rows.start == 0:
             loop.step.step = loop.iteration + step
+            loop.step.samples = bound.batch
+            loop.step.counts = bound.counts if loop.x.missing else NULL
         for row in range(rows.start, rows.stop):
             sample = step * loop.batch + row
             if loop.order != NULL:
@@ -196,11 +200,17 @@ cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker
                 if sample + loop.batch < loop.samples and loop.x.indices == NULL:
                     prefetch(loop.x.data + loop.order[sample + loop.batch] * loop.x.per_sample * item_bytes)
                 sample = loop.order[sample]
+            bound.counts[row] = 0
             for j in range(loop.x.per_sample):
                 item = sample * loop.x.per_sample + j
                 if loop.x.indices != NULL:
                     item = loop.x.indices[item]
                 y = x + (row * loop.x.per_sample + j) * size
+                if item < 0:
+                    for i in range(size):
+                        y[i] = <real> loop.offset
+                    continue
+                bound.counts[row] += 1
                 if loop.augments:
                     augment(y, loop.x.data + item * item_bytes, loop.x.kind, &loop.augmentation, <uint32_t> sample,
                             <uint32_t> j, loop.scale, loop.offset,
@@ -457,6 +467,7 @@ cdef class Arena:
         bound.input = <void*> <uintptr_t> places["input"]
         bound.target = <void*> <uintptr_t> places["target"]
         bound.weights = <void*> <uintptr_t> places["weights"]
+        bound.counts = <int64_t*> <uintptr_t> places["counts"]
         bound.losses = <void*> <uintptr_t> places["losses"]
         bound.d_losses = <void*> <uintptr_t> places["d_losses"]
         bound.output = <void*> <uintptr_t> places["output"]
@@ -518,7 +529,8 @@ cdef class Arena:
             call.failed = &self.failed
 
         places = {"input": buffers([program.input], "values")[0], "output": buffers([program.output], "values")[0],
-                  "target": 0, "weights": base + layout["weights"], "losses": 0, "d_losses": base + layout["d_losses"]}
+                  "target": 0, "weights": base + layout["weights"], "losses": 0, "d_losses": base + layout["d_losses"],
+                  "counts": base + layout["counts"]}
         if program.loss is not None:
             places["target"] = buffers([program.target], "values")[0]
             places["losses"] = buffers(program.nodes[program.loss].outputs, "values")[0]
@@ -658,7 +670,7 @@ cdef class Plan:
             "values": {b: take(capacity * n * (8 if b in integers else item)) for b, n in program.buffers.items()},
             "gradients": {b: take(capacity * program.buffers[b] * item) for b in program.gradients},
             "weights": take(capacity * program.loss_rows * item), "d_losses": take(capacity * program.loss_rows * item),
-            "workspaces": []}
+            "counts": take(capacity * 8), "workspaces": []}
         most = 0
         for node, (sizes, _) in zip(program.nodes, self.constants):
             op, rows = ops.registered[node.op], capacity * node.inputs[0].fold
@@ -703,7 +715,7 @@ cdef class Job:
     items : ndarray
         uint8, float32 or float64, C-contiguous, (n, ...).
     indices : ndarray of int64 or None
-        (samples, items per sample); None: sample i is item i.
+        (samples, items per sample), -1 behind those that a sample has; None: sample i is item i.
     samples, batch : int
         How many samples there are, and how many a step takes.
     targets : ndarray or None
@@ -752,6 +764,7 @@ cdef class Job:
         loop.x.size = items[:1].size if len(items) else 0
         loop.x.per_sample = 1 if indices is None else indices.shape[1]
         loop.x.indices = <const int64_t*> data(indices)
+        loop.x.missing = indices is not None and bool((indices < 0).any())
         loop.scale, loop.offset = program.scale, program.offset
         loop.targets = <const char*> data(targets)
         loop.target_bytes = 0 if targets is None else targets[:1].nbytes

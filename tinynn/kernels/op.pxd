@@ -1,16 +1,18 @@
 """What an op is: a kernel pair that the engine can run, and the call it is run with."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from tinynn.kernels.machine cimport Worker
 
 cdef enum: MOST_SIZES = 16
 
-# Where a run stands: what counter-based randomness is keyed by.
+# Where a run stands: what counter-based randomness is keyed by, and what is known of the mini-batch.
 cdef struct Step:
     uint64_t key
     uint64_t epoch
     uint64_t step
+    Py_ssize_t samples
+    const int64_t* counts       # (samples) how many of its items each sample has; NULL: all
 
 # One op in one plan, its buffers resolved. Every array is dense, of the plan's dtype unless the op says otherwise.
 cdef struct Call:
@@ -30,6 +32,10 @@ cdef struct Call:
     uint64_t identity           # of this op in its plan
     void* python                # the object behind an op written in Python
     int* failed                 # OUT: 1 when that object raised
+
+cdef inline const int64_t* item_counts(const Call* call, Py_ssize_t rows) noexcept nogil:
+    """How many items each row has; NULL if it has all, or rows are not samples but parts of them"""
+    return call.step.counts if call.step.samples == rows else NULL
 
 ctypedef void (*Run)(Call* call, Worker* worker) noexcept nogil
 

@@ -10,6 +10,8 @@ two children. The tree costs what a chain would (about N^2 K^2 / 2 multiply-adds
 N^2 K / 2, and rounds log N times on the way to the root instead of N times. Backward, the gradient of a child is the
 correlation of its parent's gradient with its sibling.
 
+A sample may have fewer numbers than N: its tree is that of its own count, and sums out of reach have probability 0.
+
 A node without a sibling is its own parent (a copy). Pairs of a level follow each other; the first of a pair has
 room for zeros on both sides, so that the convolution meets no edges (`place`).
 
@@ -34,7 +36,7 @@ from libc.string cimport memcpy
 from tinynn.kernels.machine cimport (
     Range, Worker, claim, real, softmax_row, vector_convolve, vector_exp, vector_log, vector_maximum, vector_sum,
 )
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.op cimport Call, Op, Run, item_counts
 
 cdef enum: MOST_LEVELS = 64
 
@@ -144,35 +146,46 @@ cdef inline Py_ssize_t grain(Py_ssize_t N, Py_ssize_t K) noexcept nogil:
     return max(1, 32768 // (N * K * N * K))
 
 
+cdef inline void fill(real* x, real value, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(start, stop):
+        x[i] = value
+
+
 # --- the distribution -------------------------------------------------------------------------------------------
 
 cdef void sum_distribution_forward(
         real* y, real* trees,                               # OUT (B, S) (B, tree_size)
-        const real* p,                                      # IN (B, N, K)
+        const real* p, const int64_t* counts,               # IN (B, N, K) (B) or NULL
         Py_ssize_t B, Py_ssize_t N, Py_ssize_t K, Worker* worker) noexcept nogil:
     """y = p_1 * p_2 * ... * p_N, convolved"""
     cdef Range rows
-    cdef Py_ssize_t row, n, size = tree_size(N, K), S = N * (K - 1) + 1
+    cdef Py_ssize_t row, n, m, size = tree_size(N, K), S = N * (K - 1) + 1
     cdef real* tree
     while claim(worker, B, grain(N, K), &rows):
         for row in range(rows.start, rows.stop):
             tree = trees + row * size
-            for n in range(N):
+            m = N if counts == NULL else counts[row]
+            for n in range(m):
                 memcpy(tree + place(n, K - 1), p + (row * N + n) * K, K * sizeof(real))
-            tree_forward(y + row * S, tree, N, K, False, worker)
+            tree_forward(y + row * S, tree, m, K, False, worker)
+            fill(y + row * S, 0, m * (K - 1) + 1, S)
 
 
 cdef void sum_distribution_backward(
         real* dp, real* temporary,                          # OUT (B, N, K), scratch (B, N, K)
         const real* dy, const real* trees,                  # IN (B, S) (B, tree_size)
+        const int64_t* counts,                              # IN (B) or NULL
         Py_ssize_t B, Py_ssize_t N, Py_ssize_t K, Worker* worker) noexcept nogil:
     """dp_nk = sum_s dy(s) P(the other numbers sum to s - k)"""
     cdef Range rows
-    cdef Py_ssize_t row, size = tree_size(N, K), S = N * (K - 1) + 1
+    cdef Py_ssize_t row, m, size = tree_size(N, K), S = N * (K - 1) + 1
     while claim(worker, B, grain(N, K), &rows):
         for row in range(rows.start, rows.stop):
-            tree_backward(dp + row * N * K, temporary + row * N * K, dy + row * S, trees + row * size, N, K, False,
+            m = N if counts == NULL else counts[row]
+            tree_backward(dp + row * N * K, temporary + row * N * K, dy + row * S, trees + row * size, m, K, False,
                           worker)
+            fill(dp + row * N * K, 0, m * K, N * K)
 
 
 # --- its cross-entropy: the target is t (B, S), or labels (B) with t NULL ---------------------------------------------
@@ -192,10 +205,11 @@ cdef inline bint likely(const real* y, const real* t, Py_ssize_t label, Py_ssize
 cdef void sum_distribution_crossentropy_from_logits_forward(
         real* loss, real* y, real* log_y, real* trees,      # OUT (B) (B, S) (B, S) (B, tree_size)
         const real* z, const real* t, const int64_t* labels,    # IN (B, N, K) and one of (B, S) (B)
+        const int64_t* counts,                              # IN (B) or NULL
         Py_ssize_t B, Py_ssize_t N, Py_ssize_t K, Worker* worker) noexcept nogil:
     """L = -sum_s t_s log y(s),  y the distribution of the sum of numbers with p = softmax(z)"""
     cdef Range rows
-    cdef Py_ssize_t row, n, s, label, size = tree_size(N, K), S = N * (K - 1) + 1
+    cdef Py_ssize_t row, n, m, s, label, size = tree_size(N, K), S = N * (K - 1) + 1
     cdef real largest, log_total
     cdef real* tree
     cdef real* leaf
@@ -208,16 +222,18 @@ cdef void sum_distribution_crossentropy_from_logits_forward(
                 label = labels[row]
             else:
                 wanted = t + row * S
-            for n in range(N):
+            m = N if counts == NULL else counts[row]
+            for n in range(m):
                 softmax_row(tree + place(n, K - 1), &largest, z + (row * N + n) * K, K, worker)
-            tree_forward(y + row * S, tree, N, K, False, worker)
+            tree_forward(y + row * S, tree, m, K, False, worker)
+            fill(y + row * S, 0, m * (K - 1) + 1, S)
             if likely(y + row * S, wanted, label, S):
                 if t == NULL:
                     vector_log(log_y + row * S + label, y + row * S + label, 1, worker)
                 else:
                     vector_log(log_y + row * S, y + row * S, S, worker)
             else:
-                for n in range(N):
+                for n in range(m):
                     # log softmax; the largest probability is 1 / sum_k exp(z_k - max z)
                     leaf = tree + place(n, K - 1)
                     largest = vector_maximum(z + (row * N + n) * K, K, worker)
@@ -225,7 +241,8 @@ cdef void sum_distribution_crossentropy_from_logits_forward(
                     vector_log(&log_total, &log_total, 1, worker)
                     for s in range(K):
                         leaf[s] = z[(row * N + n) * K + s] - largest + log_total
-                tree_forward(log_y + row * S, tree, N, K, True, worker)
+                tree_forward(log_y + row * S, tree, m, K, True, worker)
+                fill(log_y + row * S, <real> -INFINITY, m * (K - 1) + 1, S)
             if t == NULL:
                 loss[row] = -log_y[row * S + label]
             else:
@@ -240,10 +257,11 @@ cdef void sum_distribution_crossentropy_from_logits_backward(
         const real* weight, const real* y,                  # IN (B) (B, S)
         const real* log_y, const real* trees,               # IN (B, S) (B, tree_size)
         const real* t, const int64_t* labels,               # IN one of (B, S) (B)
+        const int64_t* counts,                              # IN (B) or NULL
         Py_ssize_t B, Py_ssize_t N, Py_ssize_t K, Worker* worker) noexcept nogil:
     """dz_nk = weight sum_s t_s [p_nk - P(k_n = k | s)],  the second term p_nk dL/dp_nk through the tree"""
     cdef Range rows
-    cdef Py_ssize_t row, n, s, i, label, size = tree_size(N, K), S = N * (K - 1) + 1
+    cdef Py_ssize_t row, n, m, s, i, label, size = tree_size(N, K), S = N * (K - 1) + 1
     cdef bint logarithms
     cdef real total
     cdef const real* leaf
@@ -259,6 +277,7 @@ cdef void sum_distribution_crossentropy_from_logits_backward(
                 label = labels[row]
             else:
                 wanted = t + row * S
+            m = N if counts == NULL else counts[row]
             logarithms = not likely(y + row * S, wanted, label, S)
             # d_root = t / y, or its logarithm
             if t == NULL:
@@ -275,8 +294,9 @@ cdef void sum_distribution_crossentropy_from_logits_backward(
                         d_root[s] = -INFINITY if logarithms else 0
                     else:
                         d_root[s] = d_root[s] - log_y[row * S + s] if logarithms else wanted[s] / y[row * S + s]
-            tree_backward(dz + row * N * K, other, d_root, trees + row * size, N, K, logarithms, worker)
-            for n in range(N):
+            tree_backward(dz + row * N * K, other, d_root, trees + row * size, m, K, logarithms, worker)
+            fill(dz + row * N * K, 0, m * K, N * K)
+            for n in range(m):
                 leaf = trees + row * size + place(n, K - 1)
                 i = (row * N + n) * K
                 if logarithms:
@@ -294,15 +314,17 @@ cdef void sum_distribution_crossentropy_from_logits_backward(
 # --- as ops: sizes (samples per row, N, K, sparse) --------------------------------------------------------------------
 
 cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Py_ssize_t B = call.rows * call.sizes[0]
     sum_distribution_forward(<real*> call.outputs[0], <real*> call.workspace, <const real*> call.inputs[0],
-                             call.rows * call.sizes[0], call.sizes[1], call.sizes[2], worker)
+                             item_counts(call, B), B, call.sizes[1], call.sizes[2], worker)
 
 
 cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+    cdef Py_ssize_t B = call.rows * call.sizes[0]
     if call.d_inputs[0] != NULL:
         sum_distribution_backward(<real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
-                                  <const real*> call.workspace, call.rows * call.sizes[0], call.sizes[1],
-                                  call.sizes[2], worker)
+                                  <const real*> call.workspace, item_counts(call, B), B, call.sizes[1], call.sizes[2],
+                                  worker)
 
 
 cdef void run_crossentropy_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
@@ -316,7 +338,7 @@ cdef void run_crossentropy_forward(Call* call, Worker* worker, real* dtype) noex
         t = <const real*> call.inputs[1]
     sum_distribution_crossentropy_from_logits_forward(
         <real*> call.outputs[0], <real*> call.outputs[1], log_y, log_y + B * (N * (K - 1) + 1),
-        <const real*> call.inputs[0], t, labels, B, N, K, worker)
+        <const real*> call.inputs[0], t, labels, item_counts(call, B), B, N, K, worker)
 
 
 cdef void run_crossentropy_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
@@ -331,7 +353,8 @@ cdef void run_crossentropy_backward(Call* call, Worker* worker, real* dtype) noe
     if call.d_inputs[0] != NULL:
         sum_distribution_crossentropy_from_logits_backward(
             <real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
-            <const real*> call.outputs[1], log_y, log_y + B * (N * (K - 1) + 1), t, labels, B, N, K, worker)
+            <const real*> call.outputs[1], log_y, log_y + B * (N * (K - 1) + 1), t, labels, item_counts(call, B), B, N,
+            K, worker)
 
 
 def distribution_shape(shape):

@@ -66,10 +66,15 @@ class Samples:
                              f"{indices.shape[1]} items of shape {items.shape[1:]} for each")
         # The engine trusts indices: a wrong one would read memory that is not ours. So they are copied, too, lest
         # somebody changes them after they have been checked.
-        indices = indices.astype(np.int64, order="C")
-        if indices.size and (indices.min() < 0 or indices.max() >= len(items)):
-            raise ValueError(f"{self.function}: the data set's indices must be from 0 to {len(items) - 1}, got "
-                             f"{indices.min()} to {indices.max()}")
+        indices = np.array(indices, order="C")
+        if indices.size and (indices.min() < -1 or indices.max() >= len(items)):
+            raise ValueError(f"{self.function}: the data set's indices must be from 0 to {len(items) - 1}, or -1 "
+                             f"behind the last item of a sample, got {indices.min()} to {indices.max()}")
+        indices = indices.astype(np.int64, copy=False)
+        missing = indices < 0
+        if missing.any() and (missing[:, 0].any() or (missing[:, :-1] & ~missing[:, 1:]).any()):
+            raise ValueError(f"{self.function}: the data set's indices may be -1 only behind the last item of a "
+                             "sample, and each sample needs one item at least")
         if self.finite and items.dtype != np.uint8:
             check_finite(items, "the data set's items", self.function)
         return items, indices, targets

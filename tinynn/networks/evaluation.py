@@ -106,14 +106,14 @@ class SumScore:
     Attributes
     ----------
     digits : int
-        Images in a sum.
+        Images in a sum, at most.
     exact : float
         Share of the sums drawn that are exactly right.
     absolute_error : float
         Their mean absolute error.
     expected : float or None
         Share to expect of sums of these images, computed from all of them and not from a draw; None of a network that
-        does not read digits.
+        does not read digits, and of sums of different lengths.
     low, high : float or None
         95 % interval of `expected`, by bootstrap over the images.
     """
@@ -166,13 +166,18 @@ def score_readings(probabilities: np.ndarray, labels: np.ndarray, sums: Any, rng
     SumScore
     """
     _, indices, totals = sums.samples()
+    # Where a sum has no image, index -1 finds a digit that is 0 for sure.
+    known = np.vstack([probabilities, np.eye(1, probabilities.shape[1], dtype=probabilities.dtype)])
     answers = np.empty(len(indices), np.int64)
     for first in range(0, len(indices), 1_000):
         part = slice(first, first + 1_000)
-        answers[part] = sum_distribution_forward(np.ascontiguousarray(probabilities[indices[part]])).argmax(axis=1)
+        answers[part] = sum_distribution_forward(np.ascontiguousarray(known[indices[part]])).argmax(axis=1)
     errors = np.abs(answers - totals)
+    measured = SumScore(sums.digits, float(np.mean(errors == 0)), float(np.mean(errors)))
+    if sums.fewest < sums.digits:
+        return measured
     expected, low, high = expected_exact(probabilities.argmax(axis=1) - labels, sums.digits, rng)
-    return SumScore(sums.digits, float(np.mean(errors == 0)), float(np.mean(errors)), expected, low, high)
+    return dataclasses.replace(measured, expected=expected, low=low, high=high)
 
 
 def expected_exact(residuals: Any, digits: int, rng: int = 0) -> tuple[float, float, float]:
