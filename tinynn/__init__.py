@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         metrics,
         networks,
         optimizers,
+        regularizers,
     )
     from tinynn.config import show_config
     from tinynn.engine.pool import get_num_threads, set_num_threads
@@ -40,6 +41,7 @@ __all__ = [
     "metrics",
     "networks",
     "optimizers",
+    "regularizers",
     "set_num_threads",
     "show_config",
 ]

@@ -66,6 +66,8 @@ class Parameter:
         Whether the optimizer changes it, and whether weight decay applies to it.
     learned : bool
         Whether it has a gradient at all: a statistic that an op keeps has none.
+    penalty : object or None
+        With the factors `l1` and `l2` of what the loss is raised by: l1 sum |w| + l2 sum w^2.
     """
 
     path: str
@@ -75,6 +77,7 @@ class Parameter:
     trainable: bool = True
     decayed: bool = True
     learned: bool = True
+    penalty: Any = None
 
     @property
     def size(self) -> int:
@@ -176,10 +179,11 @@ class Network:
             self._branch = 0
 
     def parameter(self, name: str, shape: Sequence[int | None], initializer: Any, decayed: bool = True,
-                  learned: bool = True) -> Parameter:
+                  learned: bool = True, penalty: Any = None) -> Parameter:
         """The layer's parameter of this name: declared the first time, found again later.
 
-        `decayed` says whether weight decay applies to it; `learned=False` makes it a statistic that its op keeps.
+        `decayed` says whether weight decay applies to it; `learned=False` makes it a statistic that its op keeps;
+        `penalty` has the factors `l1` and `l2` of a term of the loss.
 
         Raises
         ------
@@ -195,7 +199,7 @@ class Network:
             last = next(reversed(self.parameters.values()), None)
             offset = 0 if last is None else last.offset + last.size
             known = Parameter(path, tuple(shape), initializer, offset, decayed=decayed,  # type: ignore[arg-type]
-                              learned=learned)
+                              learned=learned, penalty=penalty)
             self.parameters[path] = known
         elif known.shape != tuple(shape):
             raise ValueError(f"layer {self.path!r}: {name!r} has shape {known.shape}, but this input needs "

@@ -17,7 +17,7 @@ from tinynn.kernels import op as ops
 
 cimport numpy as cnp
 
-from libc.math cimport isfinite, sqrt
+from libc.math cimport fabs, isfinite, sqrt
 from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -98,6 +98,13 @@ cdef struct Chunk:
     Py_ssize_t stop
     bint decayed
 
+# A part of the weights whose size is a term of the loss: l1 sum |w| + l2 sum w^2
+cdef struct Penalty:
+    Py_ssize_t start
+    Py_ssize_t stop
+    double l1
+    double l2
+
 # What an optimizer's Prepare wrote for one step: for parameters without weight decay, and with. And by what the
 # gradient is multiplied.
 cdef struct Rates:
@@ -142,6 +149,10 @@ cdef struct Loop:
     Py_ssize_t samples
     Py_ssize_t batch
     Py_ssize_t steps
+    # the terms of the loss that are sizes of weights
+    const Penalty* penalties
+    Py_ssize_t penalty_count
+    double* penalty_terms       # each one's
     # what to do with it
     bint gradient
     bint update
@@ -261,6 +272,44 @@ cdef void run_stage(Loop* loop, const Bound* bound, int stage, bint forward, Rat
             run_branch(loop, bound, loop.branches[s.first + branch], forward, rates, &alone, dtype)
 
 
+cdef void weigh(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
+    """The terms of the loss that are sizes of weights; one phase, split by parts of the weights"""
+    cdef Range part
+    cdef Penalty penalty
+    cdef const real* w
+    cdef Py_ssize_t i, j
+    cdef double total
+    while claim(worker, loop.penalty_count, 1, &part):
+        for i in range(part.start, part.stop):
+            penalty = loop.penalties[i]
+            w = <const real*> loop.w + penalty.start
+            total = 0
+            if penalty.l1 != 0:
+                for j in range(penalty.stop - penalty.start):
+                    total += fabs(w[j])
+            loop.penalty_terms[i] = penalty.l1 * total
+            if penalty.l2 != 0:
+                loop.penalty_terms[i] += penalty.l2 * vector_dot(w, w, penalty.stop - penalty.start, worker)
+
+
+cdef void penalize(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
+    """dw += l1 sign(w) + 2 l2 w; one phase, split by parts of the weights"""
+    cdef Range part
+    cdef Penalty penalty
+    cdef real l1, l2
+    cdef const real* w
+    cdef real* dw
+    cdef Py_ssize_t i, j
+    while claim(worker, loop.penalty_count, 1, &part):
+        for i in range(part.start, part.stop):
+            penalty = loop.penalties[i]
+            l1, l2 = <real> penalty.l1, <real> (2 * penalty.l2)
+            w = <const real*> loop.w + penalty.start
+            dw = <real*> loop.dw + penalty.start
+            for j in range(penalty.stop - penalty.start):
+                dw[j] += l2 * w[j] + (l1 if w[j] > 0 else -l1 if w[j] < 0 else <real> 0)
+
+
 cdef void judge(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:
     """The step's loss and metrics, its rows' gradients, and whether to go on; one phase on one thread."""
     cdef Range part
@@ -280,6 +329,8 @@ cdef void judge(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker,
                     if loop.gradient:
                         d_losses[j] = <real> (weight / count)
             loss /= count
+            for j in range(loop.penalty_count):
+                loss += loop.penalty_terms[j]
             loop.last_loss = loss
             loop.totals[0] += rows
             loop.totals[1] += loss * rows
@@ -394,6 +445,8 @@ cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
         if loop.loss >= 0:
             for metric in range(loop.metric_count + 1):
                 loop.forward[loop.loss + metric](&bound.calls[loop.loss + metric], worker)
+        if loop.penalty_count:
+            weigh(loop, worker, dtype)
         judge(loop, bound, step, worker, dtype)
         if loop.stop_step <= step and loop.reason != RUN_TIME:
             return
@@ -407,6 +460,8 @@ cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
                 judge_backward(loop, step, worker)
                 if loop.stop_step <= step and loop.reason == RUN_FAILED:
                     return
+            if loop.penalty_count:
+                penalize(loop, worker, dtype)
             if loop.update and loop.limits.norm > 0:
                 measure(loop, &rates, worker, dtype)
             if loop.update and not loop.fused:
@@ -557,7 +612,7 @@ cdef class Plan:
         The model's flat vectors; gradients may be None when the program only predicts.
     """
     cdef readonly object program, weights, gradients, dtype, constants, learning
-    cdef object _free, _lock, _layouts, _stages, _branches, _runs, _metric_rows, _chunks
+    cdef object _free, _lock, _layouts, _stages, _branches, _runs, _metric_rows, _chunks, _penalties
 
     def __init__(self, program, weights, gradients):
         cdef Op op
@@ -591,6 +646,7 @@ cdef class Plan:
             product((node.outputs[0].fold, *node.outputs[0].shape)) for node in program.nodes[program.loss + 1:]] + [1],
             np.intp)
         self._chunks = {}
+        self._penalties = self._make_penalties()
 
     def _make_stages(self):
         layers = self.program.nodes[:self.program.loss]
@@ -651,6 +707,19 @@ cdef class Plan:
         for number, (start, stop, decayed) in enumerate(chunks):
             table[<int> number] = Chunk(start, stop, decayed)
         return memory, np.array(starts, np.intp)
+
+    def _make_penalties(self):
+        """Array of Penalty: the penalized parts of the weights, in pieces that one thread looks at."""
+        parameters = {p for node in self.program.nodes for p in node.parameters
+                      if p is not None and p.path in self.learning and p.penalty is not None}
+        pieces = [(start, min(start + UPDATE_CHUNK, p.offset + p.size), p.penalty.l1, p.penalty.l2)
+                  for p in sorted(parameters, key=lambda p: p.offset)
+                  for start in range(p.offset, p.offset + p.size, UPDATE_CHUNK)]
+        memory = np.zeros(len(pieces) * sizeof(Penalty), np.uint8)
+        cdef Penalty* table = <Penalty*> cnp.PyArray_DATA(memory)
+        for number, (start, stop, l1, l2) in enumerate(pieces):
+            table[<int> number] = Penalty(start, stop, l1, l2)
+        return memory
 
     def layout(self, capacity) -> dict:
         """Where everything lies in an arena for this many samples, in bytes from its start."""
@@ -778,6 +847,13 @@ cdef class Job:
         self._team = flops > FLOPS_WORTH_A_TEAM
         loop.steps_per_look = 1 if loop.may_fail else max(1, min(64, FLOPS_WORTH_A_LOOK // (flops + 1)))
         self._keep = [plan, items, indices, targets, sample_weights, order]
+        if loop.loss >= 0:
+            loop.w, loop.dw = data((<Plan> plan).weights), data((<Plan> plan).gradients)
+            penalties = (<Plan> plan)._penalties
+            loop.penalty_count = penalties.nbytes // sizeof(Penalty)
+            terms = np.empty(loop.penalty_count, np.float64)
+            loop.penalties, loop.penalty_terms = <const Penalty*> data(penalties), <double*> data(terms)
+            self._keep.append(terms)
 
     def train(self, Rule rule, configuration, learning_rates, iteration, states, key, limits=(), update=True) -> None:
         """Compute gradients in every step and, unless update is False, change the weights by the optimizer's rule."""
@@ -789,9 +865,10 @@ cdef class Job:
         loop.iteration = iteration
         if update:
             # An op in Python may fail in its backward pass; then nothing must have changed yet. The norm of the whole
-            # gradient is known at the end only.
+            # gradient is known at the end only, and so are the penalties' parts of it.
             loop.limits.value, loop.limits.norm, loop.limits.fresh = limits
-            loop.fused = len(plan.weights) >= PARAMETERS_WORTH_FUSING and not loop.may_fail and not loop.limits.norm
+            loop.fused = (len(plan.weights) >= PARAMETERS_WORTH_FUSING and not loop.may_fail and not loop.limits.norm
+                          and not loop.penalty_count)
             set_update(loop, rule, configuration, states, plan, self._keep)
             loop.learning_rates = <const double*> data(learning_rates)
             self._keep.append(learning_rates)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinynn.engine.network import Network, Tensor
 from tinynn.kernels._windows import check_padding, pair
-from tinynn.model import initializers
+from tinynn.model import initializers, regularizers
 from tinynn.model.layer import Layer, activate, check_activation, check_units, expect_image
 
 
@@ -31,6 +31,8 @@ class Conv2D(Layer):
         Whether a bias is added.
     kernel_initializer, bias_initializer : str or Initializer
         Initial values.
+    kernel_regularizer, bias_regularizer : str or Regularizer, optional
+        Penalties on their size, terms of the loss: see `tinynn.regularizers`.
     name : str, optional
         Its name in the model.
 
@@ -49,7 +51,7 @@ class Conv2D(Layer):
     def __init__(self, filters: int, kernel_size: int | tuple[int, int], strides: int | tuple[int, int] = (1, 1),
                  padding: str = "valid", dilation_rate: int | tuple[int, int] = (1, 1), activation: str | None = None,
                  use_bias: bool = True, kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
-                 name: str | None = None) -> None:
+                 kernel_regularizer: Any = None, bias_regularizer: Any = None, name: str | None = None) -> None:
         self.filters = check_units(filters, "Conv2D", "filters")
         self.kernel_size = pair("Conv2D", "kernel_size", kernel_size)
         self.strides = pair("Conv2D", "strides", strides)
@@ -60,6 +62,8 @@ class Conv2D(Layer):
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
         self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
@@ -67,7 +71,9 @@ class Conv2D(Layer):
         if x.shape[2] is None:
             raise ValueError(f"layer {network.path!r}: the number of channels must be known, got samples of shape "
                              f"{x.shape}")
-        w = network.parameter("kernel", (*self.kernel_size, x.shape[2], self.filters), self.kernel_initializer)
-        b = network.parameter("bias", (self.filters,), self.bias_initializer, decayed=False) if self.use_bias else None
+        w = network.parameter("kernel", (*self.kernel_size, x.shape[2], self.filters), self.kernel_initializer,
+                              penalty=self.kernel_regularizer)
+        b = network.parameter("bias", (self.filters,), self.bias_initializer, decayed=False,
+                              penalty=self.bias_regularizer) if self.use_bias else None
         y = network.op("conv2d", x, [w, b], strides=self.strides, padding=self.padding, dilation=self.dilation_rate)
         return activate(network, y, self.activation)

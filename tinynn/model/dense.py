@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinynn.engine.network import Network, Tensor
-from tinynn.model import initializers
+from tinynn.model import initializers, regularizers
 from tinynn.model.layer import Layer, activate, check_activation, check_units
 
 
@@ -22,6 +22,8 @@ class Dense(Layer):
         Whether there is a b.
     kernel_initializer, bias_initializer : str or Initializer
         Initial values of w and b.
+    kernel_regularizer, bias_regularizer : str or Regularizer, optional
+        Penalties on the size of w and b, terms of the loss: see `tinynn.regularizers`.
     name : str, optional
         Its name in the model.
 
@@ -32,19 +34,23 @@ class Dense(Layer):
 
     def __init__(self, units: int, activation: str | None = None, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
-                 name: str | None = None) -> None:
+                 kernel_regularizer: Any = None, bias_regularizer: Any = None, name: str | None = None) -> None:
         self.units = check_units(units, "Dense")
         check_activation(activation)
         self.activation = activation
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
         self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
         if not x.shape:
             raise ValueError(f"layer {network.path!r}: expected samples of shape (..., inputs), got single numbers; "
                              "reshape x to (samples, 1)")
-        w = network.parameter("kernel", (x.shape[-1], self.units), self.kernel_initializer)
-        b = network.parameter("bias", (self.units,), self.bias_initializer, decayed=False) if self.use_bias else None
+        w = network.parameter("kernel", (x.shape[-1], self.units), self.kernel_initializer,
+                              penalty=self.kernel_regularizer)
+        b = network.parameter("bias", (self.units,), self.bias_initializer, decayed=False,
+                              penalty=self.bias_regularizer) if self.use_bias else None
         return activate(network, network.op("dense", x, [w, b]), self.activation)

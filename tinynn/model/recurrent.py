@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinynn.engine.network import Network, Parameter, Tensor
-from tinynn.model import initializers
+from tinynn.model import initializers, regularizers
 from tinynn.model.layer import Layer, check_units, expect_axes
 
 
@@ -19,25 +19,34 @@ class _Recurrent(Layer):
 
     def __init__(self, units: int, return_sequences: bool = False, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",
-                 bias_initializer: Any = "zeros", name: str | None = None) -> None:
+                 bias_initializer: Any = "zeros", kernel_regularizer: Any = None, recurrent_regularizer: Any = None,
+                 bias_regularizer: Any = None, name: str | None = None) -> None:
         self.units = check_units(units, type(self).__name__)
         self.return_sequences = bool(return_sequences)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.recurrent_initializer = initializers.get(recurrent_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
         self.name = name
 
     def _bias(self, network: Network) -> Parameter:
-        return network.parameter("bias", (self.gates * self.units,), self.bias_initializer, decayed=False)
+        return self._declare_bias(network, (self.gates * self.units,), self.bias_initializer)
+
+    def _declare_bias(self, network: Network, shape: tuple[int, ...], initializer: Any) -> Parameter:
+        return network.parameter("bias", shape, initializer, decayed=False, penalty=self.bias_regularizer)
 
     def _attributes(self) -> dict[str, Any]:
         return {}
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
         expect_axes(network, x, 2, "(steps, features)")
-        w = network.parameter("kernel", (x.shape[1], self.gates * self.units), self.kernel_initializer)
-        u = network.parameter("recurrent_kernel", (self.units, self.gates * self.units), self.recurrent_initializer)
+        w = network.parameter("kernel", (x.shape[1], self.gates * self.units), self.kernel_initializer,
+                              penalty=self.kernel_regularizer)
+        u = network.parameter("recurrent_kernel", (self.units, self.gates * self.units), self.recurrent_initializer,
+                              penalty=self.recurrent_regularizer)
         b = self._bias(network) if self.use_bias else None
         return network.op(self.op, x, [w, u, b], return_sequences=self.return_sequences, **self._attributes())
 
@@ -55,6 +64,8 @@ class SimpleRNN(_Recurrent):
         Whether there is a b.
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
         Initial values of w, u and b.
+    kernel_regularizer, recurrent_regularizer, bias_regularizer : str or Regularizer, optional
+        Penalties on the size of w, u and b, terms of the loss: see `tinynn.regularizers`.
     name : str, optional
         Its name in the model.
 
@@ -83,6 +94,8 @@ class LSTM(_Recurrent):
         Whether there is a b.
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
         Initial values of w, u and b.
+    kernel_regularizer, recurrent_regularizer, bias_regularizer : str or Regularizer, optional
+        Penalties on the size of w, u and b, terms of the loss: see `tinynn.regularizers`.
     unit_forget_bias : bool
         Begin with 1 in the bias of the forget gate.
     name : str, optional
@@ -98,9 +111,10 @@ class LSTM(_Recurrent):
 
     def __init__(self, units: int, return_sequences: bool = False, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",
-                 bias_initializer: Any = "zeros", unit_forget_bias: bool = True, name: str | None = None) -> None:
+                 bias_initializer: Any = "zeros", unit_forget_bias: bool = True, kernel_regularizer: Any = None,
+                 recurrent_regularizer: Any = None, bias_regularizer: Any = None, name: str | None = None) -> None:
         super().__init__(units, return_sequences, use_bias, kernel_initializer, recurrent_initializer,
-                         bias_initializer, name)
+                         bias_initializer, kernel_regularizer, recurrent_regularizer, bias_regularizer, name)
         self.unit_forget_bias = bool(unit_forget_bias)
 
     def _bias(self, network: Network) -> Parameter:
@@ -110,7 +124,7 @@ class LSTM(_Recurrent):
                 bias[self.units:2 * self.units] = 1
             return bias
 
-        return network.parameter("bias", (4 * self.units,), initialize, decayed=False)
+        return self._declare_bias(network, (4 * self.units,), initialize)
 
 
 class GRU(_Recurrent):
@@ -130,6 +144,8 @@ class GRU(_Recurrent):
         Whether there is a b.
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
         Initial values of w, u and b.
+    kernel_regularizer, recurrent_regularizer, bias_regularizer : str or Regularizer, optional
+        Penalties on the size of w, u and b, terms of the loss: see `tinynn.regularizers`.
     reset_after : bool
         Apply the reset gate after the matrix product (Keras' default) instead of before.
     name : str, optional
@@ -146,14 +162,15 @@ class GRU(_Recurrent):
 
     def __init__(self, units: int, return_sequences: bool = False, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",
-                 bias_initializer: Any = "zeros", reset_after: bool = True, name: str | None = None) -> None:
+                 bias_initializer: Any = "zeros", reset_after: bool = True, kernel_regularizer: Any = None,
+                 recurrent_regularizer: Any = None, bias_regularizer: Any = None, name: str | None = None) -> None:
         super().__init__(units, return_sequences, use_bias, kernel_initializer, recurrent_initializer,
-                         bias_initializer, name)
+                         bias_initializer, kernel_regularizer, recurrent_regularizer, bias_regularizer, name)
         self.reset_after = bool(reset_after)
 
     def _bias(self, network: Network) -> Parameter:
         shape = (2, 3 * self.units) if self.reset_after else (3 * self.units,)
-        return network.parameter("bias", shape, self.bias_initializer, decayed=False)
+        return self._declare_bias(network, shape, self.bias_initializer)
 
     def _attributes(self) -> dict[str, Any]:
         return {"reset_after": self.reset_after}
