@@ -10,11 +10,12 @@ import optax
 from jax import lax
 
 from benches import peers
-from benches.peers.workloads import TOY_RATE, TOY_WEIGHTS, TOY_X, TOY_Y, Dense, Flatten, Recurrent, Repeat
+from benches.peers.workloads import TOY_RATE, TOY_WEIGHTS, TOY_X, TOY_Y, Convolution, Dense, Flatten, Pooling, Recurrent, Repeat
 
 SCAN_FLOPS = 3e9
 FEWEST_STEPS, MOST_STEPS = 4, 2000
 TOY_STEPS = 100_000
+CHANNELS_LAST = "NHWC", "HWIO", "NHWC"
 UNROLLED = 10
 """Sequences up to this long are unrolled: faster, and still compiled within seconds."""
 
@@ -107,10 +108,15 @@ def logits(workload, weights, x):
                     x = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}[layer.activation](x)
             case Recurrent():
                 x = recurrent(layer, *of_layer, x)
+            case Convolution():
+                w, b = of_layer
+                x = jax.nn.relu(lax.conv_general_dilated(x, w, (1, 1), "VALID", dimension_numbers=CHANNELS_LAST) + b)
+            case Pooling():
+                x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
             case Repeat():
                 x = jnp.broadcast_to(x, (layer.count, *x.shape))
             case Flatten():
-                x = x.swapaxes(0, 1).reshape(x.shape[1], -1)
+                x = x.reshape(len(x), -1) if x.ndim == 4 else x.swapaxes(0, 1).reshape(x.shape[1], -1)
     return x
 
 

@@ -10,7 +10,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from benches import peers  # noqa: E402
-from benches.peers.workloads import Dense, Flatten, Recurrent, Repeat  # noqa: E402
+from benches.peers.workloads import Convolution, Dense, Flatten, Pooling, Recurrent, Repeat  # noqa: E402
 
 CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}
 FLOPS_OF_A_FIT = 2e9
@@ -84,6 +84,10 @@ def layers_of(workload):
             case Recurrent():
                 unroll = layer.steps <= UNROLLED
                 result.append(CELLS[layer.cell](layer.units, return_sequences=layer.sequences, unroll=unroll))
+            case Convolution():
+                result.append(keras.layers.Conv2D(layer.filters, layer.size, activation="relu"))
+            case Pooling():
+                result.append(keras.layers.MaxPooling2D())
             case Repeat():
                 result.append(keras.layers.RepeatVector(layer.count))
             case Flatten():

@@ -8,7 +8,7 @@ import numpy as np
 
 import tinynn
 from benches import peers
-from benches.peers.workloads import TOY_RATE, TOY_WEIGHTS, TOY_X, TOY_Y, Dense, Flatten, Recurrent, Repeat
+from benches.peers.workloads import TOY_RATE, TOY_WEIGHTS, TOY_X, TOY_Y, Convolution, Dense, Flatten, Pooling, Recurrent, Repeat
 from tinynn import layers
 from tinynn.datasets import DigitSums
 from tinynn.graph import WorkedExample
@@ -91,6 +91,10 @@ def layer_of(layer):
             return layers.Dense(layer.outputs, activation=layer.activation)
         case Recurrent():
             return CELLS[layer.cell](layer.units, return_sequences=layer.sequences)
+        case Convolution():
+            return layers.Conv2D(layer.filters, layer.size, activation="relu")
+        case Pooling():
+            return layers.MaxPooling2D()
         case Repeat():
             return layers.RepeatVector(layer.count)
         case Flatten():

@@ -1,6 +1,7 @@
 """PyTorch, eager: modules, fused Adam, towers as one batched product. `torch_compiled` builds on it.
 
-Sequences are time-major, (positions, B, features), which is what its recurrent kernels work on.
+Sequences are time-major, (positions, B, features), which is what its recurrent kernels work on; images are in the
+memory format channels_last, the faster one on a CPU.
 """
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from benches import peers
-from benches.peers.workloads import TOY_RATE, TOY_WEIGHTS, TOY_X, TOY_Y, Dense, Flatten, Recurrent, Repeat
+from benches.peers.workloads import TOY_RATE, TOY_WEIGHTS, TOY_X, TOY_Y, Convolution, Dense, Flatten, Pooling, Recurrent, Repeat
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
@@ -36,6 +37,7 @@ class Peer:
             self.network = Network(workload, weights)
             x, labels = workload.samples()
             x = np.ascontiguousarray(x.swapaxes(0, 1)) if x.ndim == 3 else x
+            x = x.transpose(0, 3, 1, 2) if x.ndim == 4 else x  # a view: its memory stays channels_last
             self.batch = torch.from_numpy(x), torch.from_numpy(labels)
             trained = [p for p in self.network.parameters() if p.requires_grad]
             self.optimizer = torch.optim.Adam(
@@ -177,6 +179,21 @@ class Sequence(nn.Module):
         return w.T, u.T, torch.stack([first, second]) if self.gru else first
 
 
+class Images(nn.Module):
+    """A convolution and relu: its weight is (filters, channels, rows, columns) in memory channels_last."""
+
+    def __init__(self, layer, w, b):
+        super().__init__()
+        weight = w.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(b)
+
+    def forward(self, x):
+        return torch.relu(functional.conv2d(x, self.weight, self.bias))
+
+    def get_weights(self):
+        return self.weight.permute(2, 3, 1, 0), self.bias
+
+
 class Reshaped(nn.Module):
     def __init__(self, layer):
         super().__init__()
@@ -185,6 +202,10 @@ class Reshaped(nn.Module):
     def forward(self, x):
         if isinstance(self.layer, Repeat):
             return x.expand(self.layer.count, *x.shape)
+        if isinstance(self.layer, Pooling):
+            return functional.max_pool2d(x, 2)
+        if x.ndim == 4:
+            return x.permute(0, 2, 3, 1).flatten(1)
         return x.transpose(0, 1).flatten(1)
 
     def get_weights(self):
@@ -195,7 +216,9 @@ def dense(layer, w, b):
     return (Towers if layer.towers else Shared)(layer, w, b)
 
 
-LAYERS = {Dense: dense, Recurrent: Sequence, Repeat: Reshaped, Flatten: Reshaped}
+LAYERS = {
+    Dense: dense, Convolution: Images, Recurrent: Sequence, Repeat: Reshaped, Pooling: Reshaped, Flatten: Reshaped,
+}  # fmt: skip
 
 
 class Toy(nn.Module):

@@ -5,6 +5,7 @@ has a layer of its own ("towers"), they are stacked along a first axis. Data dep
 every process makes the same ones.
 """
 
+import math
 import zlib
 from dataclasses import dataclass
 
@@ -70,6 +71,38 @@ class Recurrent:
 
 
 @dataclass(frozen=True)
+class Convolution:
+    """(B, rows, columns, channels) -> (B, rows - size + 1, columns - size + 1, filters), and relu."""
+
+    rows: int
+    columns: int
+    channels: int
+    filters: int
+    size: int
+    exponentials = 0
+
+    @property
+    def shapes(self):
+        return [(self.size, self.size, self.channels, self.filters), (self.filters,)]
+
+    def products(self, first):
+        places = (self.rows - self.size + 1) * (self.columns - self.size + 1)
+        forward = places * self.size**2 * self.channels * self.filters
+        return forward, forward if first else 2 * forward
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """(B, rows, columns, channels) -> (B, rows / 2, columns / 2, channels), the largest of each 2 x 2."""
+
+    shapes = ()
+    exponentials = 0
+
+    def products(self, first):
+        return 0, 0
+
+
+@dataclass(frozen=True)
 class Repeat:
     """(B, features) -> (B, count, features)."""
 
@@ -83,7 +116,7 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Flatten:
-    """(B, positions, features) -> (B, positions features)."""
+    """(B, ...) -> (B, features), the last axis fastest."""
 
     shapes = ()
     exponentials = 0
@@ -94,7 +127,7 @@ class Flatten:
 
 @dataclass(frozen=True)
 class Workload:
-    """A row of the table. `kind`: digits, mlp, recurrent, predict or toy."""
+    """A row of the table. `kind`: digits, mlp, recurrent, convolution, predict or toy."""
 
     name: str
     kind: str
@@ -139,6 +172,8 @@ class Workload:
         first = self.layers[0]
         if isinstance(first, Recurrent):
             return first.steps, first.inputs
+        if isinstance(first, Convolution):
+            return first.rows, first.columns, first.channels
         return (first.positions, first.inputs) if first.positions > 1 else (first.inputs,)
 
     @property
@@ -160,7 +195,8 @@ class Workload:
         for layer in self.layers:
             for number, shape in enumerate(layer.shapes):
                 bias = number == len(layer.shapes) - 1
-                scale = 0.1 if bias else shape[-2] ** -0.5
+                window = math.prod(shape[:-2]) if isinstance(layer, Convolution) else 1
+                scale = 0.1 if bias else (window * shape[-2]) ** -0.5
                 weights.append((scale * rng.standard_normal(shape)).astype(np.float32))
         return weights
 
@@ -216,6 +252,15 @@ def recurrent(title, cell, batch, steps, inputs, units):
     return Workload(f"{title} B {batch} T {steps} I {inputs} H {units}", "recurrent", batch, layers)
 
 
+def convolution(batch):
+    """The recogniser of tinynn's `conv`, on single images."""
+    layers = (
+        Convolution(28, 28, 1, 16, 5), Pooling(), Convolution(12, 12, 16, 32, 5), Pooling(), Flatten(),
+        Dense(512, 128, "relu"), Dense(128, 10, "softmax"),
+    )  # fmt: skip
+    return Workload(f"convolutions 28x28, 16 and 32 5x5, B {batch}", "convolution", batch, layers)
+
+
 def predict(widths):
     return Workload(f"predict one row {'-'.join(map(str, widths))}", "predict", 1, perceptron(widths))
 
@@ -241,6 +286,8 @@ WORKLOADS = [
     recurrent("LSTM", "lstm", 32, 10, 10, 128),
     recurrent("LSTM", "lstm", 128, 28, 28, 128),
     recurrent("GRU", "gru", 128, 28, 28, 128),
+    convolution(32),
+    convolution(128),
     Workload("toy graph step", "toy", 1),
     predict((784, 128, 10)),
     predict((4, 120, 84, 2)),
