@@ -12,7 +12,7 @@ import pytest
 from benches import compare, peers
 from benches.peers import report, roofline
 from benches.peers.process import Process, WorkerFailed
-from benches.peers.workloads import BY_NAME, WORKLOADS, Dense, Flatten, Recurrent, Repeat, Workload
+from benches.peers.workloads import BY_NAME, WORKLOADS, Convolution, Dense, Flatten, Recurrent, Repeat, Workload
 
 ROOT = Path(__file__).parents[1]
 
@@ -78,6 +78,10 @@ def products_of_step(workload):
             case Dense():
                 for _ in range(layer.positions):
                     product(layer.inputs, layer.outputs, number == 0)
+            case Convolution():  # each sample's patches are the rows of a product
+                columns = layer.columns - layer.size + 1
+                for _ in range((layer.rows - layer.size + 1) * columns):
+                    product(layer.size**2 * layer.channels, layer.filters, number == 0)
             case Recurrent():
                 width = {"lstm": 4, "gru": 3, "rnn": 1}[layer.cell] * layer.units
                 for _ in range(layer.steps):

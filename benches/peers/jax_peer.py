@@ -10,7 +10,18 @@ import optax
 from jax import lax
 
 from benches import peers
-from benches.peers.workloads import TOY_RATE, TOY_WEIGHTS, TOY_X, TOY_Y, Convolution, Dense, Flatten, Pooling, Recurrent, Repeat
+from benches.peers.workloads import (
+    TOY_RATE,
+    TOY_WEIGHTS,
+    TOY_X,
+    TOY_Y,
+    Convolution,
+    Dense,
+    Flatten,
+    Pooling,
+    Recurrent,
+    Repeat,
+)
 
 SCAN_FLOPS = 3e9
 FEWEST_STEPS, MOST_STEPS = 4, 2000

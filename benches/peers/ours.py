@@ -8,7 +8,18 @@ import numpy as np
 
 import tinynn
 from benches import peers
-from benches.peers.workloads import TOY_RATE, TOY_WEIGHTS, TOY_X, TOY_Y, Convolution, Dense, Flatten, Pooling, Recurrent, Repeat
+from benches.peers.workloads import (
+    TOY_RATE,
+    TOY_WEIGHTS,
+    TOY_X,
+    TOY_Y,
+    Convolution,
+    Dense,
+    Flatten,
+    Pooling,
+    Recurrent,
+    Repeat,
+)
 from tinynn import layers
 from tinynn.datasets import DigitSums
 from tinynn.graph import WorkedExample

@@ -1,5 +1,6 @@
 """The parent's side of a worker: starts it, asks, gives up on it when it takes too long."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -79,7 +80,8 @@ class Process:
         except ProcessLookupError:
             pass
         self.process.wait()
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # of a request that it died before reading
+            self.process.stdin.close()
         self.process.stdout.close()
         self.log.close()
         self.process = None

@@ -10,7 +10,18 @@ from torch import nn
 from torch.nn import functional
 
 from benches import peers
-from benches.peers.workloads import TOY_RATE, TOY_WEIGHTS, TOY_X, TOY_Y, Convolution, Dense, Flatten, Pooling, Recurrent, Repeat
+from benches.peers.workloads import (
+    TOY_RATE,
+    TOY_WEIGHTS,
+    TOY_X,
+    TOY_Y,
+    Convolution,
+    Dense,
+    Flatten,
+    Pooling,
+    Recurrent,
+    Repeat,
+)
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
