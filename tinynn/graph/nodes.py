@@ -12,7 +12,7 @@ The order matters. If a node passed its gradient on as soon as the first share c
 would have to travel the same road again, and with every reuse the number of roads doubles. In topological
 order each node waits until all shares are in, and passes their sum on once: linear in the number of nodes.
 
-The arithmetic of each operation stands in ``tinynn/kernels/tape.pyx``, once for the nodes and for the
+The arithmetic of each operation stands in ``tinynn/kernels/simd/tape.h``, once for the nodes and for the
 compiled graph.
 """
 
@@ -177,8 +177,8 @@ class Node:
         for node in order:
             if node._output is None:
                 raise RuntimeError(f"backward: {node.label} has no output yet; call forward() first")
-        for node in order:  # the one place where gradients start again from zero
-            node._gradient = 0.0
+        for node in order:  # the one place where gradients start again
+            node._gradient = None
         self._gradient = d
         for node in reversed(order):  # users before inputs: all shares of a node are in when its turn comes
             node._distribute()
@@ -192,7 +192,7 @@ class Node:
         outputs = [node.output for node in self._inputs]
         shares = tape.operation_backward(self.operation, self.gradient, *outputs)
         for node, share in zip(self._inputs, shares, strict=True):
-            node._gradient = node.gradient + share
+            node._gradient = share if node._gradient is None else node._gradient + share
 
     def __repr__(self) -> str:
         output = "" if self._output is None else f", output={self._output!r}"

@@ -137,10 +137,22 @@ cdef extern from "simd/simd.h" nogil:
                   Py_ssize_t) noexcept nogil
         void rmsprop(double*, const double*, double*, double*, double, double, double, double, double,
                      Py_ssize_t) noexcept nogil
+    enum: MULTIPLY, ADD, HALF_SQUARED_ERROR, FIRST_OF_TWO_INPUTS
+    ctypedef struct Instruction:
+        int operation, result, first, second, first_is_new, second_is_new
+    ctypedef struct TapeFunctions:
+        double value(int, double, double) noexcept nogil
+        void derivative(double*, double*, int, double, double, double) noexcept nogil
+        void forward(double*, double*, const Instruction*, Py_ssize_t) noexcept nogil
+        void backward(double*, const double*, const double*, const Instruction*, Py_ssize_t, Py_ssize_t,
+                      double) noexcept nogil
+        long long train(double*, double*, double*, double*, const Instruction*, const Py_ssize_t*, Py_ssize_t,
+                        Py_ssize_t, Py_ssize_t, long long, double) noexcept nogil
     ctypedef struct Simd:
         const char* name
         const Simd_float* f32
         const Simd_double* f64
+        const TapeFunctions* tape
 
 cdef extern from "parallel.h" nogil:
     ctypedef struct Range:

@@ -4,163 +4,19 @@ Entry ``i`` of a tape is either a leaf (a number that is given) or an operation 
 entries. So one walk up computes every value, and one walk down passes the gradients on: when the walk down
 reaches an entry, everything that uses it has already added its share.
 
-The arithmetic of an operation stands here once, in ``operation_value`` and ``operation_derivative``. The
-nodes of ``tinynn.graph`` call the same two functions, one node at a time; so do the loops below, a million
-steps at a time. Both give the same bits (compile with ``-ffp-contract=off``, as the whole package is).
+The walks and the arithmetic of the operations stand in ``simd/tape.h``, once. The nodes of ``tinynn.graph`` ask for
+one operation at a time, training runs a million steps at a time, and both give the same bits.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.math cimport fabs, isfinite
-from libc.string cimport memset
 
-from tinynn.kernels.machine cimport instruction_set_in_use
+from tinynn.kernels.machine cimport (
+    ADD, FIRST_OF_TWO_INPUTS, HALF_SQUARED_ERROR, LINEAR, MULTIPLY, RELU, SIGMOID, TANH, Instruction, TapeFunctions,
+    instruction_set_in_use,
+)
 
 from operator import index
 
-
-# The codes: leaf, then what takes one input, then what takes two.
-cdef enum:
-    LEAF
-    SIGMOID
-    RELU
-    TANH
-    MULTIPLY
-    ADD
-    HALF_SQUARED_ERROR
-cdef enum:
-    FIRST_OF_TWO_INPUTS = MULTIPLY
-
-
-# --- The mathematics ------------------------------------------------------------------------------
-
-
-# e^z by the kernels' own vector function, here on one number; the only transcendental of this file.
-cdef double (*exponential)(double z) noexcept nogil
-exponential = instruction_set_in_use().f64.exp_of
-
-
-cdef inline double sigmoid(double z, double e) noexcept nogil:
-    """s(z) = 1 / (1 + e^-z), given e = e^-|z| <= 1, so that nothing overflows"""
-    return (1.0 if z >= 0.0 else e) / (1.0 + e)
-
-
-cdef inline double sigmoid_derivative(double e) noexcept nogil:
-    """s'(z) = s(z) s(-z), given e = e^-|z|; s(z) (1 - s(z)) would cancel to 0 from z = 37 on"""
-    cdef double larger = 1.0 / (1.0 + e)
-    return larger * (e * larger)
-
-
-cdef inline double hyperbolic_tangent(double z) noexcept nogil:
-    """tanh(z) = (1 - e^-2z) / (1 + e^-2z), and near zero, where 1 - e^-2z cancels, its Pade fraction"""
-    cdef double e, squared, size = fabs(z)
-    if size < 0.5:
-        # Lambert's continued fraction z / (1 + z^2 / (3 + z^2 / (5 + ...))), cut after 13: error 2e-16 at 0.5
-        squared = z * z
-        return z * (135135.0 + squared * (17325.0 + squared * (378.0 + squared))) / (
-            135135.0 + squared * (62370.0 + squared * (3150.0 + squared * 28.0)))
-    e = exponential(-2.0 * size)
-    return (1.0 - e) / (1.0 + e) if z > 0.0 else (e - 1.0) / (1.0 + e)
-
-
-cdef double operation_value(int operation, double a, double b) noexcept nogil:
-    """y = f(a, b)"""
-    if operation == SIGMOID:
-        return sigmoid(a, exponential(-fabs(a)))
-    elif operation == RELU:
-        return 0.0 if a <= 0.0 else a           # NaN stays NaN
-    elif operation == TANH:
-        return hyperbolic_tangent(a)
-    elif operation == MULTIPLY:
-        return a * b
-    elif operation == ADD:
-        return a + b
-    elif operation == HALF_SQUARED_ERROR:
-        return 0.5 * (a - b) * (a - b)
-    return a
-
-
-cdef void operation_derivative(
-        double* da, double* db,                         # OUT: db is not written for operations on one input
-        int operation, double d, double a, double b) noexcept nogil:
-    """da = d f_a(a, b),  db = d f_b(a, b)"""
-    if operation == SIGMOID:
-        da[0] = d * sigmoid_derivative(exponential(-fabs(a)))
-    elif operation == RELU:
-        da[0] = 0.0 if a <= 0.0 else d
-    elif operation == TANH:
-        # 1 - tanh(a)^2 = 4 s'(2a), but does not cancel
-        da[0] = d * (4.0 * sigmoid_derivative(exponential(-fabs(2.0 * a))))
-    elif operation == MULTIPLY:
-        da[0] = d * b
-        db[0] = d * a
-    elif operation == ADD:
-        da[0] = d
-        db[0] = d
-    elif operation == HALF_SQUARED_ERROR:
-        da[0] = d * (a - b)
-        db[0] = d * (b - a)
-
-
-# --- The walks ------------------------------------------------------------------------------------
-
-
-cdef void tape_forward(
-        double* values,                                 # INOUT: (size,)  leaves are read, the rest is written
-        double* kept,                                   # OUT: (size,)  of sigmoids e^-|z|, for the way back
-        const Instruction* instructions, Py_ssize_t length) noexcept nogil:
-    """values[i] = f_i(values[first_i], values[second_i]), i ascending"""
-    cdef const Instruction* at
-    cdef double z
-    for at in instructions[:length]:
-        if at.operation == SIGMOID:
-            z = values[at.first]
-            kept[at.result] = exponential(-fabs(z))
-            values[at.result] = sigmoid(z, kept[at.result])
-        else:
-            values[at.result] = operation_value(at.operation, values[at.first], values[at.second])
-
-
-cdef void tape_backward(
-        double* gradients,                              # OUT: (size,)
-        const double* values, const double* kept,
-        const Instruction* instructions, Py_ssize_t length, Py_ssize_t size, double d) noexcept nogil:
-    """gradients[first_i] += d_i f_a,  gradients[second_i] += d_i f_b;  d_i = gradients[i], i descending"""
-    cdef double da = 0.0, db = 0.0
-    cdef const Instruction* at = instructions + length
-    memset(gradients, 0, size * sizeof(double))
-    gradients[size - 1] = d
-    while at > instructions:
-        at -= 1
-        if at.operation == SIGMOID:
-            gradients[at.first] += gradients[at.result] * sigmoid_derivative(kept[at.result])
-            continue
-        operation_derivative(&da, &db, at.operation, gradients[at.result], values[at.first], values[at.second])
-        gradients[at.first] += da
-        if at.operation >= FIRST_OF_TWO_INPUTS:
-            gradients[at.second] += db
-
-
-cdef long long tape_train(
-        double* weights,                                # INOUT: (count,)
-        double* values, double* kept, double* gradients,    # INOUT, OUT, OUT: (size,)
-        const Instruction* instructions, const Py_ssize_t* variables,
-        Py_ssize_t length, Py_ssize_t size, Py_ssize_t count, long long steps, double lr) noexcept nogil:
-    """w <- w - lr dL/dw, `steps` times; stops before a step to a NaN or infinity; returns the steps done"""
-    cdef long long step
-    cdef Py_ssize_t k
-    cdef bint finite
-    for step in range(steps):
-        for k in range(count):
-            values[variables[k]] = weights[k]
-        tape_forward(values, kept, instructions, length)
-        tape_backward(gradients, values, kept, instructions, length, size, 1.0)
-        finite = True                                   # look first: all weights step or none does
-        for k in range(count):
-            finite &= isfinite(weights[k] - lr * gradients[variables[k]])
-        if not finite:
-            return step
-        for k in range(count):
-            weights[k] = weights[k] - lr * gradients[variables[k]]
-    return steps
+cdef const TapeFunctions* functions = instruction_set_in_use().tape
 
 
 # --- What Python sees -----------------------------------------------------------------------------
@@ -169,7 +25,7 @@ cdef long long tape_train(
 #: The known operations and the number of inputs of each.
 OPERATIONS = {"leaf": 0, "sigmoid": 1, "relu": 1, "tanh": 1, "multiply": 2, "add": 2, "half_squared_error": 2}
 
-CODES = {"leaf": LEAF, "sigmoid": SIGMOID, "relu": RELU, "tanh": TANH, "multiply": MULTIPLY, "add": ADD,
+CODES = {"leaf": LINEAR, "sigmoid": SIGMOID, "relu": RELU, "tanh": TANH, "multiply": MULTIPLY, "add": ADD,
          "half_squared_error": HALF_SQUARED_ERROR}
 
 
@@ -211,9 +67,9 @@ def operation_forward(operation, *inputs):
     [0.0, 0.5, 1.0]
     """
     cdef int code = code_of(operation, "operation_forward", len(inputs))
-    if code == LEAF:
+    if code == LINEAR:
         raise ValueError("operation_forward: a leaf computes nothing; take its value")
-    return operation_value(code, inputs[0], inputs[1] if code >= FIRST_OF_TWO_INPUTS else 0.0)
+    return functions.value(code, inputs[0], inputs[1] if code >= FIRST_OF_TWO_INPUTS else 0.0)
 
 
 def operation_backward(operation, double d, *inputs):
@@ -247,12 +103,12 @@ def operation_backward(operation, double d, *inputs):
     """
     cdef int code = code_of(operation, "operation_backward", len(inputs))
     cdef double da = 0.0, db = 0.0
-    if code == LEAF:
+    if code == LINEAR:
         raise ValueError("operation_backward: a leaf has no inputs to pass a gradient to")
     if code < FIRST_OF_TWO_INPUTS:
-        operation_derivative(&da, &db, code, d, inputs[0], 0.0)
+        functions.derivative(&da, &db, code, d, inputs[0], 0.0)
         return (da,)
-    operation_derivative(&da, &db, code, d, inputs[0], inputs[1])
+    functions.derivative(&da, &db, code, d, inputs[0], inputs[1])
     return (da, db)
 
 
@@ -306,11 +162,11 @@ cdef class Tape:
         self.instructions = <Instruction*>PyMem_Calloc(self.size, sizeof(Instruction))
         self.leaves = <bint*>PyMem_Calloc(self.size, sizeof(bint))
         self.values = <double*>PyMem_Calloc(self.size, sizeof(double))
-        self.kept = <double*>PyMem_Calloc(self.size, sizeof(double))
+        self.slopes = <double*>PyMem_Calloc(self.size, sizeof(double))
         self.gradients = <double*>PyMem_Calloc(self.size, sizeof(double))
         self.variables = <Py_ssize_t*>PyMem_Calloc(self.count, sizeof(Py_ssize_t))
         self.weights = <double*>PyMem_Calloc(self.count, sizeof(double))
-        if not (self.instructions and self.leaves and self.values and self.kept and self.gradients
+        if not (self.instructions and self.leaves and self.values and self.slopes and self.gradients
                 and self.variables and self.weights):
             raise MemoryError(f"Tape: no memory for {self.size} entries")
 
@@ -321,12 +177,12 @@ cdef class Tape:
                 if not 0 <= position < i:
                     raise ValueError(f"Tape: entry {i} uses entry {position}, expected an earlier one; "
                                      "put the entries in topological order")
-            if code == LEAF:
+            if code == LINEAR:
                 self.leaves[i] = True
                 continue
-            self.instructions[self.length] = Instruction(
-                code, i, positions[0], positions[1] if len(positions) > 1 else positions[0])
+            self.instructions[self.length] = Instruction(code, i, positions[0], positions[-1], False, False)
             self.length += 1
+        self.mark_first_writers()
         for k in range(self.count):
             if not 0 <= variables[k] < self.size or operations[variables[k]] != "leaf":
                 raise ValueError(f"Tape: variable {variables[k]} is not a leaf; only leaves can be trained")
@@ -334,11 +190,22 @@ cdef class Tape:
         if len(set(variables)) != len(variables):
             raise ValueError(f"Tape: variables names an entry twice: {list(variables)}")
 
+    def mark_first_writers(self):
+        """Note where the way down finds a gradient that nobody has added to: it then need not be set to zero before."""
+        cdef Instruction* at = self.instructions + self.length
+        written = set()
+        while at > self.instructions:
+            at -= 1
+            at.first_is_new = at.first not in written
+            written.add(at.first)
+            at.second_is_new = at.second not in written
+            written.add(at.second)
+
     def __dealloc__(self):
         PyMem_Free(self.instructions)
         PyMem_Free(self.leaves)
         PyMem_Free(self.values)
-        PyMem_Free(self.kept)
+        PyMem_Free(self.slopes)
         PyMem_Free(self.gradients)
         PyMem_Free(self.variables)
         PyMem_Free(self.weights)
@@ -394,13 +261,13 @@ cdef class Tape:
         self.claim("forward")
         for k in range(self.count):
             self.values[self.variables[k]] = self.weights[k]
-        tape_forward(self.values, self.kept, self.instructions, self.length)
+        functions.forward(self.values, self.slopes, self.instructions, self.length)
         return self.values[self.size - 1]
 
     def backward(self, double d=1.0):
         """Compute `d` times the derivative of the last entry by every entry, at the last forward pass."""
         self.claim("backward")
-        tape_backward(self.gradients, self.values, self.kept, self.instructions, self.length, self.size, d)
+        functions.backward(self.gradients, self.values, self.slopes, self.instructions, self.length, self.size, d)
 
     def train(self, long long steps, double lr):
         """Take `steps` steps of gradient descent (forward, backward, ``w <- w - lr dL/dw``) without the GIL.
@@ -424,7 +291,7 @@ cdef class Tape:
         self.claim("train")
         self.running = True
         with nogil:
-            done = tape_train(self.weights, self.values, self.kept, self.gradients, self.instructions,
-                              self.variables, self.length, self.size, self.count, steps, lr)
+            done = functions.train(self.weights, self.values, self.slopes, self.gradients, self.instructions,
+                                   self.variables, self.length, self.size, self.count, steps, lr)
         self.running = False
         return done

@@ -15,6 +15,7 @@
 #define NAME(name) name##_double
 #define REAL_IS_FLOAT 0
 #include "body.h"
+#include "tape.h"
 #include "undefine.h"
 
-const Simd SIMD = {SIMD_NAME, &table_float, &table_double};
+const Simd SIMD = {SIMD_NAME, &table_float, &table_double, &tape_functions};

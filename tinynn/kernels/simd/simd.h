@@ -51,10 +51,35 @@ static inline ptrdiff_t augmentation_scratch(const Augmentation *g)
 #undef REAL
 #undef NAME
 
+/* The operations of a tape are the activations (LINEAR is a leaf, which is given) and these, of two inputs. */
+enum { MULTIPLY = TANH + 1, ADD, HALF_SQUARED_ERROR, FIRST_OF_TWO_INPUTS = MULTIPLY };
+
+/* How one entry of a tape comes about, unless it is a leaf. */
+typedef struct {
+    int operation;
+    int result;                             /* position of the entry */
+    int first;                              /* position of the first input, smaller than the entry's own */
+    int second;                             /* that of the second input; the first's again if there is none */
+    int first_is_new, second_is_new;        /* on the way down: nobody has added to that input's gradient yet */
+} Instruction;
+
+/* See tape.h. */
+typedef struct {
+    double (*value)(int operation, double a, double b);
+    void (*derivative)(double *da, double *db, int operation, double d, double a, double b);
+    void (*forward)(double *values, double *slopes, const Instruction *instructions, ptrdiff_t length);
+    void (*backward)(double *gradients, const double *values, const double *slopes, const Instruction *instructions,
+                     ptrdiff_t length, ptrdiff_t size, double d);
+    long long (*train)(double *weights, double *values, double *slopes, double *gradients,
+                       const Instruction *instructions, const ptrdiff_t *variables, ptrdiff_t length, ptrdiff_t size,
+                       ptrdiff_t count, long long steps, double lr);
+} TapeFunctions;
+
 typedef struct {
     const char *name;           /* base, avx2, avx512 or neon */
     const Simd_float *f32;
     const Simd_double *f64;
+    const TapeFunctions *tape;
 } Simd;
 
 /* The instruction sets compiled in that this machine can run, best last; returns their number. */

@@ -34,3 +34,4 @@
 #undef VECTORS
 #undef REDUCE
 #undef CONVERT
+#undef FRESH
