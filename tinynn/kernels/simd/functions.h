@@ -10,6 +10,7 @@
 #define EXP_TERMS 7
 #define TANH_LARGEST 10.0f                      /* tanh rounds to 1 from here */
 #define LOG_TERMS 5
+#define SQRT_HALF_BITS UINT32_C(0x3f3504f3)
 #define SMALLEST_NORMAL 1.17549435e-38f
 #else
 #define LOG2_E 1.44269504088896340736
@@ -20,6 +21,7 @@
 #define EXP_TERMS 13
 #define TANH_LARGEST 20.0
 #define LOG_TERMS 11
+#define SQRT_HALF_BITS UINT64_C(0x3fe6a09e667f3bcd)
 #define SMALLEST_NORMAL 2.2250738585072014e-308
 #endif
 
@@ -91,12 +93,10 @@ INLINE vector NAME(vector_log)(vector x)
     const vector tiny_factor = NAME(broadcast)((REAL)((INTEGER)1 << (MANTISSA_BITS + 2)));
     integers tiny = (x < SMALLEST_NORMAL);
     vector normal = NAME(select)(tiny, x * tiny_factor, x);
-    integers bits = (integers)normal;
-    /* Shift the exponent's origin so that the mantissa lies in [sqrt(1/2), sqrt(2)). */
-    const INTEGER origin = REAL_IS_FLOAT ? (INTEGER)0x3f3504f3 : (INTEGER)0x3fe6a09e667f3bcd;
-    integers offset = bits - origin;
-    integers exponent = offset >> MANTISSA_BITS;
-    vector f = (vector)(bits - (exponent << MANTISSA_BITS)) - 1;
+    naturals bits = (naturals)normal;
+    /* Shift the exponent's origin so that the mantissa lies in [sqrt(1/2), sqrt(2)). Negative x wrap around. */
+    integers exponent = (integers)(bits - SQRT_HALF_BITS) >> MANTISSA_BITS;
+    vector f = (vector)(bits - ((naturals)exponent << MANTISSA_BITS)) - 1;
     exponent -= tiny & (MANTISSA_BITS + 2);
     vector k = __builtin_convertvector(exponent, vector);
     vector s = f / (2 + f);

@@ -5,6 +5,7 @@
 #undef LANES
 #undef vector
 #undef integers
+#undef naturals
 #undef INLINE
 #undef INTEGER
 #undef SIGN_BIT
@@ -22,6 +23,7 @@
 #undef EXP_TERMS
 #undef TANH_LARGEST
 #undef LOG_TERMS
+#undef SQRT_HALF_BITS
 #undef SMALLEST_NORMAL
 #undef MAP
 #undef TILE_ROWS

@@ -5,17 +5,20 @@
 #define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
 #define vector NAME(vector)
 #define integers NAME(integers)
+#define naturals NAME(naturals)
 #define INLINE static inline __attribute__((always_inline, unused))
 
 typedef REAL vector __attribute__((vector_size(VECTOR_BYTES)));
 #if REAL_IS_FLOAT
 typedef int32_t integers __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t naturals __attribute__((vector_size(VECTOR_BYTES)));  /* where sums may wrap around */
 #define INTEGER int32_t
 #define SIGN_BIT INT32_MIN
 #define MANTISSA_BITS 23
 #define EXPONENT_BIAS 127
 #else
 typedef int64_t integers __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint64_t naturals __attribute__((vector_size(VECTOR_BYTES)));
 #define INTEGER int64_t
 #define SIGN_BIT INT64_MIN
 #define MANTISSA_BITS 52
