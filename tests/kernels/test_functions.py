@@ -10,6 +10,9 @@ from tests.kernels.cases import ALL_SIZES, CATEGORICAL_LOSSES, LABELS, PAIR_LOSS
 from tests.kernels.digests import digests
 from tests.numerics import assert_close, assert_same_bits
 from tinynn import kernels
+from tinynn.kernels._arguments import labels_or_distribution
+from tinynn.kernels._recurrent import checked_lengths
+from tinynn.kernels.op import as_arrays
 
 CASES = {dtype: make_cases(dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
 every_case = pytest.mark.parametrize("label", LABELS)
@@ -169,11 +172,32 @@ def test_foreign_byte_order_and_misalignment(label, dtype):
     expected = case.call()
     for name, array in case.arrays.items():
         swapped = array.astype(array.dtype.newbyteorder(">"))
-        memory = bytearray(array.nbytes + 1)
-        misaligned = np.frombuffer(memory, array.dtype, array.size, offset=1).reshape(array.shape)
-        misaligned[...] = array
         refuses_or_is_right(case, native(expected), **{name: swapped})
-        refuses_or_is_right(case, expected, **{name: misaligned})
+        refuses_or_is_right(case, expected, **{name: misaligned(array)})
+
+
+def misaligned(array):
+    """The same array one byte beside an address that its elements may lie at."""
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    moved = memory[1:].view(array.dtype).reshape(array.shape)
+    moved[...] = array
+    assert not moved.flags.aligned
+    return moved
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_no_kernel_sees_misaligned_memory(shape, dtype):
+    """x86 reads it all the same, but C leaves it undefined and other machines do not."""
+    array = misaligned(np.full(shape, 1, dtype))
+    labels = misaligned(np.ones(3, np.int64))
+    prediction = np.ones((3, 2), dtype)
+    for wanted, got in (
+        (array, as_arrays("f", x=array)[0]),
+        (labels, labels_or_distribution("f", labels, "p", prediction, (3,), 2)[0]),
+        (labels, checked_lengths("f", labels, 3, 5)),
+    ):
+        assert got.flags.aligned
+        assert_same_bits(got, wanted)
 
 
 def native(arrays):

@@ -24,7 +24,7 @@ def checked_images(images: Any, caller: str) -> npt.NDArray[Any]:
         )
     if images.size == 0:
         raise ValueError(f"{caller}: images is empty (shape {images.shape}); at least one image is needed")
-    return np.ascontiguousarray(images)
+    return np.require(images, None, ["C", "A"])
 
 
 def checked_integers(values: Any, name: str, caller: str) -> npt.NDArray[Any]:

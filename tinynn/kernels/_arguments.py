@@ -112,4 +112,4 @@ def labels_or_distribution(
             f"{function}: target is {array[tuple(wrong)]} at index {tuple(map(int, wrong))}, but labels run "
             f"from 0 to {classes - 1}"
         )
-    return np.ascontiguousarray(array, np.int64).reshape(shape), True
+    return np.require(array, np.int64, ["C", "A"]), True

@@ -93,7 +93,7 @@ def checked_lengths(function: str, lengths: Any, rows: int, steps: int) -> Any:
     if len(wrong):
         raise ValueError(f"{function}: lengths[{wrong[0]}] is {array[wrong[0]]}, but must be from 1 to "
                          f"{steps}, the number of steps in x")
-    return np.ascontiguousarray(array, np.int64)
+    return np.require(array, np.int64, ["C", "A"])
 
 
 def with_zeros(states: Sequence[Any], x: Any, u: Any) -> list[Any]:

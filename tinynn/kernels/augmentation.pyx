@@ -114,7 +114,7 @@ def py_augment(images, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0
     cdef Augmentation a = augmentation_of("augment", images.shape[1:], shift, rotation, zoom, shear, elastic,
                                           smoothness, whole_number("augment", "key", key, 64),
                                           whole_number("augment", "epoch", epoch, 32))
-    images = np.ascontiguousarray(images)
+    images = np.require(images, None, ["C", "A"])
     result = np.empty(images.shape, np.float64 if images.dtype == np.float64 else np.float32)
     cdef uint32_t first = whole_number("augment", "first_sample", first_sample, 32)
     cdef const char* x = <const char*> cnp.PyArray_DATA(images)

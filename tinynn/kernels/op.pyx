@@ -185,7 +185,7 @@ class OpRun:
 
 
 def as_arrays(function, ndim=None, **arrays) -> list:
-    """The arguments of a public kernel function as C-contiguous arrays of one dtype, float32 or float64.
+    """The arguments of a public kernel function as C-contiguous, aligned arrays of one dtype, float32 or float64.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ def as_arrays(function, ndim=None, **arrays) -> list:
             raise TypeError(f"{function}: {name} is {array.dtype}, but {first[0]} is {first[1]}; give both one dtype")
         if ndim and name in ndim and array.ndim != ndim[name]:
             raise ValueError(f"{function}: {name} has shape {array.shape}, but must have {ndim[name]} axes")
-        result.append(np.ascontiguousarray(array, first[1]).reshape(array.shape))
+        result.append(np.require(array, first[1], ["C", "A"]))
     return result
 
 
