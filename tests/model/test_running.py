@@ -343,6 +343,61 @@ def test_ctrl_c_stops_and_leaves_a_usable_model(threads):
     assert done.stdout.startswith("fine")
 
 
+STEPS_INTERRUPTED = """
+import os, signal, sys, threading, time
+import numpy as np
+from tinynn import Sequential, layers
+step = {
+    "train_on_batch": lambda model: model.train_on_batch(x, y),
+    "apply_gradients": lambda model: model.apply_gradients(),
+}[sys.argv[1]]
+
+def made():
+    model = Sequential([layers.Dense(2000)], (1000,), rng=1)
+    model.compile("adam", "mse")
+    model.compute_gradients(x, y)
+    return model
+
+x, y = np.ones((8, 1000), "float32"), np.zeros((8, 2000), "float32")
+model = made()
+
+def interrupt():   # in the middle of the C code of some call, where nearly all the time goes
+    time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+interrupted = 0
+for _ in range(10):
+    thread = threading.Thread(target=interrupt)
+    try:
+        thread.start()
+        while True:
+            step(model)
+    except KeyboardInterrupt:
+        interrupted += 1
+    thread.join()
+other = made()
+for _ in range(model._iteration):
+    step(other)
+assert other.parameters.tobytes() == model.parameters.tobytes(), "weights do not fit the count"
+print("fine", interrupted, model._iteration)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.parametrize("call", ["train_on_batch", "apply_gradients"])
+def test_ctrl_c_within_a_step_by_hand_counts_the_update(call):
+    done = subprocess.run(
+        [sys.executable, "-c", STEPS_INTERRUPTED, call],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=subprocess_environment(),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("fine 10 ")
+
+
 @pytest.mark.parametrize("place", ["on_train_begin", "on_epoch_begin", "on_batch_end", "on_epoch_end", "on_train_end"])
 def test_exceptions_of_callbacks_come_through(place, data):
     x, y = data

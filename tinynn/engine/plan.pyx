@@ -1098,8 +1098,9 @@ cdef set_update(Loop* loop, Rule rule, configuration, states, Plan plan, list ke
     keep += [rule, configuration, chunks, starts, squares, states, table]
 
 
-def apply_update(Rule rule, configuration, double learning_rate, iteration, states, limits, Plan plan) -> None:
-    """The update segment alone: change the plan's weights by its gradients."""
+def apply_update(Rule rule, configuration, double learning_rate, iteration, states, limits, Plan plan,
+                 list done) -> None:
+    """The update segment alone: change the plan's weights by its gradients, and append True to `done`."""
     cdef double rates[1]
     cdef Loop loop
     memset(&loop, 0, sizeof(Loop))
@@ -1112,6 +1113,7 @@ def apply_update(Rule rule, configuration, double learning_rate, iteration, stat
     loop.iteration = iteration
     with nogil:
         run_team(1, NULL, update_double if dtype else update_float, &loop)
+    done.append(True)  # Ctrl-C may come before the caller's next line
 
 
 cdef void update_all(Loop* loop, Worker* worker, real* dtype) noexcept nogil:

@@ -297,9 +297,11 @@ def step(model: Sequential, function: str, x: Any, y: Any, sample_weight: Any, u
             work = Pass(model, "train", x, y, ALL, sample_weight, function)
         with work.job(0) as job:
             start(job, model, work.plan, 1, update)
-            run(job, model, function)
-            if update:
-                model._iteration += 1
+            try:
+                run(job, model, function)
+            finally:  # also after Ctrl-C: an update that was done counts
+                if update:
+                    model._iteration += job.next_step
             model._last_gradient_plan = work.plan
             return logs_of(job, model)
 
@@ -312,7 +314,10 @@ def apply_gradients(model: Sequential) -> None:
         raise ValueError("apply_gradients: there are no gradients; call compute_gradients first")
     with exclusive(model, "apply_gradients"):
         optimizer = model.optimizer
-        apply_update(ops.registered[optimizer.rule], optimizer.configuration(),
-                     float(optimizer.rates(model._iteration, 1)[0]), model._iteration, optimizer_states(model),
-                     optimizer.limits(), plan)
-        model._iteration += 1
+        done: list[bool] = []
+        try:
+            apply_update(ops.registered[optimizer.rule], optimizer.configuration(),
+                         float(optimizer.rates(model._iteration, 1)[0]), model._iteration, optimizer_states(model),
+                         optimizer.limits(), plan, done)
+        finally:  # also after Ctrl-C, as in step
+            model._iteration += len(done)
