@@ -574,6 +574,40 @@ def test_fork_in_the_middle_of_another_threads_training():
         set_num_threads(None)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_fork_while_other_threads_predict():
+    """The child, in which those threads are gone, must not wait for anything that they held."""
+    model = Sequential([layers.SimpleRNN(3)], (None, 2))
+    x = np.ones((2, 8, 2), "float32")
+    expected = [model.predict(x[:, :steps], output="simple_rnn").tobytes() for steps in range(1, 9)]
+    stop = threading.Event()
+
+    def predict():
+        while not stop.is_set():
+            for steps in range(1, 9):
+                model.predict(x[:, :steps], output="simple_rnn")  # the long way
+            model._plans.clear()
+
+    threads = [threading.Thread(target=predict) for _ in range(3)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(15):
+            child = os.fork()
+            if child == 0:
+                found = [model.predict(x[:, :steps], output="simple_rnn").tobytes() for steps in range(1, 9)]
+                os._exit(0 if found == expected else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        sys.setswitchinterval(interval)
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
 # --- memory --------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,6 @@ their pointers resolved. A `Job` is one pass over samples; `Job.run` does steps 
 have passed, or something went wrong, without the GIL. All threads of the team run `steps` together (parallel.h).
 """
 
-import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -612,7 +611,7 @@ cdef class Plan:
         The model's flat vectors; gradients may be None when the program only predicts.
     """
     cdef readonly object program, weights, gradients, dtype, constants, learning
-    cdef object _free, _lock, _layouts, _stages, _branches, _runs, _metric_rows, _chunks, _penalties
+    cdef object _free, _layouts, _stages, _branches, _runs, _metric_rows, _chunks, _penalties
 
     def __init__(self, program, weights, gradients):
         cdef Op op
@@ -625,7 +624,6 @@ cdef class Plan:
         self.learning = frozenset(p.path for node in program.nodes for p in node.parameters
                                   if p is not None and p.trainable)
         self._free = []
-        self._lock = threading.Lock()
         self._layouts = {}
         self.constants = []
         kind = 0 if self.dtype == np.float32 else 1
@@ -757,19 +755,17 @@ cdef class Plan:
     @contextmanager
     def lease(self, batch):
         """An arena for batches of up to this many samples, this call's own while it lasts."""
-        with self._lock:
-            arena = next((a for a in self._free if a.capacity >= batch), None)
-            if arena is None:
-                self._free.clear()  # too small; do not let them pile up
-            else:
-                self._free.remove(arena)
-        if arena is None:
-            arena = Arena(self, batch)
+        # Without a lock, which the child of a fork could inherit locked: popping and appending are atomic.
+        arena = None
+        while arena is None or arena.capacity < batch:  # one too small is let go, lest they pile up
+            try:
+                arena = self._free.pop()
+            except IndexError:
+                arena = Arena(self, batch)
         try:
             yield arena
         finally:
-            with self._lock:
-                self._free.append(arena)
+            self._free.append(arena)
 
 
 cdef class Job:
@@ -797,7 +793,7 @@ cdef class Job:
     cdef Loop loop
     cdef readonly Arena arena
     cdef readonly object totals
-    cdef object _keep, _lock
+    cdef object _keep
     cdef int _dtype
     cdef bint _team
     cdef void* _scratch

@@ -90,7 +90,6 @@ class Sequential:
         self._last_gradient_plan: Plan | None = None
         self._predictor: Predictor | None = None
         self._training = threading.Lock()
-        self._planning = threading.Lock()
         if input_shape is not None:
             self.build(input_shape)
 
@@ -178,13 +177,13 @@ class Sequential:
     def _plan(self, kind: str, shape: Shape, output: str | None = None) -> Plan:
         """The plan for ``"train"``, ``"evaluate"`` or ``"predict"`` and a sample shape, made the first time."""
         key = kind, tuple(shape), output, tuple(layer.trainable for layer in _with_inner(self.layers))
-        plan = self._plans.get(key)
+        plans = self._plans  # compile begins new ones, among which one of before must not come
+        plan = plans.get(key)
         if plan is None:
-            with self._planning:
-                plan = self._plans.get(key) or self._make_plan(kind, shape, output)
-                self._plans[key] = plan
-                while len(self._plans) > MOST_PLANS:
-                    del self._plans[next(iter(self._plans))]
+            # Without a lock, which the child of a fork could inherit locked: of two made at once the first stays.
+            plan = plans.setdefault(key, self._make_plan(kind, shape, output))
+            for old in list(plans)[:-MOST_PLANS]:
+                plans.pop(old, None)
         return plan
 
     def _make_plan(self, kind: str, shape: Shape, output: str | None) -> Plan:
