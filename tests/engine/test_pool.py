@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,44 @@ def test_quota_of_the_control_group(files, cores, tmp_path):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
-    assert pool._read_quota(tmp_path) == cores
+    assert pool._read_quota(tmp_path, tmp_path / "none") == cores
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "cores"),
+    [
+        ("0::/user/job", {"user/job/cpu.max": "50000 100000"}, 1),
+        ("0::/user/job", {"user/cpu.max": "150000 100000", "user/job/cpu.max": "400000 100000"}, 2),
+        ("0::/user/job", {"user/cpu.max": "max 100000", "user/other/cpu.max": "50000 100000"}, 1 << 30),
+        ("0::/named/outside", {"cpu.max": "200000 100000"}, 2),
+        ("0::/../..", {"cpu.max": "200000 100000"}, 2),
+        (
+            "3:cpuset:/sets\n2:cpu,cpuacct:/job\n0::/",
+            {"cpu/job/cpu.cfs_quota_us": "250000", "cpu/job/cpu.cfs_period_us": "100000"},
+            3,
+        ),
+    ],
+    ids=["own", "parent", "sibling", "container", "namespace", "version 1"],
+)
+def test_quota_of_the_groups_that_the_process_is_in(membership, files, cores, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(text + "\n")
+    (tmp_path / "membership").write_text(membership + "\n")
+    assert pool._read_quota(tmp_path, tmp_path / "membership") == cores
+
+
+def in_a_process_of_its_own(code):
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(root)},
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def large():
@@ -100,6 +138,49 @@ def test_more_threads_than_cores_finish_with_the_same_bits(threads):
     set_num_threads(threads)
     for _ in range(20):
         assert model.predict(x, batch_size=128).tobytes() == expected
+
+
+CROWDED = """
+import os, sys, time
+from tinynn import get_num_threads, set_num_threads
+from tests.engine.test_pool import large
+
+def cost(n):
+    # What 40 predictions cost of the processor, at best, and their bits.
+    set_num_threads(n)
+    model, x = large()
+    predictions = model.predict(x, batch_size=128)
+    best = float("inf")
+    for _ in range(5):
+        start = time.process_time()
+        for _ in range(40):
+            assert (model.predict(x, batch_size=128) == predictions).all()
+        best = min(best, time.process_time() - start)
+    return best, predictions.tobytes()
+
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+set_num_threads(None)
+assert get_num_threads() == 1
+alone, expected = cost(1)
+crowded, found = cost(16)
+assert found == expected
+assert crowded < 3 * alone, f"16 threads on one core cost {crowded / alone:.1f} times as much as one"
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity")
+def test_sixteen_threads_on_one_core_do_not_spin():
+    """They finish, with the same bits, at little more than what one thread costs."""
+    in_a_process_of_its_own(CROWDED)
+
+
+def test_idle_threads_cost_nothing():
+    model, x = large()
+    set_num_threads(3)
+    model.predict(x, batch_size=256)
+    cpu, wall = time.process_time(), time.perf_counter()
+    time.sleep(0.3)
+    assert time.process_time() - cpu < 0.05 * (time.perf_counter() - wall)
 
 
 @pytest.mark.skipif(not TASKS.exists(), reason="counts threads in /proc")
@@ -122,15 +203,7 @@ for n in (2, 4, 3, 1):
     model.predict(x, batch_size=256)
 assert count() == first + 3, count()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
+    in_a_process_of_its_own(code)
 
 
 def test_calls_from_many_threads_take_turns():
@@ -147,6 +220,30 @@ def test_calls_from_many_threads_take_turns():
                 wrong.append(1)
 
     threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_hundreds_of_threads_predict_with_one_model():
+    """At once, the short way and the long one: every result has the right bits."""
+    model, x = large()
+    set_num_threads(1)
+    expected = model.predict(x, batch_size=128)
+    set_num_threads(3)
+    barrier = threading.Barrier(300)
+    wrong = []
+
+    def call(number):
+        barrier.wait()
+        for batch_size in (16, 7, 5):  # one batch, several
+            part = slice(number % 200, number % 200 + 16)
+            if model.predict(x[part], batch_size=batch_size).tobytes() != expected[part].tobytes():
+                wrong.append(number)
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(300)]
     for thread in threads:
         thread.start()
     for thread in threads:

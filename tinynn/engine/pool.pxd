@@ -4,7 +4,7 @@ from tinynn.kernels.machine cimport Simd, Worker
 
 cdef extern from "team.h" nogil:
     ctypedef void (*Body)(void* context, Worker* worker) noexcept nogil
-    void team_run(int threads, const Simd* simd, void* scratch, Body body, void* context) noexcept
+    void team_run(int threads, bint spin, const Simd* simd, void* scratch, Body body, void* context) noexcept
     int team_cores() noexcept
 
 # The pool is one for the whole process: its C code is linked here only, and others call it through these.

@@ -15,14 +15,29 @@ cdef int chosen = 0     # 0: as many as there are cores
 cdef int most_by_quota = 1 << 30
 
 
-def _read_quota(root: Path = Path("/sys/fs/cgroup")) -> int:
-    """Cores that the control group grants, rounded up; a large number when it sets no limit."""
+def _read_quota(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:
+    """Cores that the process's control groups grant, rounded up; a large number when none sets a limit."""
+    groups = {root, root / "cpu"}  # in a container its own group may stand here, whatever its name outside
     try:
-        quota, period = (root / "cpu.max").read_text().split()
+        lines = membership.read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "" or "cpu" in controllers.split(","):
+            group = (root / "cpu" if controllers else root) / path.lstrip("/")
+            groups.update([group, *group.parents])  # each limits those in it
+    return min(map(_quota_of, groups))
+
+
+def _quota_of(group: Path) -> int:
+    """Cores that one control group grants, rounded up."""
+    try:
+        quota, period = (group / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota = (root / "cpu/cpu.cfs_quota_us").read_text()
-            period = (root / "cpu/cpu.cfs_period_us").read_text()
+            quota = (group / "cpu.cfs_quota_us").read_text()
+            period = (group / "cpu.cfs_period_us").read_text()
         except OSError:
             return 1 << 30
     try:
@@ -32,10 +47,12 @@ def _read_quota(root: Path = Path("/sys/fs/cgroup")) -> int:
     return max(1, cores) if int(quota) > 0 else 1 << 30
 
 
+cdef int cores_granted() noexcept nogil:
+    return max(1, min(team_cores(), most_by_quota))
+
+
 cdef int threads_wanted() noexcept nogil:
-    if chosen:
-        return min(chosen, most_of_this_thread)
-    return max(1, min(team_cores(), min(most_by_quota, most_of_this_thread)))
+    return min(chosen if chosen else cores_granted(), most_of_this_thread)
 
 
 def limit_this_thread(int most) -> None:
@@ -45,7 +62,7 @@ def limit_this_thread(int most) -> None:
 
 
 cdef void run_team(int threads, void* scratch, Body body, void* context) noexcept nogil:
-    team_run(threads, instruction_set_in_use(), scratch, body, context)
+    team_run(threads, threads > 1 and threads <= cores_granted(), instruction_set_in_use(), scratch, body, context)
 
 
 def set_num_threads(n) -> None:  # not annotated: Cython would make True and 1.5 whole numbers, unasked

@@ -185,7 +185,7 @@ int team_cores(void)
     return cores > 0 ? (int)cores : 1;
 }
 
-void team_run(int threads, const Simd *simd, void *scratch, Body body, void *context)
+void team_run(int threads, int spin, const Simd *simd, void *scratch, Body body, void *context)
 {
     Worker worker = {.f32 = simd->f32, .f64 = simd->f64, .scratch = scratch};
     if (threads > MOST_THREADS)
@@ -198,7 +198,7 @@ void team_run(int threads, const Simd *simd, void *scratch, Body body, void *con
             if (threads > helpers + 1)
                 threads = helpers + 1;
             pool.team.threads = threads;
-            pool.spin = threads <= team_cores();
+            pool.spin = spin;
             pool.simd = simd;
             pool.body = body;
             pool.context = context;
