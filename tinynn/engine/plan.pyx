@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 
 import tinynn.engine.python_op  # no-cython-lint: registers its ops
-from tinynn.engine.network import product
+from tinynn.engine.network import check_bytes, product
 from tinynn.kernels import op as ops
 
 cimport numpy as cnp
@@ -482,7 +482,7 @@ cdef void steps_double(void* loop, Worker* worker) noexcept nogil:
 
 def aligned(count, dtype) -> np.ndarray:
     """An uninitialised vector that begins on a cache line."""
-    size = int(count) * np.dtype(dtype).itemsize
+    size = check_bytes(int(count) * np.dtype(dtype).itemsize)
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start:start + size].view(dtype)
@@ -620,6 +620,7 @@ cdef class Plan:
         self.weights = weights
         self.gradients = gradients
         self.dtype = weights.dtype
+        check_bytes(sum(program.buffers.values()) * self.dtype.itemsize)  # kernels count numbers in one word
         # As it is now: a parameter may be frozen and thawed while this plan waits to be used again.
         self.learning = frozenset(p.path for node in program.nodes for p in node.parameters
                                   if p is not None and p.trainable)
