@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from tests.numerics import BLOCK_SIZES, ODD_SIZES, SMALL_SIZES
+
+# The same examples in every run, however slow the machine; nothing is kept from one run for the next.
+settings.register_profile("tinynn", derandomize=True, deadline=None, database=None)
+settings.load_profile("tinynn")
 
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])

@@ -109,12 +109,13 @@ def py_augment(images, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0
     """
     cdef Solo solo = Solo()
     images = np.asarray(images)
-    if images.dtype not in (np.uint8, np.float32, np.float64):
+    kept = images.dtype.newbyteorder("=")
+    if kept not in (np.uint8, np.float32, np.float64):
         raise TypeError(f"augment: images have dtype {images.dtype}, but must be uint8, float32 or float64")
     cdef Augmentation a = augmentation_of("augment", images.shape[1:], shift, rotation, zoom, shear, elastic,
                                           smoothness, whole_number("augment", "key", key, 64),
                                           whole_number("augment", "epoch", epoch, 32))
-    images = np.require(images, None, ["C", "A"])
+    images = np.require(images, kept, ["C", "A"])
     result = np.empty(images.shape, np.float64 if images.dtype == np.float64 else np.float32)
     cdef uint32_t first = whole_number("augment", "first_sample", first_sample, 32)
     cdef const char* x = <const char*> cnp.PyArray_DATA(images)

@@ -185,7 +185,7 @@ class OpRun:
 
 
 def as_arrays(function, ndim=None, **arrays) -> list:
-    """The arguments of a public kernel function as C-contiguous, aligned arrays of one dtype, float32 or float64.
+    """The arguments of a public kernel function as aligned C-contiguous arrays of one dtype, float32 or float64.
 
     Parameters
     ----------
@@ -219,7 +219,8 @@ def as_arrays(function, ndim=None, **arrays) -> list:
             raise TypeError(f"{function}: {name} is {array.dtype}, but {first[0]} is {first[1]}; give both one dtype")
         if ndim and name in ndim and array.ndim != ndim[name]:
             raise ValueError(f"{function}: {name} has shape {array.shape}, but must have {ndim[name]} axes")
-        result.append(np.require(array, first[1], ["C", "A"]))
+        result.append(cnp.PyArray_FROMANY(array, cnp.NPY_FLOAT64 if first[1] == np.float64 else cnp.NPY_FLOAT32, 0, 0,
+                                          cnp.NPY_ARRAY_CARRAY_RO))
     return result
 
 

@@ -161,7 +161,7 @@ def vectors_to_change(function, arrays):
         if not array.flags.writeable:
             raise ValueError(f"{function}: {name} is read-only, but is changed in place; give a copy")
         if not array.flags.c_contiguous or not array.flags.aligned:
-            raise ValueError(f"{function}: {name} is not contiguous or not aligned, but is changed in place; give "
+            raise ValueError(f"{function}: {name} is not contiguous and aligned, but is changed in place; give "
                              f"{name}.copy()")
 
 
