@@ -104,3 +104,9 @@ def test_integer():
     assert integer(np.uint8(3), "n", "caller", minimum=3) == 3
     assert integer(-3, "n", "caller") == -3
     assert type(integer(np.int64(1), "n", "caller")) is int
+
+
+@pytest.mark.parametrize("count", [2**60, 10**30])
+def test_more_words_than_can_be_counted(count):
+    with pytest.raises(MemoryError, match=rf"Unable to allocate {8 * count:,} bytes"):
+        raw_bits(key_from(0, "test"), b"test", 0, count)

@@ -35,6 +35,8 @@ def key_from(rng: Any, caller: str) -> npt.NDArray[np.uint64]:
 
 def raw_bits(key: npt.NDArray[np.uint64], purpose: bytes, epoch: int, count: int) -> npt.NDArray[np.uint64]:
     """Return `count` random 64-bit words; `purpose` (at most 8 bytes) and `epoch` choose the stream."""
+    if count > np.iinfo(np.intp).max // 8:  # NumPy would call it a wrong value
+        raise MemoryError(f"Unable to allocate {8 * count:,} bytes")
     # Philox counts upwards in the first word; the words above it tell streams of 2^64 blocks apart.
     counter = np.array([0, 0, epoch, int.from_bytes(purpose, "little")], dtype=np.uint64)
     bits = np.random.Philox(key=key, counter=counter).random_raw(count)
