@@ -1,14 +1,17 @@
-"""Arrays in any memory given to a model, and where memory stays: the bits are those of a clean copy."""
+"""Arrays in any memory given to a model: the bits are those of a clean copy."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.memory import altered, disguised, outcome
 from tinynn import Augmentation, Sequential, layers
 
-LOSSES = {"mse": "half_squared_error", "labels": "sparse_categorical_crossentropy", "one hot": "categorical_crossentropy"}
+LOSSES = {
+    "mse": "half_squared_error",
+    "labels": "sparse_categorical_crossentropy",
+    "one hot": "categorical_crossentropy",
+}
 DTYPES = ("float32", "float64", "float16", "uint8", "int8", "int32", "int64", "uint64", "bool")
 
 
@@ -20,7 +23,8 @@ def images(dtype="float32", loss="mse"):
 
 
 def sequences(dtype="float32", loss="mse"):
-    model = Sequential([layers.GRU(4, True), layers.LSTM(3, True), layers.Dense(3, "softmax")], (4, 2), rng=1, dtype=dtype)
+    chain = [layers.GRU(4, True), layers.LSTM(3, True), layers.Dense(3, "softmax")]
+    model = Sequential(chain, (4, 2), rng=1, dtype=dtype)
     model.compile("rmsprop", LOSSES[loss])
     return model
 
@@ -66,7 +70,7 @@ def test_weights_in_any_memory(data):
     weights = [data.draw(disguised(data.draw(altered(weight)))) for weight in model.get_weights()]
     before = model.parameters.tobytes()
     clean, other = [np.array(weight, np.float32, order="C") for weight in weights], sequences()
-    names = [path for path in model._parameters]
+    names = list(model._parameters)
     expected = outcome(lambda: other.set_weights(clean) or other.parameters, names)
     assert outcome(lambda: model.set_weights(weights) or model.parameters, names) == expected
     assert not isinstance(expected, type) or model.parameters.tobytes() == before
@@ -76,8 +80,8 @@ def test_augmented_images_in_any_memory():
     x = np.random.default_rng(3).random((6, 4, 6, 1), "float32")
     y = np.eye(3)[[0, 1, 2, 0, 1, 2]]
     found = []
-    for given in (x, np.asfortranarray(x).astype(">f4"), x[:, ::-1].copy()[:, ::-1]):
+    for same in (x, np.asfortranarray(x).astype(">f4"), x[:, ::-1].copy()[:, ::-1]):
         model = images()
-        model.fit(given, y, batch_size=4, augment=Augmentation(1, 10), verbose=0)
+        model.fit(same, y, batch_size=4, augment=Augmentation(1, 10), verbose=0)
         found.append(model.parameters.tobytes())
     assert found[0] == found[1] == found[2]
