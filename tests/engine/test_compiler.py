@@ -6,6 +6,7 @@ import pytest
 from tinynn import Sequential, layers
 from tinynn.engine.compiler import LossSpec, compile_program
 from tinynn.engine.network import Network
+from tinynn.kernels import op as ops
 
 
 def program(chained, shape, loss=None, training=True, output=None):
@@ -43,6 +44,22 @@ def test_softmax_and_its_loss_become_one(name):
     assert names(program([layers.Dense(3, "softmax")], (4,), name)) == fused
     assert names(program([layers.TimeDistributed(layers.Dense(3, "softmax"))], (2, 4), name)) == fused
     assert names(program([layers.Dense(3), layers.Activation("softmax")], (4,), name)) == fused
+
+
+def test_fusions_are_looked_for_among_the_last_ops_only(monkeypatch):
+    """Tails of every length, each made and hashed, would take a long chain's length squared."""
+
+    class Counted(dict):
+        lengths = []
+
+        def get(self, key):
+            self.lengths.append(len(key[1]))
+            return super().get(key)
+
+    monkeypatch.setattr(ops, "fusions", Counted(ops.fusions))
+    chain = [layers.Activation("relu") for _ in range(50)]
+    program([*chain, layers.Dense(3), layers.Activation("softmax")], (4,), "sparse_categorical_crossentropy")
+    assert max(Counted.lengths) == 2
 
 
 def test_other_fusions():

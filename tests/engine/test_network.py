@@ -111,13 +111,38 @@ def test_a_failing_branch_ends_the_branching():
         assert list(branches) == [0, 1]
 
 
-def test_tensors_are_limited(monkeypatch):
-    monkeypatch.setattr(network_module, "MOST_BUFFERS", 3)
+def test_layers_and_tensors_are_limited(monkeypatch):
+    monkeypatch.setattr(network_module, "MOST_PARTS", 3)
+    network = Network({})
+    with network.scope("a"):
+        for _ in range(2):
+            network.input((1,))
+        with pytest.raises(ValueError, match="layer 'a': the model would have more than 3 layers and tensors"):
+            network.input((1,))
     network = Network({})
     for _ in range(3):
-        network.input((1,))
-    with pytest.raises(ValueError, match="more than 3 tensors"):
-        network.input((1,))
+        with network.scope("a"):
+            pass
+    with pytest.raises(ValueError, match="more than 3 layers and tensors"), network.scope("a"):
+        pass
+
+
+def test_what_one_tensor_may_hold_is_limited():
+    network = Network({})
+    network.reshape(network.input((2**20, 2**20)), (2**40,))
+    network.input((None, 2**40))
+    many = "more than 1,099,511,627,776 numbers"
+    with pytest.raises(ValueError, match=many):
+        network.input((2**20, 2**20, 2))
+    with pytest.raises(ValueError, match=many):  # rows of a sample count
+        network.new_tensor((2**20,), 2**21)
+    with pytest.raises(ValueError, match=many):
+        network.reshape(network.input((None,)), (None, 2**41))
+    network.input((1,) * 31)
+    with pytest.raises(ValueError, match="would have 32 axes, but may have at most 31"):
+        network.input((1,) * 32)
+    with pytest.raises(ValueError, match="would have 40 axes"):
+        network.reshape(network.input((1,)), (1,) * 40)
 
 
 def test_initial_values_depend_on_key_and_number_only():

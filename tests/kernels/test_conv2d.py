@@ -103,6 +103,22 @@ def test_patches_that_reach_absurdly_far():
         kernels.conv2d_forward(x, w, padding="same", dilation_rate=100_000_000)
 
 
+@pytest.mark.parametrize(
+    ("image", "kernel", "dilation"),
+    [
+        ((1, 1, 1), (2**21, 1, 1, 1), (2**30, 1)),  # 2^51 rows
+        ((1, 1, 2), (2, 2, 2, 1), (2**31 - 1,) * 2),  # 2^63 numbers in a band: negative in 64 bits
+        ((1, 1, 4), (2, 2, 4, 1), (2**31 - 1,) * 2),  # 2^64: almost none
+        ((1, 2**30, 1), (1, 2**29, 1, 1), (1, 1)),  # 2^59 numbers in a row's patches, times the slots
+    ],
+)
+def test_sizes_do_not_overflow(image, kernel, dilation):
+    with pytest.raises(ValueError, match="reach too far beyond an image"):
+        registered["conv2d"].sizes(
+            [image], [kernel], {"strides": (1, 1), "padding": "same", "dilation": dilation}
+        )
+
+
 @pytest.mark.parametrize("empty", [(2, 0, 4, 1), (2, 4, 4, 0)])
 def test_empty_images(empty):
     with pytest.raises(ValueError, match="without numbers has no convolution"):

@@ -53,3 +53,9 @@ def test_pair_takes_one_or_two_whole_numbers(value):
 def test_pair_takes_positive_numbers(value):
     with pytest.raises(ValueError, match="f: strides must be at least 1"):
         pair("f", "strides", value)
+
+
+def test_pair_takes_numbers_whose_product_does_not_overflow():
+    assert pair("f", "strides", 2**31 - 1) == (2**31 - 1,) * 2
+    with pytest.raises(ValueError, match=r"f: strides must be below 2\^31"):
+        pair("f", "strides", (1, 2**31))

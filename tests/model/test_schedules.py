@@ -107,6 +107,22 @@ def test_warm_up_by_hand():
     assert WarmUp(0.5, 0).array(0, 2).tolist() == [0.5, 0.5]
 
 
+def test_warm_up_asks_what_follows_once():
+    """Twice would double with every one within another: sixty of them never ended."""
+    asked = []
+
+    class Counted(Schedule):
+        def rates(self, steps):
+            asked.append(len(steps))
+            return np.full(steps.shape, 0.5)
+
+    schedule = Counted()
+    for _ in range(60):
+        schedule = WarmUp(schedule, 2)
+    assert schedule.array(0, 121).tolist()[::120] == [0, 0.5]
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("schedule", ALL, ids=repr)
 def test_array_equals_the_single_steps_bit_for_bit(schedule):
     rates = schedule.array(0, 60)

@@ -286,6 +286,12 @@ def test_wrong_seeds(rng):
 # --- names and text ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", [3, ["a"], "a\n", "\x1b[2J"])
+def test_the_model_s_name_is_text(name):
+    with pytest.raises(ValueError, match="Sequential: name must be a string of printable characters, got"):
+        Sequential([layers.Dense(2)], name=name)
+
+
 def test_names_and_get_layer():
     model = Sequential([layers.Dense(2), layers.Dense(2, name="dense_1"), layers.Dense(2), layers.LSTM(2)])
     assert model._names == ["dense", "dense_1", "dense_2", "lstm"]

@@ -5,6 +5,7 @@ import pytest
 
 from tests.model.reference import check_gradients, check_prediction
 from tinynn import Sequential, layers
+from tinynn.model.wrappers import unique_names
 
 WRAPPED = {
     "td dense": (lambda: [layers.TimeDistributed(layers.Dense(3, "tanh"))], (4, 3)),
@@ -93,10 +94,29 @@ def test_equal_names_inside_would_share_weights():
         layers.TimeDistributed([layers.Dense(3, name="a"), layers.Dense(3, name="a")])
 
 
-@pytest.mark.parametrize("name", ["a/b", "", 3, "optimizer"])
+@pytest.mark.parametrize("name", ["a/b", "", 3, "optimizer", "a\n", "\x1b[2J", "\ud800"])
 def test_names_that_would_collide_in_files(name):
     with pytest.raises(ValueError, match="a layer's name must be"):
         Sequential([layers.Dense(3, name=name)])
+
+
+class Name(str):
+    """A name that counts how often it is compared."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Name.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_names_take_time_in_proportion():
+    """As many comparisons as pairs would make a small file take all day, above all in Towers."""
+    chain = [layers.Flatten(Name(number)) for number in range(300)] + [layers.Flatten() for _ in range(300)]
+    names = unique_names(chain)
+    assert len(set(names)) == 600 and names[-1] == "flatten_299"
+    assert Name.compared < 3000
 
 
 def test_towers_need_their_number_of_steps():

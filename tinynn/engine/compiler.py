@@ -5,6 +5,7 @@ A program is still plain Python data. `tinynn.engine.plan` turns it into C struc
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -106,10 +107,9 @@ def _per_sample(tensor: Tensor) -> int:
     return size
 
 
-def _consumers(program: Program, buffer: int) -> int:
-    """How many ops read a buffer, the caller of predict counted as one."""
-    read = sum(tensor.buffer == buffer for node in program.nodes for tensor in node.inputs)
-    return read + (program.output.buffer == buffer)
+def _consumers(program: Program) -> Counter[int]:
+    """How many ops read each buffer, the caller of predict counted as one."""
+    return Counter([program.output.buffer, *(tensor.buffer for node in program.nodes for tensor in node.inputs)])
 
 
 def _fuse_rescaling(program: Program) -> None:
@@ -119,7 +119,7 @@ def _fuse_rescaling(program: Program) -> None:
     first = program.nodes[0]
     if first.op != "rescaling" or first.inputs[0].buffer != program.input.buffer:
         return
-    if _consumers(program, program.input.buffer) != 1:
+    if _consumers(program)[program.input.buffer] != 1:
         return
     program.scale, program.offset = ops.registered["rescaling"].scalars(first.attributes)
     program.input = Tensor(first.outputs[0].buffer, program.input.shape)
@@ -159,7 +159,9 @@ def _judgement(network: Network, spec: LossSpec, prediction: Tensor, target: Ten
 
 def _longest_fusion(program: Program, loss: str) -> tuple[str, Tensor, int]:
     """The op that does the loss and the most ops before it at once, what it reads, and how many ops those are."""
-    for count in range(len(program.nodes), 0, -1):
+    consumers = _consumers(program)
+    longest = max((len(tail) for _, tail in ops.fusions), default=0)
+    for count in range(min(longest, len(program.nodes)), 0, -1):
         tail = program.nodes[-count:]
         name = ops.fusions.get((loss, tuple(node.op for node in tail)))
         if name is None or any(len(node.inputs) != 1 for node in tail):
@@ -168,7 +170,7 @@ def _longest_fusion(program: Program, loss: str) -> tuple[str, Tensor, int]:
                     strict=True)
         # A reshape in between may have moved the last axis, over which softmax and the losses go.
         if all(made.buffer == read.buffer and made.shape[-1:] == read.shape[-1:] for made, read in links) and all(
-                _consumers(program, node.outputs[0].buffer) == 1 for node in tail):
+                consumers[node.outputs[0].buffer] == 1 for node in tail):
             first = tail[0].inputs[0]
             # The loss sees the rows that its prediction has: steps that were folded for the activation unfold.
             return name, _as_seen_by(program.output, tail, first), count
@@ -183,12 +185,13 @@ def _as_seen_by(prediction: Tensor, tail: list[Node], first: Tensor) -> Tensor:
 
 def _fuse_activations(program: Program) -> None:
     """An op that can apply the activation that follows it does so, and writes where the activation wrote."""
+    consumers = _consumers(program)
     kept: list[Node] = []
     for node in program.nodes:
         before = kept[-1] if kept else None
         if before is not None and len(node.inputs) == 1 and before.outputs[0].buffer == node.inputs[0].buffer:
             needed = ops.registered[before.op].activations().get(node.op)
-            if (needed is not None and _consumers(program, node.inputs[0].buffer) == 1
+            if (needed is not None and consumers[node.inputs[0].buffer] == 1
                     and (before.stage, before.branch) == (node.stage, node.branch)
                     and not before.attributes.keys() & needed.keys()):
                 output = replace(before.outputs[0], buffer=node.outputs[0].buffer)

@@ -20,8 +20,13 @@ from tinynn.kernels import op as ops
 
 Shape = tuple[int | None, ...]
 
-#: Towers within towers multiply; a model file of a few bytes must not fill the memory.
-MOST_BUFFERS = 1_000_000
+# A model file of a few bytes must fill neither the memory nor the day, and no size that a kernel computes may overflow.
+#: Layers and buffers of a network: towers within towers multiply.
+MOST_PARTS = 200_000
+#: Numbers in one buffer, per sample.
+MOST_NUMBERS = 2 ** 40
+#: Axes of one sample: with the batch's, as many as any version of NumPy takes.
+MOST_AXES = 31
 
 
 def product(shape: Shape) -> int | None:
@@ -125,6 +130,7 @@ class Network:
     trainable: bool = True
     nodes: list[Node] = field(default_factory=list)
     buffers: int = 0
+    layers: int = 0
     _path: list[str] = field(default_factory=list)
     _stage: int = 0
     _branch: int = 0
@@ -137,9 +143,24 @@ class Network:
     def new_tensor(self, shape: Shape, fold: int | None) -> Tensor:
         """A tensor with a buffer of its own."""
         self.buffers += 1
-        if self.buffers > MOST_BUFFERS:
-            raise ValueError(f"layer {self.path!r}: the model would have more than {MOST_BUFFERS} tensors")
-        return Tensor(self.buffers - 1, tuple(shape), fold)
+        self._check_parts()
+        return self._seen(self.buffers - 1, shape, fold)
+
+    def _check_parts(self) -> None:
+        if self.layers + self.buffers > MOST_PARTS:
+            raise ValueError(f"layer {self.path!r}: the model would have more than {MOST_PARTS:,} layers and tensors; "
+                             "make it smaller")
+
+    def _seen(self, buffer: int, shape: Sequence[int | None], fold: int | None) -> Tensor:
+        """A buffer seen with this shape, if that can be computed with."""
+        shape = tuple(shape)
+        if len(shape) > MOST_AXES:
+            raise ValueError(f"layer {self.path!r}: samples would have {len(shape)} axes, but may have at most "
+                             f"{MOST_AXES}")
+        if math.prod(n for n in (fold, *shape) if n is not None) > MOST_NUMBERS:
+            raise ValueError(f"layer {self.path!r}: a sample of shape {shape} would have more than {MOST_NUMBERS:,} "
+                             "numbers; make it smaller")
+        return Tensor(buffer, shape, fold)
 
     @property
     def path(self) -> str:
@@ -150,6 +171,8 @@ class Network:
     def scope(self, name: str, trainable: bool = True) -> Iterator[None]:
         """Put what happens inside under the name of a layer."""
         before = self.trainable
+        self.layers += 1
+        self._check_parts()
         self._path.append(name)
         self.trainable = before and trainable
         try:
@@ -235,7 +258,7 @@ class Network:
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """The same numbers with another shape per row."""
-        return Tensor(x.buffer, tuple(shape), x.fold)
+        return self._seen(x.buffer, shape, x.fold)
 
     def fold_steps(self, x: Tensor) -> Tensor:
         """The steps of a sequence as rows of their own: (T, ...) becomes (...), with T times as many rows."""

@@ -499,7 +499,12 @@ cdef class Arena:
     def __init__(self, plan, capacity):
         self.plan = plan
         self.capacity = capacity
-        self.memory = aligned(plan.layout(capacity)["bytes"], np.uint8)
+        size = plan.layout(capacity)["bytes"]
+        try:
+            self.memory = aligned(size, np.uint8)
+        except (MemoryError, ValueError, OverflowError):  # the last two beyond what NumPy can count
+            raise MemoryError(f"a batch of {capacity:,} samples needs {size:,} bytes; take a smaller "
+                              "batch_size") from None
         self.scratch = aligned(GEMM_SCRATCH_BYTES, np.uint8)
         self.bindings = {}
         memset(&self.step, 0, sizeof(Step))

@@ -12,7 +12,7 @@ def pair(function: str, name: str, value: Any) -> tuple[int, int]:
     TypeError
         If it is neither.
     ValueError
-        If a number is below 1.
+        If a number is not in 1..2^31 - 1.
 
     Examples
     --------
@@ -28,6 +28,8 @@ def pair(function: str, name: str, value: Any) -> tuple[int, int]:
         raise TypeError(f"{function}: {name} must be a whole number or two of them, got {value!r}")
     if min(numbers) < 1:
         raise ValueError(f"{function}: {name} must be at least 1, got {value!r}")
+    if max(numbers) >= 2**31:  # products of two of them must not overflow
+        raise ValueError(f"{function}: {name} must be below 2^31, got {value!r}")
     return numbers[0], numbers[1]
 
 

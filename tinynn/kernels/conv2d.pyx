@@ -307,7 +307,11 @@ cdef class Conv2D(Op):
         if max(math.prod(inputs[0]), math.prod(parameters[0]), math.prod(size) * outputs) > MOST_NUMBERS:
             raise ValueError(f"conv2d: images of shape {tuple(inputs[0])} with a kernel of shape "
                              f"{tuple(parameters[0])} have more than {MOST_NUMBERS} numbers")
-        if self.temporary(sizes)[0] > MOST_NUMBERS:
+        # The first two are less than the scratch memory, and bound every product in its computation.
+        reaches = [(count - 1) * step + 1 for count, step in zip((rows, columns), attributes["dilation"])]
+        reaches[1] += (size[1] - 1) * attributes["strides"][1]
+        if (math.prod(reaches) * inputs[0][2] > MOST_NUMBERS or math.prod(parameters[0][:3]) * size[1] > MOST_NUMBERS
+                or self.temporary(sizes)[0] > MOST_NUMBERS):
             raise ValueError(f"conv2d: patches of {rows} x {columns}, dilated by {attributes['dilation']}, reach too "
                              f"far beyond an image of shape {tuple(inputs[0])}")
         return *sizes, attributes.get("activation", LINEAR)

@@ -330,10 +330,11 @@ class WarmUp(Schedule):
         self.start = check_real(start, "start", "WarmUp", minimum=0)
 
     def rates(self, steps: Rates) -> Rates:
-        later = self.after.rates(np.maximum(steps - self.steps, 0))
+        # One call for both: two would double with every schedule within a schedule.
+        rates = self.after.rates(np.append(np.maximum(steps - self.steps, 0), 0.0))
+        later, goal = rates[:-1], rates[-1]
         if self.steps == 0:
             return later
-        goal = self.after(0)
         return np.where(steps < self.steps, self.start + (goal - self.start) * (steps / self.steps), later)
 
 

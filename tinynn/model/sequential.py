@@ -68,6 +68,8 @@ class Sequential:
         self.layers = as_layers(layers, "Sequential")
         _check_each_once(self.layers)
         self._names = unique_names(self.layers)
+        if name is not None and not (isinstance(name, str) and name.isprintable()):
+            raise ValueError(f"Sequential: name must be a string of printable characters, got {name!r}")
         self.name = name or "sequential"
         try:
             self._dtype = np.dtype(object if dtype is None else dtype)  # NumPy's default would be float64

@@ -33,22 +33,23 @@ def connect_chain(layers: Sequence[Layer], network: Network, x: Tensor) -> Tenso
 
 def unique_names(layers: Sequence[Layer]) -> list[str]:
     """A name for each layer: its own, or its class's with a number where that is taken."""
-    given = [layer.name for layer in layers if layer.name is not None]
-    for number, name in enumerate(given):
-        if not isinstance(name, str) or not name or "/" in name or name == "optimizer":
-            raise ValueError(f"a layer's name must be a string without '/', and not 'optimizer', got {name!r}")
-        if name in given[:number]:
+    taken: set[str] = set()
+    for name in (layer.name for layer in layers if layer.name is not None):
+        if not isinstance(name, str) or not name or "/" in name or name == "optimizer" or not name.isprintable():
+            raise ValueError("a layer's name must be a string of printable characters without '/', and not "
+                             f"'optimizer', got {name!r}")
+        if name in taken:
             raise ValueError(f"two layers are named {name!r}; give each a name of its own")
-    taken = set(given)
+        taken.add(name)
     names = []
+    numbers: dict[str, int] = {}
     for layer in layers:
         chosen = layer.name
         if chosen is None:
-            base, number = layer.default_name(), 0
-            chosen = base
+            base = chosen = layer.default_name()
             while chosen in taken:
-                number += 1
-                chosen = f"{base}_{number}"
+                numbers[base] = numbers.get(base, 0) + 1
+                chosen = f"{base}_{numbers[base]}"
             taken.add(chosen)
         names.append(chosen)
     return names
