@@ -267,7 +267,7 @@ class Network:
 
     def unfold_steps(self, x: Tensor, steps: int | None) -> Tensor:
         """What `fold_steps` did, undone."""
-        return Tensor(x.buffer, (steps, *x.shape), None if steps is None or x.fold is None else x.fold // steps)
+        return self._seen(x.buffer, (steps, *x.shape), None if steps is None or x.fold is None else x.fold // steps)
 
 
 def check_bytes(size: int) -> int:

@@ -154,7 +154,7 @@ def from_bytes(content: bytes, name: str = "the model's bytes") -> Sequential:
         return _assemble(json.loads(entry), tensors)
     except ValueError as error:
         raise ValueError(f"load: {name}: {error}") from None
-    except (TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+    except (TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
         raise ValueError(f"load: {name}: {type(error).__name__}: {error}") from None
 
 
