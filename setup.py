@@ -16,7 +16,9 @@ from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
 COMPILE = ["-g0", "-pthread", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi"]
-LINK = ["-pthread", *(["-s"] if sys.platform == "linux" else [])]
+# What the environment asks for comes after our own flags, so that it wins: a sanitizer wants symbols and less speed.
+ASKED = shlex.split(os.environ.get("CFLAGS", ""))
+LINK = ["-pthread", *(["-s"] if sys.platform == "linux" and not ASKED else [])]
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
 # Modules that link C sources of their own.
 SOURCES = {
@@ -34,7 +36,7 @@ def extension(path: Path) -> Extension:
     # The engine leaves the arithmetic to the kernels, and its C is the longest to compile.
     level = "-O3" if name.startswith("tinynn.kernels.") else "-O2"
     return Extension(name, [str(path), *SOURCES.get(name, [])], depends=HEADERS,
-                     extra_compile_args=[level, *COMPILE], extra_link_args=LINK,
+                     extra_compile_args=[level, *COMPILE, *ASKED], extra_link_args=LINK,
                      include_dirs=["tinynn/kernels", "tinynn/engine", numpy.get_include()],
                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")])
 
