@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tinynn.engine.pool import get_num_threads, set_num_threads
     from tinynn.model.augmentation import Augmentation
     from tinynn.model.files import load
+    from tinynn.model.gradient_check import check_gradients
     from tinynn.model.many import fit_many
     from tinynn.model.sequential import Sequential
 
@@ -29,6 +30,7 @@ __all__ = [
     "Augmentation",
     "Sequential",
     "callbacks",
+    "check_gradients",
     "datasets",
     "fit_many",
     "get_num_threads",
@@ -51,6 +53,7 @@ __all__ = [
 _HOMES = {
     "Augmentation": "tinynn.model.augmentation",
     "Sequential": "tinynn.model.sequential",
+    "check_gradients": "tinynn.model.gradient_check",
     "get_num_threads": "tinynn.engine.pool",
     "fit_many": "tinynn.model.many",
     "load": "tinynn.model.files",

@@ -863,8 +863,7 @@ cdef class Job:
         cdef Plan plan = self._keep[0]
         loop.gradient = True
         loop.update = update
-        self.arena.step.key = key
-        loop.iteration = iteration
+        self.key(key, iteration)
         if update:
             # An op in Python may fail in its backward pass; then nothing must have changed yet. The norm of the whole
             # gradient is known at the end only, and so are the penalties' parts of it.
@@ -874,6 +873,11 @@ cdef class Job:
             set_update(loop, rule, configuration, states, plan, self._keep)
             loop.learning_rates = <const double*> data(learning_rates)
             self._keep.append(learning_rates)
+
+    def key(self, key, iteration) -> None:
+        """Set what the randomness of training, such as dropout's, is a function of; `train` does it, too."""
+        self.arena.step.key = key
+        self.loop.iteration = iteration
 
     def augment(self, shape, options, key, epoch) -> None:
         """Change each item, an image of this shape, at random while it is gathered.
