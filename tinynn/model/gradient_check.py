@@ -17,13 +17,13 @@ from tinynn.model.running import ALL, Pass, run, start
 from tinynn.model.sequential import Sequential
 
 FUNCTION = "check_gradients"
+#: Path of the samples as a parameter.
+SAMPLES = "/x/added"
 #: Random directions for each tensor, beside its elements.
 DIRECTIONS = 4
-#: Points beside the given one at which an element is judged when the loss seems to have a kink there.
-POINTS = 3
-#: How far beside: in shares of a tensor's largest number.
+#: How far beside the given point to look when the loss has a kink there: in shares of a tensor's largest number.
 DISPLACEMENT = 1e-3
-#: Units of rounding in a loss.
+#: Relative rounding of a loss, generously.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
@@ -34,17 +34,17 @@ class TensorCheck:
     Attributes
     ----------
     layer, tensor : str
-        The layer's path and the parameter's name; the samples are the tensor "x" of no layer.
+        The layer's name in the model and the parameter's in the layer; the samples are the tensor "x" of no layer.
     shape : tuple of int
         Its shape.
     checked : int
         How many of its elements were looked at one by one.
     kinks : int
-        How many of those were judged at a point beside the given one, for the loss has a kink there.
+        How many of those were judged beside the given point, for the loss has a kink there.
     element : tuple of int or None
         The element whose gradient is worst; None: a direction through many elements.
     expected, found : float
-        There: the slope of the loss by differences, and what backpropagation says.
+        There, or beside it: the slope of the loss by differences, and what backpropagation says.
     ok : bool
         Whether all is right.
     """
@@ -58,6 +58,9 @@ class TensorCheck:
     expected: float
     found: float
     ok: bool
+
+    def _named(self) -> str:
+        return f"layer {self.layer!r}: the gradient of {self.tensor!r}" if self.layer else "the gradient of x"
 
     def _told(self) -> str:
         where = "along a random direction it" if self.element is None else f"element {self.element}"
@@ -93,9 +96,8 @@ class GradientReport:
 class _Probe(Layer):
     """Adds a parameter to what it reads, a number of its own for each of `samples`, which thereby has a gradient."""
 
-    def __init__(self, samples: int, name: str) -> None:
+    def __init__(self, samples: int) -> None:
         self.samples = samples
-        self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
         rows = None if x.fold is None else self.samples * x.fold
@@ -128,15 +130,14 @@ class _Loss:
 
     def __init__(self, model: Sequential, x: np.ndarray, y: Any, sample_weight: Any, front: bool,
                  everywhere: bool = False) -> None:
-        self.front = _Probe(len(x), "the samples") if front else None
-        layers: list[Layer] = [] if self.front is None else [self.front]
-        self.behind: dict[str, str] = {}  # path of the parameter behind each layer
+        self.front = _Probe(len(x)) if front else None
+        layers: dict[str, Layer] = {} if self.front is None else {"/x": self.front}  # no name of a user's has a slash
         for name, layer in zip(model._names, model.layers, strict=True):
-            layers.append(layer)
+            layers[name] = layer
             if everywhere:
-                layers.append(_Probe(len(x), f"behind {name}"))
-                self.behind[name] = f"behind {name}/added"
-        self.model = copy = Sequential(layers, dtype="float64")
+                layers[f"/{name}"] = _Probe(len(x))
+        self.model = copy = Sequential(list(layers.values()), dtype="float64")
+        copy._names = list(layers)
         self.parameters: dict[str, Parameter] = {}
         copy._connect(Network(self.parameters), x.shape[1:])
         copy._adopt(self.parameters, np.zeros(sum(p.size for p in self.parameters.values())), x.shape[1:])
@@ -145,7 +146,7 @@ class _Loss:
         for path, parameter in model._parameters.items():
             view(copy.parameters, self.parameters[path])[...] = view(model.parameters, parameter)
         if self.front is not None:
-            view(copy.parameters, self.parameters["the samples/added"])[...] = x
+            view(copy.parameters, self.parameters[SAMPLES])[...] = x
             x = np.zeros_like(x)
         # What a first layer does differs when nobody needs the gradient of its input: both ways are looked at.
         self.passes = []
@@ -173,7 +174,7 @@ class _Loss:
                 run(job, self.model, FUNCTION)
             row[:] = self.model.gradients
         if self.front is not None:
-            samples = self.parameters["the samples/added"]
+            samples = self.parameters[SAMPLES]
             view(rows[0], samples)[...] = view(rows[-1], samples)
         return rows
 
@@ -260,14 +261,12 @@ class _Check:
         element: tuple[int, ...] | None = None
         if len(where) == 1:
             element = tuple(map(int, np.unravel_index(where[0] - parameter.offset, parameter.shape)))
-        layer, _, name = path.rpartition("/")
-        if self.loss.front is not None and layer == self.loss.front.name:
-            layer, name = "", "x"
+        layer, _, name = ("", "", "x") if path == SAMPLES else path.partition("/")
         return TensorCheck(layer, name, parameter.shape, len(chosen), kinks, element, worst.expected, worst.found,
                            all(verdict.ok for verdict, _ in verdicts))
 
     def _judge(self, where: np.ndarray, signs: np.ndarray, atol: float) -> _Verdict:
-        """At the given point or, if that does not tell, beside it: there a kink is met by chance only.
+        """At the given point or, if that does not tell, on both sides of it, where a kink is met by chance only.
 
         At a kink itself backpropagation is right by convention, and need not even lie between the slopes to both
         sides: that of ``relu(x) - relu(-x)`` at 0 is 0.
@@ -275,14 +274,15 @@ class _Check:
         given = self.given.judge(where, signs, (self.eps,), atol, self.rtol)
         if given.ok and not given.kink:
             return given
-        for number in range(POINTS):
-            steps = self.eps, self.eps / 10, self.eps / 100
-            beside = self._beside(number).judge(where, signs, steps, atol, self.rtol)
+        steps = self.eps, self.eps / 10, self.eps / 100
+        right = []
+        for point in self._beside():
+            beside = point.judge(where, signs, steps, atol, self.rtol)
             if beside.ok:
-                return replace(beside, kink=True)
-            if not beside.kink:
-                break
-        return replace(given, excess=max(given.excess, beside.excess), kink=False)
+                right.append(replace(beside, kink=True))
+            elif not beside.kink:
+                return beside if given.kink else given
+        return max(right, key=lambda verdict: verdict.excess) if right else beside
 
     def _direction(self, where: np.ndarray, signs: np.ndarray, atol: float) -> tuple[_Verdict, np.ndarray]:
         """Judge a direction; of one that is wrong, find the part with the least elements that is."""
@@ -291,22 +291,22 @@ class _Check:
             half = len(where) // 2
             halves = [(self._judge(where[part], signs[part], atol), where[part], signs[part])
                       for part in (slice(half), slice(half, None))]
-            worse = max(halves, key=lambda entry: entry[0].excess)
+            worse = max(halves, key=lambda entry: (not entry[0].ok, entry[0].excess))
             if worse[0].ok:
                 break
             verdict, where, signs = worse
         return verdict, where
 
-    def _beside(self, number: int) -> _Point:
-        """A point near the given one: all parameters but statistics moved at random, with them samples that are one."""
-        if number == len(self.points):
-            values = self.loss.start.copy()
+    def _beside(self) -> Sequence[_Point]:
+        """Two points near the given one, opposite each other: all but statistics moved at random; made when needed."""
+        if not self.points:
+            shift = np.zeros_like(self.loss.start)
             for parameter in self.loss.parameters.values():
                 if parameter.learned:
-                    part = view(values, parameter)
-                    part += DISPLACEMENT * (abs(part).max() or 1.0) * self.rng.normal(size=part.shape)
-            self.points.append(_Point(self.loss, values))
-        return self.points[number]
+                    scale = DISPLACEMENT * (abs(view(self.loss.start, parameter)).max() or 1.0)
+                    view(shift, parameter)[...] = scale * self.rng.normal(size=parameter.shape)
+            self.points = [_Point(self.loss, self.loss.start + shift), _Point(self.loss, self.loss.start - shift)]
+        return self.points
 
 
 def check_gradients(model: Sequential, x: Any, y: Any = None, sample_weight: Any = None, check_input: bool = True,
@@ -317,7 +317,7 @@ def check_gradients(model: Sequential, x: Any, y: Any = None, sample_weight: Any
     A copy of the model in float64 does the work, and the model stays as it is. Every trainable parameter and the
     samples are looked at element by element and along random directions, in which each element has a part. Dropout's
     masks stay those of the model's next step, and normalization uses the batch. Where the loss has a kink (relu at 0,
-    two equal numbers under max pooling), an element is judged at a point beside the given one.
+    two equal numbers under max pooling), an element is judged at two points beside the given one.
 
     Parameters
     ----------
@@ -398,27 +398,17 @@ def check_gradients(model: Sequential, x: Any, y: Any = None, sample_weight: Any
 
 def _culprit(check: _Check, model: Sequential) -> str | None:
     """Walk from the loss to the samples: what is met first made all that is wrong before it."""
-    output = check.tensor(check.loss.behind[model._names[-1]])
-    if not output.ok:
-        return f"the gradient of the loss {type(model.loss).__name__} is wrong: {output._told()}"
-    paths = list(check.loss.parameters)
-    for name in reversed(model._names):
-        tensors = [path for path in paths if path.startswith(f"{name}/") and check.loss.parameters[path].trainable]
-        for found in map(check.tensor, reversed(tensors)):
-            if not found.ok:
-                return f"layer {found.layer!r}: the gradient of {found.tensor!r} is wrong: {found._told()}"
-        number = model._names.index(name)
-        before = check.loss.behind[model._names[number - 1]] if number else "the samples/added"
-        if before in check.loss.parameters:
-            found = check.tensor(before)
-            if not found.ok:
-                return f"layer {name!r}: the gradient of its input is wrong: {found._told()}"
+    readers = [*(f"layer {name!r}" for name in model._names), f"the loss {type(model.loss).__name__}"]
+    for path, parameter in reversed(check.loss.parameters.items()):
+        reader = readers.pop() if path.startswith("/") else None
+        if parameter.trainable and not (found := check.tensor(path)).ok:
+            where = f"{reader}: the gradient of its input" if reader else found._named()
+            return f"{where} is wrong: {found._told()}"
     return None
 
 
 def _suspect(report: GradientReport) -> str:
     """What to say when each layer by itself is right."""
     wrong = [tensor for tensor in report.tensors if not tensor.ok][-1]
-    where = f"layer {wrong.layer!r}: the gradient of {wrong.tensor!r}" if wrong.layer else "the gradient of x"
-    return (f"{where} is wrong: {wrong._told()}. Each layer by itself is right, so that it must be an op into which "
-            "several are fused, there or behind it: such as the last activation and the loss")
+    return (f"{wrong._named()} is wrong: {wrong._told()}. But each layer by itself is right: look at the ops that are "
+            "fused, there or behind it, such as the last activation with the loss")

@@ -1,0 +1,598 @@
+"""The check of gradients: right models of every kind pass, and a wrong kernel of every kind is caught and named."""
+
+import ctypes
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from tests.model.reference import randomized, target_for
+from tinynn import Sequential, check_gradients, layers, losses
+from tinynn.datasets import DigitSums
+from tinynn.engine.network import product
+from tinynn.kernels import op as ops
+from tinynn.model import files, optimizers
+
+# --- a wrong kernel: what an op's backward pass wrote, changed ----------------------------------------------
+
+
+class Call(ctypes.Structure):
+    """The head of the engine's Call: see kernels/op.pxd."""
+
+    _fields_ = [("rows", ctypes.c_ssize_t)] + [
+        (name, ctypes.POINTER(ctypes.c_void_p))
+        for name in "sizes scalars inputs d_inputs outputs d_outputs parameters d_parameters".split()
+    ]
+
+
+RUN = ctypes.CFUNCTYPE(None, ctypes.POINTER(Call), ctypes.c_void_p)
+
+
+def backward_in_float64(op):
+    """Where an Op keeps the address of its backward pass: the last of its fields name, forward[2], backward[2]."""
+    assert ctypes.c_void_p.from_address(id(op) + object.__basicsize__).value == id(op.name)
+    return ctypes.c_void_p.from_address(id(op) + ops.Op.__basicsize__ - ctypes.sizeof(ctypes.c_void_p))
+
+
+def all_by_a_hundredth(gradient):
+    gradient *= 1.01
+
+
+def one_by_a_tenth(gradient):
+    gradient[np.argmax(abs(gradient))] *= 1.1
+
+
+def spoiled(op, what, number, size, spoil):
+    """Make the op write a wrong gradient: `size` is that of a parameter, or of a row of an input."""
+
+    def then(call):
+        gradient = getattr(call, what)[number]
+        if gradient:
+            count = size * (call.rows if what == "d_inputs" else 1)
+            spoil(np.ctypeslib.as_array((ctypes.c_double * count).from_address(gradient)))
+
+    return followed(op, then)
+
+
+@contextmanager
+def followed(op, then):
+    """Let a function look at each call of the op's backward pass when it is done."""
+    address = backward_in_float64(op)
+    original = address.value
+    run = RUN(original)
+
+    def run_and_then(call, worker):
+        run(call, worker)
+        then(call.contents)
+
+    kept = RUN(run_and_then)
+    address.value = ctypes.cast(kept, ctypes.c_void_p).value
+    try:
+        yield
+    finally:
+        address.value = original
+
+
+# --- models with every op ----------------------------------------------------------------------------------
+
+
+class Scale(layers.PythonLayer):
+    """y = x s, one s for each feature."""
+
+    def parameters(self, network, input_shape):
+        return [network.parameter("scale", (input_shape[-1],), lambda s, d, g: np.ones(s, d))]
+
+    def forward(self, x, scale):
+        return x * scale
+
+    def backward(self, dy, x, y, scale):
+        return dy * scale, (dy * x).sum(axis=tuple(range(x.ndim - 1)))
+
+
+class SumOfSteps(layers.Layer):
+    """A layer made of ops."""
+
+    def connect(self, network, x):
+        return network.op("tanh", network.op("add", network.op_outputs("split", x)))
+
+
+class FourthPower(losses.Loss):
+    """A loss in Python."""
+
+    def forward(self, prediction, target):
+        return ((prediction - target) ** 4).sum(axis=-1)
+
+    def backward(self, prediction, target):
+        return 4 * (prediction - target) ** 3
+
+
+def frozen(layer):
+    layer.trainable = False
+    return layer
+
+
+def around(*middle, shape=(3,)):
+    return lambda: [layers.Dense(4), *(make() for make in middle), layers.Dense(2)], shape, "mean_squared_error"
+
+
+def around_dense(*arguments, shape=(3,), **options):
+    return lambda: [Scale(), layers.Dense(*arguments, **options), Scale()], shape, "mean_squared_error"
+
+
+def of_images(middle, shape):
+    return lambda: [middle(), layers.Flatten(), layers.Dense(2)], shape, "mean_squared_error"
+
+
+def ending(activation, loss):
+    return lambda: [layers.Dense(4, "tanh"), layers.Dense(3, activation)], (3,), loss
+
+
+# Layers, shape of a sample, and loss; the first word names the op to spoil, which is there once only.
+CASES = {
+    "relu": around(layers.LayerNormalization, lambda: layers.Activation("relu")),
+    "sigmoid": around(layers.LayerNormalization, lambda: layers.Activation("sigmoid")),
+    "tanh": around(layers.LayerNormalization, lambda: layers.Activation("tanh")),
+    "softmax": around(lambda: layers.Activation("softmax")),
+    "dense": around_dense(3),
+    "dense with relu": around_dense(5, "relu"),
+    "dense with tanh": around_dense(3, "tanh", use_bias=False),
+    "dense of sequences": around_dense(3, "sigmoid", shape=(3, 2)),
+    "conv2d": of_images(lambda: layers.Conv2D(3, 2, activation="tanh"), (4, 3, 2)),
+    "conv2d padded": of_images(lambda: layers.Conv2D(2, 3, 2, "same", activation="relu"), (5, 4, 2)),
+    "max_pooling2d": of_images(lambda: layers.MaxPooling2D(2), (4, 4, 2)),
+    "max_pooling2d padded": of_images(lambda: layers.MaxPooling2D(3, 2, "same"), (4, 5, 2)),
+    "average_pooling2d": of_images(lambda: layers.AveragePooling2D(2), (4, 4, 2)),
+    "batch_normalization": around(layers.BatchNormalization),
+    "fixed_batch_normalization": around(lambda: frozen(layers.BatchNormalization())),
+    "layer_normalization": around(layers.LayerNormalization),
+    "rnn": around(lambda: layers.SimpleRNN(3), shape=(3, 2)),
+    "rnn of sequences": around(lambda: layers.SimpleRNN(3, return_sequences=True), shape=(3, 2)),
+    "lstm": around(lambda: layers.LSTM(2), shape=(3, 2)),
+    "lstm of sequences": around(lambda: layers.LSTM(2, return_sequences=True, use_bias=False), shape=(3, 2)),
+    "gru": around(lambda: layers.GRU(2), shape=(3, 2)),
+    "gru reset before": around(lambda: layers.GRU(2, reset_after=False, return_sequences=True), shape=(3, 2)),
+    "dropout": around(lambda: layers.Dropout(0.4)),
+    "rescaling": around(lambda: layers.Rescaling(0.7, 0.1)),
+    "repeat": around(lambda: layers.RepeatVector(3)),
+    "split": around(lambda: layers.Towers(layers.Dense(3, "tanh"), 2), shape=(2, 3)),
+    "stack": around(lambda: layers.Towers(layers.Dense(3, "tanh"), 2), shape=(2, 3)),
+    "add": around(SumOfSteps, shape=(3, 2)),
+    "sum_distribution": around(lambda: layers.Dense(3, "softmax"), layers.SumDistribution, shape=(2, 3)),
+    "half_squared_error": ending(None, "half_squared_error"),
+    "mean_squared_error": ending("tanh", "mean_squared_error"),
+    "python_loss": ending(None, FourthPower()),
+    "binary_crossentropy": ending("softmax", "binary_crossentropy"),
+    "binary_crossentropy_from_logits": ending(None, losses.BinaryCrossentropy(from_logits=True)),
+    "binary_crossentropy_from_logits fused": ending("sigmoid", "binary_crossentropy"),
+    "categorical_crossentropy": (
+        lambda: [layers.Dense(3, "sigmoid"), Scale()],
+        (3,),
+        "sparse_categorical_crossentropy",
+    ),
+    "categorical_crossentropy_from_logits": ending(
+        None, losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
+    ),
+    "categorical_crossentropy_from_logits fused": ending("softmax", "sparse_categorical_crossentropy"),
+    "categorical_crossentropy_from_sigmoid_logits fused": ending("sigmoid", "categorical_crossentropy"),
+    "sum_distribution_crossentropy_from_logits fused": (
+        lambda: [layers.Dense(3, "softmax"), layers.SumDistribution()],
+        (2, 3),
+        "sparse_categorical_crossentropy",
+    ),
+}
+
+
+def made(name, rng):
+    """A model in float32, and a batch for it."""
+    chained, shape, loss = CASES[name]
+    model = randomized(Sequential(chained(), shape), rng)
+    for path, parameter in model._parameters.items():
+        if path.endswith("moving_variance"):
+            model.parameters[parameter.offset : parameter.offset + parameter.size] = 0.7
+    model.compile("adam", loss)
+    x = rng.normal(size=(3, *shape)).astype("float32")
+    target = loss if isinstance(loss, str) else type(loss).__name__.removesuffix("Crossentropy").lower() + "_"
+    return model, x, target_for(target, model.predict(x).shape, rng)
+
+
+def op_in(model, name):
+    """The op to spoil, and its node."""
+    op = name.split()[0]
+    (node,) = [node for node in model._plan("train", model.input_shape).program.nodes if node.op == op]
+    return ops.registered[op], node
+
+
+def spoilings():
+    """Every gradient that each case's op writes, and how the message then begins."""
+    for name in CASES:
+        model, _, _ = made(name, np.random.default_rng(0))
+        _, node = op_in(model, name)
+        culprit = f"the loss {type(model.loss).__name__}" if node.layer == "loss" else f"layer '{node.layer}'"
+        inputs = node.inputs[:1] if node.layer == "loss" else node.inputs
+        for number, tensor in enumerate(inputs):
+            if name == "stack":
+                begins = f"layer 'towers': the gradient of 'tower_{number}/dense/bias'"
+            elif name.endswith(" fused"):
+                begins = f"layer '{list(model._parameters)[-1].replace('/', chr(39) + ': the gradient of ' + chr(39))}'"
+            else:
+                begins = f"{culprit}: the gradient of its input"
+            yield name, "d_inputs", number, product(tensor.shape), begins
+        for number, parameter in enumerate(node.parameters):
+            if parameter is not None and parameter.trainable:
+                tensor = parameter.path.rpartition("/")[2]
+                yield name, "d_parameters", number, parameter.size, f"{culprit}: the gradient of '{tensor}'"
+
+
+SPOILINGS = list(spoilings())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_right_models_pass(name, rng):
+    model, x, y = made(name, rng)
+    report = check_gradients(model, x, y)
+    learned = [path for path, parameter in model._parameters.items() if parameter.trainable]
+    assert [f"{tensor.layer}/{tensor.tensor}" for tensor in report.tensors] == ["/x", *learned]
+    assert all(tensor.checked == min(100, np.prod(tensor.shape)) for tensor in report.tensors)
+    assert report.ok
+    assert sum(tensor.kinks for tensor in report.tensors) == 0
+
+
+def test_every_kernel_is_spoiled():
+    with_backward = {
+        name for name, op in ops.registered.items() if isinstance(op, ops.Op) and backward_in_float64(op).value
+    }
+    # A layer in Python runs as the same op as the check's own.
+    assert {name.split()[0] for name in CASES} == with_backward - {"python"}
+
+
+@pytest.mark.parametrize("spoil", [all_by_a_hundredth, one_by_a_tenth])
+@pytest.mark.parametrize(
+    "name, what, number, size, begins", SPOILINGS, ids=[f"{s[0]} {s[1]}[{s[2]}]" for s in SPOILINGS]
+)
+def test_a_wrong_kernel_is_caught_and_named(name, what, number, size, begins, spoil, rng):
+    model, x, y = made(name, rng)
+    op, _ = op_in(model, name)
+    with spoiled(op, what, number, size, spoil), pytest.raises(AssertionError) as caught:
+        check_gradients(model, x, y)
+    message = str(caught.value)
+    assert message.startswith(f"check_gradients: {begins} is wrong: element (")
+    assert ("But each layer by itself is right" in message) == name.endswith(" fused")
+    assert "WRONG" in message
+
+
+# --- layers and losses of one's own ----------------------------------------------------------------------
+
+
+class Wrong(Scale):
+    """As Scale, but one of its gradients is half as large again."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def backward(self, dy, x, y, scale):
+        gradients = super().backward(dy, x, y, scale)
+        gradients[self.where][...] *= 1.5
+        return gradients
+
+
+@pytest.mark.parametrize("where, tensor", [(0, "its input"), (1, "'scale'")])
+@pytest.mark.parametrize("wrap", [lambda layer: layer, layers.TimeDistributed])
+def test_a_wrong_layer_in_python(where, tensor, wrap, rng):
+    layer = wrap(Wrong(where))
+    layer.name = "mine"
+    model = Sequential([layers.Dense(3, "tanh"), layer, layers.Dense(2)], (2, 3))
+    model.compile("sgd", "mse")
+    tensor = tensor.replace("'scale'", "'scale'" if layer.__class__ is Wrong else "'wrong/scale'")
+    with pytest.raises(AssertionError, match=f"^check_gradients: layer 'mine': the gradient of {tensor} is wrong"):
+        check_gradients(model, rng.normal(size=(4, 2, 3)), rng.normal(size=(4, 2, 2)))
+
+
+def test_a_wrong_loss_in_python(rng):
+    class Off(FourthPower):
+        def backward(self, prediction, target):
+            return super().backward(prediction, target) + 0.01
+
+    model = Sequential([layers.Dense(3)], (2,))
+    model.compile("sgd", Off())
+    with pytest.raises(AssertionError, match=r"^check_gradients: the loss Off: the gradient of its input is wrong"):
+        check_gradients(model, rng.normal(size=(4, 2)), rng.normal(size=(4, 3)))
+
+
+def test_nan_is_wrong(rng):
+    class Holes(layers.PythonLayer):
+        def forward(self, x):
+            return x * 2
+
+        def backward(self, dy, x, y):
+            dx = dy * 2
+            dx[1, 2] = np.nan
+            return dx
+
+    model = Sequential([layers.Dense(3), Holes()], (2,))
+    model.compile("sgd", "mse")
+    with pytest.raises(AssertionError, match=r"layer 'holes': the gradient of its input .* element \(1, 2\) is nan"):
+        check_gradients(model, rng.normal(size=(4, 2)), rng.normal(size=(4, 3)))
+
+
+def test_a_layer_that_is_not_a_function_is_named(rng):
+    class Noise(layers.PythonLayer):
+        def forward(self, x):
+            return x + rng.normal(size=x.shape)
+
+        def backward(self, dy, x, y):
+            return dy
+
+    model = Sequential([Noise(), layers.Dense(2)], (3,))
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="the same samples and weights gave the losses .* random"):
+        check_gradients(model, np.ones((4, 3)), np.ones((4, 2)))
+
+
+# --- kinks -----------------------------------------------------------------------------------------------
+
+
+class Relu(layers.PythonLayer):
+    """relu, whose backward pass takes the gradient where `at` says."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def forward(self, x):
+        return np.maximum(x, 0)
+
+    def backward(self, dy, x, y):
+        return dy * self.at(x)
+
+
+class Both(layers.Layer):
+    """relu(x) - relu(-x), which is x; but at 0 the gradient by backpropagation is 0."""
+
+    def connect(self, network, x):
+        twice = network.op("repeat", x, n=2)
+        plus, minus = network.op_outputs("split", twice)
+        minus = network.op("relu", network.op("rescaling", minus, scale=-1.0, offset=0.0))
+        return network.op("add", [network.op("relu", plus), network.op("rescaling", minus, scale=-1.0, offset=0.0)])
+
+
+@pytest.mark.parametrize("kinked", [lambda: layers.Activation("relu"), lambda: Relu(lambda x: x > 0), Both])
+def test_at_the_kink_of_relu(kinked, rng):
+    """Zeros for weights and samples: all there is lies at 0."""
+    model = Sequential([layers.Dense(4, kernel_initializer="zeros"), kinked(), layers.Dense(2)], (3,))
+    model.compile("sgd", "mse")
+    report = check_gradients(model, np.zeros((5, 3)), rng.normal(size=(5, 2)))
+    assert {tensor.tensor: tensor.kinks for tensor in report.tensors if tensor.layer == "dense"}["bias"] == 4
+    assert report.ok
+
+
+@pytest.mark.parametrize("at", [lambda x: np.ones_like(x), lambda x: 0.99 * (x > 0), lambda x: x > 0.01])
+def test_a_wrong_gradient_does_not_hide_in_a_kink(at, rng):
+    model = Sequential([layers.Dense(4, kernel_initializer="zeros"), Relu(at), layers.Dense(2)], (3,))
+    model.compile("sgd", "mse")
+    with pytest.raises(AssertionError, match="layer 'relu': the gradient of its input is wrong"):
+        check_gradients(model, np.zeros((5, 3)), rng.normal(size=(5, 2)))
+
+
+def images_with_ties(rng):
+    x = rng.integers(0, 256, (4, 6, 6, 1)).astype(np.uint8)
+    x[:, :3] = 0  # the border of an image, and its largest number is there four times
+    return x
+
+
+def test_ties_under_max_pooling_and_bytes(rng):
+    chained = [
+        layers.Rescaling(1 / 255),
+        layers.MaxPooling2D(2, 1),
+        layers.Conv2D(3, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(3, "softmax"),
+    ]
+    model = Sequential(chained, (6, 6, 1))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    report = check_gradients(model, images_with_ties(rng), np.array([0, 1, 2, 0]))
+    assert report.ok
+    assert report.tensors[0].kinks > 10
+
+
+def test_a_wrong_gradient_does_not_hide_in_ties(rng):
+    chained = [layers.Rescaling(1 / 255), layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(2)]
+    model = Sequential(chained, (6, 6, 1))
+    model.compile("sgd", "mse")
+    with (
+        spoiled(ops.registered["max_pooling2d"], "d_inputs", 0, 36, all_by_a_hundredth),
+        pytest.raises(AssertionError, match="layer 'max_pooling2d': the gradient of its input is wrong"),
+    ):
+        check_gradients(model, np.zeros((4, 6, 6, 1), np.uint8), rng.normal(size=(4, 2)))
+
+
+# --- sizes, weights, data --------------------------------------------------------------------------------
+
+
+def test_an_element_that_was_not_looked_at_is_found_along_a_direction(rng):
+    model = randomized(Sequential([layers.Flatten(), layers.Dense(5, "tanh")], (8, 9)), rng, 0.1)
+    model.compile("sgd", "mse")
+    x, y = rng.normal(size=(4, 8, 9)), rng.normal(size=(4, 5))
+    assert [tensor.checked for tensor in check_gradients(model, x, y, max_elements=2).tensors] == [2, 2, 2]
+
+    def spoil(gradient):
+        gradient[217] += 0.05
+
+    with (
+        spoiled(ops.registered["dense"], "d_parameters", 0, 360, spoil),
+        pytest.raises(AssertionError, match=r"layer 'dense': the gradient of 'kernel' is wrong: element \(43, 2\)"),
+    ):
+        check_gradients(model, x, y, max_elements=2)
+
+
+@pytest.mark.parametrize("weight", [np.full(4, 1e-4), np.array([0, 1, 2, 0.5])])
+def test_small_gradients_are_judged_by_their_size(weight, rng):
+    """An error of one in a hundred is far below atol where the gradients are small, and an error all the same."""
+    model = Sequential([layers.Dense(4, "tanh"), layers.LayerNormalization(), layers.Dense(3)], (3,))
+    model.compile("sgd", "mse")
+    data = rng.normal(size=(4, 3)), rng.normal(size=(4, 3)), weight
+    report = check_gradients(model, *data)
+    assert report.ok
+    with (
+        spoiled(ops.registered["layer_normalization"], "d_parameters", 0, 4, all_by_a_hundredth),
+        pytest.raises(AssertionError, match="layer 'layer_normalization': the gradient of 'gamma' is wrong"),
+    ):
+        check_gradients(model, *data)
+
+
+def test_what_a_first_layer_does_without_the_gradient_of_its_input(rng):
+    """Training does not ask for it, and a kernel may go another way then."""
+    model = Sequential([layers.Dense(4), layers.Activation("tanh")], (3,))
+    model.compile("sgd", "mse")
+
+    def spoil(call):
+        if not call.d_inputs[0]:
+            ctypes.c_double.from_address(call.d_parameters[0]).value *= 1.1
+
+    with (
+        followed(ops.registered["dense"], spoil),
+        pytest.raises(AssertionError, match=r"layer 'dense': the gradient of 'kernel' is wrong: element \(0, 0\)"),
+    ):
+        check_gradients(model, rng.normal(size=(4, 3)), rng.normal(size=(4, 4)))
+
+
+def test_whole_numbers_that_are_no_quantities(rng):
+    class Embedding(layers.PythonLayer):
+        def parameters(self, network, input_shape):
+            return [network.parameter("table", (5, 2), lambda s, d, g: g.normal(size=s))]
+
+        def output_shape(self, input_shape):
+            return (*input_shape, 2)
+
+        def forward(self, x, table):
+            return table[x.astype(int)]
+
+        def backward(self, dy, x, y, table):
+            d_table = np.zeros_like(table)
+            np.add.at(d_table, x.astype(int), dy)
+            return np.zeros_like(x), d_table
+
+    model = Sequential([Embedding(), layers.GRU(3), layers.Dense(2)], (4,))
+    model.compile("sgd", "mse")
+    x = rng.integers(0, 5, (6, 4))
+    report = check_gradients(model, x, rng.normal(size=(6, 2)), check_input=False)
+    assert [tensor.tensor for tensor in report.tensors][:2] == ["table", "kernel"]
+
+
+def test_data_sets_and_images(rng):
+    sums = DigitSums(rng.integers(0, 256, (20, 4, 4)).astype(np.uint8), rng.integers(0, 10, 20), digits=2, size=3)
+    inner = [layers.Flatten(), layers.Dense(10, "softmax")]
+    model = Sequential([layers.Rescaling(1 / 255), layers.TimeDistributed(inner), layers.SumDistribution()], (2, 4, 4))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    report = check_gradients(model, sums)
+    assert [tensor.shape for tensor in report.tensors] == [(3, 2, 4, 4), (16, 10), (10,)]
+    images, y = sums[:3]
+    assert str(check_gradients(model, images, y)) == str(report)
+    with pytest.raises(ValueError, match="check_gradients: y must be left out when x is a data set"):
+        check_gradients(model, sums, y)
+
+
+def test_any_length(rng):
+    model = Sequential([layers.LSTM(2), layers.Dense(1)], (None, 3))
+    model.compile("sgd", "mse")
+    report = check_gradients(model, rng.normal(size=(2, 4, 3)).tolist(), [0.0, 1.0])
+    assert report.tensors[0].shape == (2, 4, 3)
+
+
+def test_what_is_frozen_is_left_out(rng):
+    model = Sequential([layers.Dense(3, "tanh"), frozen(layers.Dense(4, "tanh")), layers.Dense(2)], (3,))
+    model.compile("sgd", "mse")
+    report = check_gradients(model, rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))
+    assert [tensor.layer for tensor in report.tensors] == ["", "dense", "dense", "dense_2", "dense_2"]
+
+
+def test_a_model_in_which_nothing_learns(rng):
+    model = Sequential([layers.Activation("tanh")], (3,))
+    model.compile("sgd", "mse")
+    report = check_gradients(model, rng.normal(size=(4, 3)), rng.normal(size=(4, 3)))
+    assert [tensor.tensor for tensor in report.tensors] == ["x"]
+    assert check_gradients(model, np.ones((4, 3)), np.ones((4, 3)), check_input=False).tensors == []
+
+
+# --- the model stays as it is ----------------------------------------------------------------------------
+
+
+def test_the_model_stays_as_it_is(rng):
+    """Bit for bit; and goes on training as if nothing had been."""
+    chained = [
+        layers.Dense(6, "relu", name="first"),
+        layers.BatchNormalization(),
+        layers.Dropout(0.3),
+        layers.Dense(3, "softmax"),
+    ]
+    model = Sequential(chained, (4,), rng=3)
+    model.compile(optimizers.Adam(0.01), "sparse_categorical_crossentropy", ["accuracy"])
+    x, y = rng.normal(size=(32, 4)).astype("float32"), rng.integers(0, 3, 32)
+    model.fit(x, y, epochs=2, batch_size=8, verbose=0)
+    model.stop_training = True
+    model.compute_gradients(x, y)
+    other = files.from_bytes(files.to_bytes(model))
+    before, gradients = files.to_bytes(model), model.gradients.copy()
+    check_gradients(model, x[:5], y[:5])
+    assert files.to_bytes(model) == before
+    assert model.gradients.tobytes() == gradients.tobytes()
+    assert model.stop_training
+    assert [layer.trainable for layer in model.layers] == [True] * 4
+    for each in (model, other):
+        each.fit(x, y, epochs=2, batch_size=8, verbose=0)
+    assert files.to_bytes(model) == files.to_bytes(other)
+
+
+def test_dropout_has_the_masks_of_the_next_step(rng):
+    """Another mask would be another function, whose gradient is another one."""
+    model = Sequential([layers.Dropout(0.5), layers.Dense(2)], (4,), rng=1)
+    model.compile("sgd", "mse")
+    x, y = rng.normal(size=(6, 4)), rng.normal(size=(6, 2))
+    zeros = []
+    for _ in range(2):
+        report = check_gradients(model, x, y, max_elements=1)
+        zeros.append(report.tensors[1].found)
+        model.train_on_batch(x, y)
+    assert zeros[0] != zeros[1]
+
+
+# --- report and errors -----------------------------------------------------------------------------------
+
+
+def test_the_report_is_a_table(rng):
+    model = Sequential([layers.Dense(12), layers.Dense(2)], (30,))
+    model.compile("sgd", "mse")
+    text = str(check_gradients(model, rng.normal(size=(4, 30)), rng.normal(size=(4, 2))))
+    rows = [line.split() for line in text.splitlines()]
+    assert rows[1][:4] == ["x", "100", "of", "120"]
+    assert rows[2][:5] == ["dense", "kernel", "100", "of", "360"]
+    assert rows[3][:5] == ["dense", "bias", "12", "of", "12"]
+    assert len(rows) == 6
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        ({"model": "model"}, TypeError, "check_gradients: model must be a Sequential, got str"),
+        ({"model": Sequential([layers.Dense(1)], (2,))}, ValueError, "check_gradients: the model is not compiled"),
+        ({"x": np.ones((3, 4))}, ValueError, r"check_gradients: x has shape \(3, 4\)"),
+        ({"y": None}, ValueError, "check_gradients: y is missing"),
+        ({"y": np.ones((2, 1))}, ValueError, "check_gradients: x has 3 samples, but y has 2"),
+        ({"eps": 0}, ValueError, "check_gradients: eps"),
+        ({"atol": -1}, ValueError, "check_gradients: atol"),
+        ({"rtol": "a"}, TypeError, "check_gradients: rtol"),
+        ({"max_elements": 0}, ValueError, "check_gradients: max_elements"),
+    ],
+)
+def test_errors(arguments, error, message):
+    model = Sequential([layers.Dense(1)], (2,))
+    model.compile("sgd", "mse")
+    with pytest.raises(error, match=message):
+        check_gradients(**{"model": model, "x": np.ones((3, 2)), "y": np.ones((3, 1)), **arguments})
+
+
+def test_a_model_without_weights_is_refused():
+    model = Sequential([layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="check_gradients: the model has no weights yet"):
+        check_gradients(model, np.ones((3, 2)), np.ones((3, 1)))
+    assert model.input_shape is None
