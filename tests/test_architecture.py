@@ -28,6 +28,7 @@ MAY_IMPORT = {
 # Exceptions, each with its reason.
 ALSO = {
     ("tinynn.__main__", "tinynn.cli"): "python -m tinynn is the command line",
+    ("tinynn.model.checkpoint", "tinynn"): "a checkpoint belongs to the version that wrote it",
     ("tinynn.cli.bench", "tinynn.kernels"): "it times kernels by their public names",
 }
 

@@ -898,6 +898,11 @@ cdef class Job:
         # A cache line apart, so that threads do not disturb each other.
         self.loop.augmentation_numbers = augmentation_scratch(&self.loop.augmentation) + ALIGNMENT
 
+    def resume(self, step, totals) -> None:
+        """Begin at this step of the pass, with the totals of those before it."""
+        self.loop.next_step = step
+        self.totals[:] = totals
+
     def predict(self, predictions) -> None:
         """Copy the output of every step into this array (samples, ...)."""
         self.loop.predictions = data(predictions)

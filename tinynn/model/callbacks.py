@@ -402,7 +402,7 @@ def _cannot_write(path: str, function: str, error: OSError) -> OSError:
     return OSError(error.errno, f"{function}: cannot write {path!r} ({error.strerror}); choose another path")
 
 
-def _check_writable(path: str, function: str) -> None:
+def check_writable(path: str, function: str) -> None:
     """Make the directory of a file and check that files can be made in it."""
     import tempfile  # slow to import, and only needed here
 
@@ -492,7 +492,7 @@ class ModelCheckpoint(_Monitor):
             names = [field for field in self._fields if field != "epoch"]
             _check_known(names, self.params["metrics"], "ModelCheckpoint", "filepath's field")
         # with fields the file's name is not known yet, but the directory may be
-        _check_writable(self._known_path + "0" * bool(self._fields), "ModelCheckpoint")
+        check_writable(self._known_path + "0" * bool(self._fields), "ModelCheckpoint")
         if not self._resumes:
             self.best = self.initial_value_threshold
 
@@ -529,7 +529,7 @@ class CSVLogger(Callback):
     precision.
     """
 
-    _state = ("columns",)
+    _state = ("columns", "size")
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         if not isinstance(separator, str) or len(separator) != 1:
@@ -538,6 +538,7 @@ class CSVLogger(Callback):
         self.separator = separator
         self.append = append
         self.columns: list[str] | None = None
+        self.size = 0  # of what is to stay, in bytes
         self._fresh = False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -546,15 +547,18 @@ class CSVLogger(Callback):
         with self._open("a"):
             pass
         self._fresh = True
+        if not self._resumes:
+            self.size = os.path.getsize(self.filename) if self.append else 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         row: dict[str, Any] = {"epoch": epoch, **(logs or {})}
         lines = []
-        mode = "a"
         if self._fresh:
             self._fresh = False
-            mode = "a" if self.append or self._resumes else "w"
-            header = self._header() if mode == "a" else None
+            # A training that was killed may have written lines after its last checkpoint: those epochs come again.
+            with self._open("a") as file:
+                file.truncate(min(self.size, file.tell()))
+            header = self._header()
             if header is None:
                 lines.append(list(row))
             elif set(header) != set(row):
@@ -564,8 +568,9 @@ class CSVLogger(Callback):
                 )
             self.columns = header or list(row)
         lines.append([row.get(name, "") for name in self.columns or ()])
-        with self._open(mode) as file:
+        with self._open("a") as file:
             csv.writer(file, delimiter=self.separator, lineterminator="\n").writerows(lines)
+        self.size = os.path.getsize(self.filename)
 
     def _header(self) -> list[str] | None:
         with self._open("r") as file:
@@ -602,6 +607,8 @@ class LearningRateScheduler(Callback):
         1 prints it.
     """
 
+    _state = ("epoch",)
+
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         import inspect
 
@@ -611,6 +618,7 @@ class LearningRateScheduler(Callback):
             )
         self.schedule = schedule
         self.verbose = verbose
+        self.epoch: int | None = None  # the one whose rate is set
         self._arguments = 2
         try:
             inspect.signature(schedule).bind(0, 0.0)
@@ -623,6 +631,9 @@ class LearningRateScheduler(Callback):
         _learning_rate(self.model, "LearningRateScheduler")
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        if self._resumes and epoch == self.epoch:
+            return
+        self.epoch = epoch
         rate = _learning_rate(self.model, "LearningRateScheduler")
         new = self.schedule(*(epoch, rate)[: self._arguments])
         new = check_real(new, f"schedule({epoch})", "LearningRateScheduler", minimum=0)

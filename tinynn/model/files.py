@@ -1,8 +1,9 @@
 """Model files: safetensors with one metadata entry that describes the model.
 
 Tensors are named ``layer/parameter``; the optimizer's vectors ``optimizer/0``, ... The entry ``tinynn`` holds
-canonical JSON: format version, architecture, compile arguments, training state, and the SHA-256 of all that and the
-tensors.
+canonical JSON: format version, architecture, compile arguments, training state, what the last `fit` was given and
+reached, the user's notes, and the SHA-256 of all that and the tensors. A checkpoint (checkpoint.py) is a model file
+with one more entry, ``training``, whose tensors are ``training/0``, ...
 Nothing in a file is executed.
 """
 
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 STATE = "optimizer/"
+TRAINING = "training/"
 
 
 def describe(model: Sequential, optimizer: bool) -> dict[str, Any]:
@@ -43,6 +46,8 @@ def describe(model: Sequential, optimizer: bool) -> dict[str, Any]:
         },
         "compile": compiled,
         "state": {"key": model._key, "iteration": model._iteration if optimizer else 0},
+        **({} if model.provenance is None else {"provenance": model.provenance}),
+        **({"notes": serialize(model.notes, "notes")} if model.notes else {}),
     }
 
 
@@ -74,40 +79,72 @@ def digest(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        total.update(array.tobytes())
+        total.update(array.reshape(-1).view(np.uint8).data)
     return total.hexdigest()
 
 
-def to_bytes(model: Sequential, optimizer: bool = True) -> bytes:
-    """The content of a model file, with or without what the optimizer remembers."""
+def to_bytes(model: Sequential, optimizer: bool = True, training: dict[str, Any] | None = None,
+             more: dict[str, np.ndarray] | None = None) -> bytes:
+    """The content of a model file, with or without what the optimizer remembers; of a checkpoint, with its entry."""
     from safetensors.numpy import save as save_tensors  # only now: import time counts
 
-    tensors = {name: np.ascontiguousarray(array) for name, array in tensors_of(model, optimizer).items()}
-    description = describe(model, optimizer)
+    arrays = {**tensors_of(model, optimizer), **(more or {})}
+    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    description = {**describe(model, optimizer), **({} if training is None else {"training": training})}
     return save_tensors(tensors, {"tinynn": canonical({**description, "sha256": digest(description, tensors)})})
 
 
-def save(model: Sequential, path: str | os.PathLike[str], optimizer: bool) -> None:
-    """Write a model file whole or not at all: into a temporary file beside it, which then takes its name."""
+def replace(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file whole or not at all: into a temporary one beside it, which then takes its name.
+
+    When this returns, the file is on the disk under its name; when the power fails before, the old one is.
+    """
     path = Path(path)
-    content = to_bytes(model, optimizer)
-    temporary = path.parent / f".tinynn-{secrets.token_hex(8)}"
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file")
+    temporary = path.parent / f"{temporary_prefix(path)}{secrets.token_hex(8)}"
+    # Not tempfile's, whose files only their owner may read.
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "it is no regular file")
-        # Not tempfile's, whose files only their owner may read.
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
+            rest = memoryview(content)
+            while rest:  # a disk that is nearly full takes a part, and says so the next time
+                rest = rest[os.write(handle, rest):]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
             os.unlink(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+def temporary_prefix(path: Path) -> str:
+    """How the names of a file's temporary ones begin; by them those that a killed process left are found."""
+    return f".tinynn-{hashlib.sha256(path.name.encode(errors='surrogateescape')).hexdigest()[:16]}-"
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name is on the disk, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot do that with folders
             raise
+    finally:
+        os.close(handle)
+
+
+def save(model: Sequential, path: str | os.PathLike[str], optimizer: bool) -> None:
+    """Write a model file."""
+    content = to_bytes(model, optimizer)
+    try:
+        replace(path, content)
     except OSError as error:
         raise type(error)(error.errno, f"save: cannot write {os.fspath(path)!r}: {error.strerror}") from None
 
@@ -138,6 +175,11 @@ def load(path: str | os.PathLike[str]) -> Sequential:
 
 def from_bytes(content: bytes, name: str = "the model's bytes") -> Sequential:
     """Make the model that a file's content describes."""
+    return from_parts(*parse(content, name), name)
+
+
+def parse(content: bytes, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The description in a file's content, and its tensors, neither looked at."""
     from safetensors import SafetensorError
     from safetensors.numpy import load as load_tensors
 
@@ -151,7 +193,15 @@ def from_bytes(content: bytes, name: str = "the model's bytes") -> Sequential:
     if entry is None:
         raise ValueError(f"load: {name} is a safetensors file, but holds no tinynn model")
     try:
-        return _assemble(json.loads(entry), tensors)
+        return json.loads(entry), tensors
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"load: {name}: {type(error).__name__}: {error}") from None
+
+
+def from_parts(description: dict[str, Any], tensors: dict[str, np.ndarray], name: str) -> Sequential:
+    """Make the model that a description and tensors stand for."""
+    try:
+        return _assemble(description, tensors)
     except ValueError as error:
         raise ValueError(f"load: {name}: {error}") from None
     except (TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
@@ -165,6 +215,8 @@ def _assemble(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Se
         raise ValueError(f"the file has format {description['format']}, but this version reads {FORMAT}")
     if description["sha256"] != digest(description, tensors):
         raise ValueError("the content does not match its SHA-256; the file is damaged")
+    if "training" in description:
+        tensors = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(TRAINING + "[0-9]+", name)}
     architecture, state = description["architecture"], description["state"]
     layers = []
     for entry in architecture["layers"]:
@@ -182,6 +234,10 @@ def _assemble(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Se
         model.compile(compiled["optimizer"], compiled["loss"], compiled["metrics"])
         model._iteration = whole_number(state["iteration"], 2**32, "iteration")
     _fill_states(model, tensors)
+    for entry in ("provenance", "notes"):
+        if not isinstance(description.get(entry, {}), dict):
+            raise ValueError(f"the entry {entry!r} must be a dict, got {description[entry]!r}")
+    model.provenance, model.notes = description.get("provenance"), description.get("notes", {})
     return model
 
 

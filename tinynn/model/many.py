@@ -68,6 +68,9 @@ def fit_many(models: Sequence[Sequential], x: Any, y: Any = None, callbacks: Seq
             raise ValueError(f"fit_many: models[{number}] is models[{first}] again; give each model once")
     if callbacks is not None and len(callbacks) != len(models):
         raise ValueError(f"fit_many: there are {len(models)} models, but callbacks for {len(callbacks)}")
+    for name in ("checkpoint", "resume"):
+        if arguments.get(name) is not None:
+            raise ValueError(f"fit_many: {name} is one model's file; call fit of each model instead")
     workers = get_num_threads() if workers is None else check_count(workers, "workers", "fit_many")
     arguments = {"verbose": 0, **arguments}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -23,8 +24,10 @@ from tinynn.model.arrays import (
 )
 from tinynn.model.augmentation import Augmentation, check_augmentation
 from tinynn.model.callbacks import CallbackList, History
+from tinynn.model.checkpoint import MANY, Keeper, Position, data_of
 from tinynn.model.data import Samples, as_samples_of, is_data_set, targets_for
 from tinynn.model.progress import Progress, check_verbose, describe
+from tinynn.model.registry import serialize
 
 if TYPE_CHECKING:
     from tinynn.model.sequential import Sequential
@@ -90,10 +93,11 @@ class Pass:
             yield job
 
 
-def run(job: Job, model: Sequential, function: str, after_slice: Callable[[], bool] | None = None) -> None:
-    """Run a job to its end, a tenth of a second at a time, so that Ctrl-C and callbacks come through."""
+def run(job: Job, model: Sequential, function: str, after_slice: Callable[[], bool] | None = None,
+        most: Callable[[], int] = lambda: MANY) -> None:
+    """Run a job to its end, a tenth of a second or `most` steps at a time, so that callbacks and Ctrl-C get through."""
     while True:
-        reason = job.run()
+        reason = job.run(most())
         if reason == FAILED:
             raise job.python_error() or RuntimeError(f"{function}: an op written in Python failed")
         if reason == NOT_FINITE:
@@ -158,21 +162,23 @@ def undone_on_failure(model: Sequential) -> Iterator[None]:
 
 
 def start(job: Job, model: Sequential, plan: Plan, steps: int, update: bool = True) -> None:
-    """Make a job train, or only compute gradients. Its randomness is keyed by the number of updates so far."""
+    """Make a job train, or only compute gradients. Its randomness is keyed by the number of updates before it."""
+    iteration = model._iteration - job.next_step
     for parameter in model._parameters.values():  # what is frozen keeps no gradient of earlier steps
         if parameter.path not in plan.learning:
             view(model.gradients, parameter)[...] = 0
     if not update:
-        job.train(None, (), None, model._iteration, [], model._key, (), update=False)
+        job.train(None, (), None, iteration, [], model._key, (), update=False)
         return
     job.train(ops.registered[model.optimizer.rule], model.optimizer.configuration(),
-              model.optimizer.rates(model._iteration, steps), model._iteration, optimizer_states(model), model._key,
+              model.optimizer.rates(iteration, steps), iteration, optimizer_states(model), model._key,
               model.optimizer.limits())
 
 
 def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose: Any, callbacks: Any,
         validation_split: Any, validation_data: Any, shuffle: bool, class_weight: Any, sample_weight: Any,
-        initial_epoch: Any, finite: bool, augment: Any) -> History:
+        initial_epoch: Any, finite: bool, augment: Any, checkpoint: Any, checkpoint_every: Any, resume: Any,
+        hash_data: bool) -> History:
     """See `Sequential.fit`."""
     model._require_compiled("fit")
     epochs = check_count(epochs, "epochs", "fit")
@@ -180,6 +186,7 @@ def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose
     verbose = check_verbose(verbose)
     fraction = check_real(validation_split, "validation_split", "fit", minimum=0, below=1)
     check_augmentation(augment, "fit")
+    keeper = Keeper(model, checkpoint, checkpoint_every, resume)
     if class_weight is not None and sample_weight is not None:
         raise ValueError("fit: give class_weight or sample_weight, not both")
     if fraction > 0:
@@ -200,7 +207,11 @@ def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose
                     raise ValueError("fit: class_weight needs y; a data set holds its targets itself")
                 training.weights = class_weight_to_sample_weight(class_weight, as_targets(y, "y", "fit"))
             validation = None if validation_data is None else _validation(model, validation_data, batch_size, finite)
-        return _epochs(model, training, validation, initial_epoch, epochs, verbose, callbacks, shuffle)
+        hashed = hash_data or keeper.path is not None
+        data = {"training": data_of(training, hashed),
+                "validation": None if validation is None else data_of(validation, hashed)}
+        return _epochs(model, training, validation, data, initial_epoch, epochs, verbose, callbacks, bool(shuffle),
+                       keeper)
 
 
 def _validation(model: Sequential, data: Any, batch_size: Any, finite: bool) -> Pass:
@@ -213,8 +224,8 @@ def _validation(model: Sequential, data: Any, batch_size: Any, finite: bool) -> 
     return Pass(model, "evaluate", x, y, batch_size, weight, "fit: validation_data", finite)
 
 
-def _epochs(model: Sequential, training: Pass, validation: Pass | None, initial_epoch: int, epochs: int, verbose: int,
-            callbacks: Any, shuffle: bool) -> History:
+def _epochs(model: Sequential, training: Pass, validation: Pass | None, data: dict[str, Any], initial_epoch: int,
+            epochs: int, verbose: int, callbacks: Any, shuffle: bool, keeper: Keeper) -> History:
     history = History()
     steps = -(-training.n // training.batch_size)
     names = ["loss", *metric_names(model)]
@@ -222,37 +233,68 @@ def _epochs(model: Sequential, training: Pass, validation: Pass | None, initial_
                   "metrics": names + [f"val_{name}" for name in names if validation is not None]}
     model.stop_training = False
     with CallbackList(callbacks, model, parameters, then=[Progress(verbose), history]) as calls:
+        recipe = {"batch_size": training.batch_size, "initial_epoch": initial_epoch, "epochs": epochs,
+                  "shuffle": shuffle, "augment": serialize(training.augmentation),
+                  "callbacks": [type(callback).__name__ for callback in calls.callbacks[:-2]]}
+        position = keeper.begin(calls, recipe, data, Position(initial_epoch))
+        keeper.restore()
         calls.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
+        keeper.restore()  # where a callback has begun anew
+        for epoch in range(position.epoch, position.epoch if position.stopped else epochs):
             calls.on_epoch_begin(epoch)
-            logs = _train_epoch(model, training, epoch, steps, shuffle, calls)
+            if position.step:
+                keeper.restore()
+            logs = _train_epoch(model, training, position, steps, shuffle, calls, keeper)
             if validation is not None:
                 with validation.job(0) as job:
                     run(job, model, "fit")
                     logs.update(logs_of(job, model, "val_"))
             calls.on_epoch_end(epoch, logs)
+            metrics = {name: float(value) if math.isfinite(value) else None for name, value in logs.items()}
+            model.provenance = {"recipe": recipe, "data": data, "metrics": metrics}
+            position = Position(epoch + 1, stopped=model.stop_training)
             if model.stop_training:
                 break
+            if keeper.is_due():
+                keeper.write(position)
+        keeper.write(position)  # before anything that only the end of a training does, so that it can be continued
         if model.optimizer.use_ema:
             take_average(model)
         calls.on_train_end()
     return history
 
 
-def _train_epoch(model: Sequential, training: Pass, epoch: int, steps: int, shuffle: bool,
-                 calls: CallbackList) -> dict[str, float]:
+def _train_epoch(model: Sequential, training: Pass, position: Position, steps: int, shuffle: bool,
+                 calls: CallbackList, keeper: Keeper) -> dict[str, float]:
+    epoch = position.epoch
     order = shuffled(training.n, model._key, epoch) if shuffle else None
     with training.job(epoch, order) as job:
+        if position.step:
+            job.resume(position.step, position.totals)
         start(job, model, training.plan, steps)
+        before = model._iteration - position.step
+
+        def reached() -> Position:
+            model._iteration = before + job.next_step
+            return Position(epoch, job.next_step, tuple(job.totals.tolist()))
 
         def after_slice() -> bool:
+            here = reached()
             calls.on_batch_end(job.next_step, logs_of(job, model))
+            if keeper.is_due() and not model.stop_training:
+                keeper.write(here)
             return model.stop_training
 
         try:
-            run(job, model, "fit", after_slice)
-        finally:  # also after Ctrl-C: the updates that were done count
-            model._iteration += job.next_step
+            run(job, model, "fit", after_slice, keeper.steps_to_go)
+        except KeyboardInterrupt:
+            here = reached()
+            # Not if an op in Python was interrupted, amid a step.
+            if here.totals[0] == min(here.step * training.batch_size, training.n):
+                keeper.write(here)
+            raise
+        finally:  # also after errors: the updates that were done count
+            reached()
         return logs_of(job, model)
 
 

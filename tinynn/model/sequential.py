@@ -48,6 +48,10 @@ class Sequential:
         Set by `compile`.
     stop_training : bool
         A callback sets it to end `fit`.
+    provenance : dict or None
+        What the last `fit` was given (``recipe``, ``data``) and reached (``metrics``); model files keep it.
+    notes : dict
+        Yours: what else the model's file shall say, as JSON can hold it.
 
     Examples
     --------
@@ -83,6 +87,8 @@ class Sequential:
         self.loss: Any = None
         self.metrics: list[Any] = []
         self.stop_training = False
+        self.provenance: dict[str, Any] | None = None
+        self.notes: dict[str, Any] = {}
         self._iteration = 0          # updates so far
         self._parameters: dict[str, Parameter] = {}
         self._weights: np.ndarray | None = None
@@ -216,7 +222,9 @@ class Sequential:
     def fit(self, x: Any, y: Any = None, batch_size: int = 32, epochs: int = 1, verbose: Any = "auto",
             callbacks: Any = (), validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True,
             class_weight: dict[int, float] | None = None, sample_weight: Any = None, initial_epoch: int = 0,
-            check_finite: bool = True, augment: Augmentation | None = None) -> History:
+            check_finite: bool = True, augment: Augmentation | None = None,
+            checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0,
+            resume: str | os.PathLike[str] | None = None, hash_data: bool = False) -> History:
         """Train the model.
 
         Parameters
@@ -251,6 +259,18 @@ class Sequential:
         augment : Augmentation, optional
             Change every image at random, in each epoch in another way. The samples are images (rows, columns) or (rows,
             columns, channels), or the data set's items are.
+        checkpoint : str or path, optional
+            File from which this training can be resumed, whatever ends it. It is written now and then, after Ctrl-C and
+            at the end, always whole; `load` reads it, too.
+        checkpoint_every : float or int
+            When: after so many seconds (60.0: a float) or steps (60: an int).
+        resume : str or path, optional
+            A checkpoint to go on from: the training ends with the bits it would have without the interruption. All
+            other arguments, the data and the compiled model must be those of the training that wrote it; only `epochs`,
+            `verbose` and `check_finite` may differ. The file goes on being written unless `checkpoint` is another.
+        hash_data : bool
+            Write the SHA-256 of the data into `provenance`; with a checkpoint that is always done, for it must not be
+            resumed with other data. A data set is asked for its samples of epoch 0.
 
         Returns
         -------
@@ -260,14 +280,17 @@ class Sequential:
         Raises
         ------
         TypeError, ValueError
-            If an argument or the data do not fit; nothing has been changed then.
+            If an argument or the data do not fit, or are not those of the checkpoint; nothing has been changed then.
+        OSError
+            If a checkpoint cannot be read or written. What stood there is whole; the model keeps what it has learnt.
         FloatingPointError
             If the loss becomes NaN or infinite; the model keeps the weights from before that step.
         RuntimeError
             If this model is being trained by another thread.
         """
         return running.fit(self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data,
-                           shuffle, class_weight, sample_weight, initial_epoch, check_finite, augment)
+                           shuffle, class_weight, sample_weight, initial_epoch, check_finite, augment, checkpoint,
+                           checkpoint_every, resume, hash_data)
 
     def evaluate(self, x: Any, y: Any = None, batch_size: int = 32, verbose: Any = 0, sample_weight: Any = None,
                  return_dict: bool = False, check_finite: bool = True) -> Any:
@@ -403,6 +426,22 @@ class Sequential:
                                  f"{self._dtype}")
         for array, parameter in zip(converted, known, strict=True):
             view(self.parameters, parameter)[...] = array
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that stand for the parameters: equal only if all bits are.
+
+        They are the first of the SHA-256 of the parameters' names, dtypes, shapes and bytes.
+
+        Examples
+        --------
+        >>> import tinynn
+        >>> first, same, other = (tinynn.Sequential([tinynn.layers.Dense(2)], input_shape=(3,), rng=rng)
+        ...                       for rng in (0, 0, 1))
+        >>> first.fingerprint() == same.fingerprint(), first.fingerprint() == other.fingerprint()
+        (True, False)
+        """
+        self._require_built("fingerprint")
+        return files.digest({}, files.tensors_of(self, optimizer=False))[:16]
 
     def count_params(self) -> int:
         """Number of parameters."""

@@ -140,6 +140,8 @@ class Plateau(Callback):
         What it saw.
     """
 
+    _state = ("stopped", "reason")
+
     def __init__(self, digits: int, epochs: int) -> None:
         sums = sums_of_random_digits(check_count(digits, "digits", "Plateau"))
         self.prior = float(-(sums * np.log(sums)).sum())

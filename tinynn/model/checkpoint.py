@@ -1,0 +1,274 @@
+"""Checkpoints: a training that was cut off anywhere goes on, and ends with the same bits.
+
+A checkpoint is a model file with one more entry, ``training``. It holds what the training was given, which must be the
+same when it resumes, and how far it is: epoch, steps, the totals of their loss and metrics, and the callbacks, History
+among them. There are no generators to keep: everything random is a function of the model's key, epoch and step.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinynn import __version__
+from tinynn.model.arrays import check_count, check_real
+from tinynn.model.callbacks import CallbackList, check_writable
+from tinynn.model.files import (
+    TRAINING,
+    describe,
+    digest,
+    from_parts,
+    parse,
+    replace,
+    temporary_prefix,
+    to_bytes,
+    whole_number,
+)
+
+if TYPE_CHECKING:
+    from tinynn.model.running import Pass
+    from tinynn.model.sequential import Sequential
+
+#: Steps in a slice that only the clock ends.
+MANY = 2**31 - 1
+
+NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a training is: so many steps of an epoch are done, with these sums of samples, loss and metrics."""
+
+    epoch: int
+    step: int = 0
+    totals: tuple[float, ...] = ()
+    stopped: bool = False
+
+
+class Keeper:
+    """Reads a training's checkpoint and writes it from time to time; without a path it does nothing.
+
+    Parameters
+    ----------
+    model : Sequential
+        The model in training.
+    path : path or None
+        Where to write.
+    every : float or int
+        Seconds (float) or steps (int) from one to the next.
+    resume : path or None
+        The checkpoint to begin with; written on, too, unless `path` is another.
+    """
+
+    def __init__(self, model: Sequential, path: Any, every: Any, resume: Any) -> None:
+        self.model = model
+        path = resume if path is None else path
+        self.path = None if path is None else os.fspath(path)
+        self.resume = None if resume is None else os.fspath(resume)
+        self.steps = check_count(every, "checkpoint_every", "fit") if hasattr(every, "__index__") else None
+        self.seconds = check_real(every, "checkpoint_every", "fit", minimum=0)
+        self._given: dict[str, Any] = {}
+        self._written: Position | None = None
+        self._saved: tuple[Sequential, dict[str, Any]] | None = None
+        self._rest()
+
+    def begin(self, calls: CallbackList, recipe: dict[str, Any], data: dict[str, Any], start: Position) -> Position:
+        """Find out all that may be wrong, and where to begin: at `start`, or where the checkpoint is.
+
+        Raises
+        ------
+        OSError
+            If the checkpoint cannot be read, or a new one not be written.
+        TypeError
+            If something is given that a checkpoint cannot hold.
+        ValueError
+            If the file is damaged or no checkpoint, or was written by another training; says what differs.
+        """
+        self.calls = calls
+        if self.path is not None:
+            model = describe(self.model, True)
+            given = {"version": __version__, "architecture": model["architecture"], "compile": model["compile"],
+                     "recipe": {name: value for name, value in recipe.items() if name != "epochs"}, "data": data}
+            self._given = json.loads(json.dumps(given))  # as it will be read
+            encode(calls.get_state(), {}, "the callbacks")
+            check_writable(self.path, "fit: checkpoint")
+            for name in Path(self.path).parent.glob(f"{temporary_prefix(Path(self.path))}*"):  # of killed processes
+                with suppress(OSError):
+                    name.unlink()
+        metrics: dict[str, Any] = {}
+        if self.resume is not None:
+            start, metrics = self._read(self.resume, calls)
+            self._written = start if os.path.realpath(self.resume) == os.path.realpath(self.path or "") else None
+        self.model.provenance = {"recipe": recipe, "data": data, "metrics": metrics}
+        return start
+
+    def _read(self, path: str, calls: CallbackList) -> tuple[Position, dict[str, Any]]:
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise OSError(error.errno, f"fit: resume: cannot read the checkpoint {path!r}: {error.strerror}; leave "
+                                       "resume out to begin anew") from None
+        description, tensors = parse(content, path)
+        model = from_parts(description, tensors, path)
+        if "training" not in description:
+            raise ValueError(f"fit: resume: {path!r} is a model, but no checkpoint; give the path that fit was given "
+                             "as checkpoint")
+        try:
+            training = description["training"]
+            different = difference(training["given"], self._given)
+            if different:
+                raise ValueError(f"it is of another training: {different}; resume with what that one was given")
+            state = decode(training["state"], tensors)
+            start = Position(whole_number(state["epoch"], 2**32, "epoch"),
+                             whole_number(state["step"], model._iteration + 1, "step"),
+                             tuple(map(float, state["totals"])), bool(state["stopped"]))
+            if start.step and len(start.totals) != 2 + len(model.metrics):
+                raise ValueError(f"there are {len(start.totals)} totals")
+            self._saved = model, dict(state["callbacks"])
+        except ValueError as error:
+            raise ValueError(f"fit: resume: {path!r}: {error}") from None
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"fit: resume: {path!r}: {type(error).__name__}: {error}") from None
+        return start, (model.provenance or {}).get("metrics", {})
+
+    def restore(self) -> None:
+        """Put model, optimizer and callbacks where the checkpoint has them, if the training resumes."""
+        if self._saved is None:
+            return
+        model, (saved, callbacks) = self.model, self._saved
+        model.parameters[...] = saved.parameters
+        model._states = [state.copy() for state in saved._states]
+        model._key, model._iteration = saved._key, saved._iteration
+        for name in saved.optimizer.get_config():  # callbacks may have changed the learning rate
+            setattr(model.optimizer, name, getattr(saved.optimizer, name))
+        self.calls.set_state(callbacks)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Begin to wait for the next write."""
+        self._time, self._iteration = time.monotonic(), self.model._iteration
+
+    def steps_to_go(self) -> int:
+        """How many steps may be done at once."""
+        return MANY if self.path is None or self.steps is None else self.steps - self._steps_done()
+
+    def _steps_done(self) -> int:
+        return self.model._iteration - self._iteration
+
+    def is_due(self) -> bool:
+        """Whether it is time to write."""
+        if self.path is None:
+            return False
+        if self.steps is not None:
+            return self._steps_done() >= self.steps
+        return time.monotonic() - self._time >= self.seconds
+
+    def write(self, position: Position) -> None:
+        """Write the checkpoint, unless it stands there already.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; what stood there is whole.
+        """
+        if self.path is None or position == self._written:
+            return
+        tensors: dict[str, np.ndarray] = {}
+        state = encode({**asdict(position), "callbacks": self.calls.get_state()}, tensors, "the callbacks")
+        content = to_bytes(self.model, True, {"given": self._given, "state": state}, tensors)
+        try:
+            replace(self.path, content)
+        except OSError as error:
+            raise OSError(error.errno, f"fit: cannot write the checkpoint {self.path!r}: {error.strerror}. What stood "
+                                       "there is whole, and the model keeps what it has learnt; make room or choose "
+                                       "another path, then resume from there") from error
+        self._written = position
+        self._rest()
+
+
+def data_of(work: Pass, hashed: bool) -> dict[str, Any]:
+    """What the samples, targets and weights of a pass are, as JSON can hold it; of a data set those of epoch 0."""
+    record: dict[str, Any] = {"samples": work.n, "sample_shape": list(work.samples.sample_shape)}
+    if hashed:
+        items, indices, targets = work.data_at(0)
+        arrays = {"items": items, "indices": indices, "targets": targets, "weights": work.weights}
+        record["arrays"] = {name: {"dtype": array.dtype.name, "shape": list(array.shape),
+                                   "sha256": digest({}, {name: array})}
+                            for name, array in arrays.items() if array is not None}
+    return record
+
+
+def difference(there: Any, here: Any, where: str = "") -> str:
+    """Where two descriptions first differ, and what stands there; empty if they do not.
+
+    Examples
+    --------
+    >>> difference({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]})
+    'a[1].b is 2 in the checkpoint, but 3 here'
+    >>> difference({"a": [1]}, {"a": []}), difference([0.5], [0.5])
+    ('a[0] is 1 in the checkpoint, but nothing here', '')
+    """
+    if isinstance(there, dict) and isinstance(here, dict):
+        parts = [(f"{where}.{name}".lstrip("."), there.get(name, NOTHING), here.get(name, NOTHING))
+                 for name in {**here, **there}]
+    elif isinstance(there, list) and isinstance(here, list):
+        pairs = zip_longest(there, here, fillvalue=NOTHING)
+        parts = [(f"{where}[{i}]", *pair) for i, pair in enumerate(pairs)]
+    else:
+        return "" if there == here else f"{where} is {_show(there)} in the checkpoint, but {_show(here)} here"
+    return next(filter(None, (difference(a, b, name) for name, a, b in parts)), "")
+
+
+def _show(value: Any) -> str:
+    return value if value is NOTHING else f"a {value['class']}" if isinstance(value, dict) and "class" in value else (
+        repr(value))
+
+
+def encode(value: Any, tensors: dict[str, np.ndarray], where: str) -> Any:
+    """Turn a state into what JSON can hold; arrays go into `tensors`."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, float):
+        return {"float": repr(value)}
+    if isinstance(value, (list, tuple)):
+        return [encode(item, tensors, where) for item in value]
+    if isinstance(value, Mapping):  # as pairs, for JSON's keys are strings, and here sorted
+        return {"dict": [[encode(key, tensors, where), encode(item, tensors, f"{where}[{key!r}]")]
+                         for key, item in value.items()]}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        name = f"{TRAINING}{len(tensors)}"
+        tensors[name] = value
+        return {"tensor": name}
+    raise TypeError(f"fit: checkpoint: the state of {where} holds {value!r} ({type(value).__name__}), which a "
+                    "checkpoint cannot hold; let get_state return numbers, strings, None, lists, dicts, NumPy arrays")
+
+
+def decode(value: Any, tensors: dict[str, np.ndarray]) -> Any:
+    """Undo `encode`.
+
+    Examples
+    --------
+    >>> tensors = {}
+    >>> decode(encode({"best": float("inf"), 3: [1.5, None]}, tensors, "it"), tensors)
+    {'best': inf, 3: [1.5, None]}
+    """
+    if isinstance(value, list):
+        return [decode(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    (kind, content), = value.items()
+    if kind == "dict":
+        return {decode(key, tensors): decode(item, tensors) for key, item in content}
+    return float(content) if kind == "float" else tensors[content]
