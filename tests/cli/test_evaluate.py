@@ -41,9 +41,11 @@ def test_the_measures_are_those_of_the_model(here, models, digits_directory):
 
 
 def test_several_models_are_averaged(here, models, digits_directory):
-    alone = measures(here("evaluate", models["shared"], "--sums", 50).out)
-    assert measures(here("evaluate", models["shared"], models["shared"], "--sums", 50).out) == alone
-    assert alone[1][0][0] == "10"
+    facts, table = measures(here("evaluate", models["shared"], "--sums", 50).out)
+    assert facts["Fingerprint"] == tinynn.load(models["shared"]).fingerprint()
+    twice = {**facts, "Fingerprint": f"{facts['Fingerprint']}, {facts['Fingerprint']}"}
+    assert measures(here("evaluate", models["shared"], models["shared"], "--sums", 50).out) == (twice, table)
+    assert table[0][0] == "10"
 
 
 def test_it_says_that_the_offline_digits_are_training_images(here, models, monkeypatch):

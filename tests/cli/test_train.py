@@ -1,6 +1,7 @@
 """``tinynn train``."""
 
 import csv
+import fcntl
 import signal
 
 import numpy as np
@@ -155,6 +156,78 @@ def test_interrupted_it_keeps_nothing_but_the_history(start, tmp_path):
     assert len({line.count(",") for line in lines}) == 1
 
 
+LONG = (*SMALL, "--epochs", 100, "--resample", "--history", "history.csv")
+
+
+def end(start, tmp_path, number, *arguments):
+    """Train until the third epoch has ended and a signal comes; returns code and stderr.
+
+    It cannot get to its end before: what it prints fills the pipe, which is read only after the signal.
+    """
+    process = start("train", *arguments, cwd=tmp_path, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    while not process.stdout.readline().startswith("Epoch   3"):
+        pass
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_what_was_ended_goes_on_and_ends_with_the_same_bits(start, here, tmp_path, number):
+    (tmp_path / "whole").mkdir()
+    whole = tmp_path / "whole" / "model"
+    assert here("train", *LONG, "--seed", 2, "--out", whole).code == 0
+    table = (tmp_path / "history.csv").read_bytes()
+    files = ("--checkpoint", "a checkpoint", "--out", "model")
+    result = end(start, tmp_path, number, *LONG, "--seed", 2, *files, "--checkpoint-every", 0.001)
+    if number == signal.SIGKILL:
+        assert result == (-signal.SIGKILL, "")
+    else:
+        code, what = (143, "terminated") if number == signal.SIGTERM else (130, "interrupted")
+        assert result == (code, f"\ntinynn train: {what}; go on with: tinynn train --resume 'a checkpoint'\n")
+    assert not (tmp_path / "model").exists()
+    assert (tmp_path / "history.csv").read_bytes() != table
+
+    again = here("train", "--resume", "a checkpoint", "--threads", 2)
+    assert again.code == 0, again.err
+    assert "Network:  shared, sums of 2 digits, 101,770 parameters" in again.out
+    assert "Epoch   1/100" not in again.out
+    assert "Epoch 100/100" in again.out
+    assert f"Fingerprint of its weights: {tinynn.load(whole).fingerprint()}" in again.out
+    assert (tmp_path / "model").read_bytes() == whole.read_bytes()
+    assert (tmp_path / "history.csv").read_bytes() == table
+    assert b"history.csv" not in whole.read_bytes()
+    once_more = here("train", "--resume", "a checkpoint", "--out", "copy")
+    assert "Epoch" not in once_more.out
+    assert (tmp_path / "copy").read_bytes() == whole.read_bytes()
+
+
+def test_terminated_without_a_checkpoint_it_ends_as_any_process(start, tmp_path):
+    assert end(start, tmp_path, signal.SIGTERM, *LONG) == (-signal.SIGTERM, "")
+
+
+def test_what_cannot_be_resumed(here, tmp_path):
+    assert here("train", *SMALL, "--checkpoint", "checkpoint", "--out", "model").code == 0
+    for arguments, message in (
+        (("--resume", "nowhere"), "--resume: cannot read nowhere: No such file or directory"),
+        (("--resume", "model"), "--resume: model is no checkpoint of tinynn train; give the file that --checkpoint"),
+        (("--checkpoint", "checkpoint"), "--checkpoint: checkpoint is there already; go on from it with --resume"),
+        (("--resume", "checkpoint", "--seed", 0), "--seed: checkpoint knows that; leave --seed out, or begin anew"),
+        (("--resume", "checkpoint", "--no-resample"), "--resample: checkpoint knows that"),
+        (("--resume", "checkpoint", "--all-images"), "--all-images: checkpoint knows that"),
+        (("--resume", "checkpoint", "--history", "new"), "callbacks[1] is 'Interruption' in the checkpoint, but 'CSV"),
+    ):
+        result = here("train", *arguments)
+        assert result.code == 2
+        assert message in result.err
+        assert result.err.count("\n") == 1
+    content = (tmp_path / "checkpoint").read_bytes()
+    (tmp_path / "checkpoint").write_bytes(content[:-1])
+    assert "load: checkpoint is not a safetensors file, or is damaged" in here("train", "--resume", "checkpoint").err
+
+
 def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     result = here("train", *SMALL, "--plot", "curves.png")
@@ -198,6 +271,10 @@ def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, m
         (["--plot", "missing/a.png"], "--plot: cannot write missing/a.png"),
         (["--plot", "a.xyz"], "--plot: 'a.xyz' must end in .png"),
         (["--out", "a", "--history", "./a"], "--out and --history are the same file"),
+        (["--out", "a", "--checkpoint", "./a"], "--out and --checkpoint are the same file"),
+        (["--checkpoint", "missing/a"], "--checkpoint: cannot write missing/a"),
+        (["--checkpoint", "a", "--checkpoint-every", "0"], "--checkpoint-every: expected a finite number above 0"),
+        (["--checkpoint-every", "5"], "--checkpoint-every: there is no checkpoint to write; give --checkpoint"),
     ],
 )
 def test_nonsense_is_one_line_before_any_work(here, tmp_path, arguments, message):

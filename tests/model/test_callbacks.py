@@ -420,6 +420,17 @@ def test_learning_rate_scheduler(capsys):
     assert "Epoch 3: learning rate 0.05" in capsys.readouterr().out
 
 
+def test_the_learning_rate_of_an_epoch_that_is_resumed_is_not_set_again(capsys):
+    first = LearningRateScheduler(lambda epoch, rate: rate / 2)
+    model, _ = train([first], [{}, {}])
+    assert model.optimizer.learning_rate == 0.025
+    second = LearningRateScheduler(lambda epoch, rate: rate / 2, verbose=1)
+    second.set_state(first.get_state())
+    model, _ = train([second], [{}, {}], model, first_epoch=1)  # in the middle of epoch 1, whose rate is set
+    assert model.optimizer.learning_rate == 0.0125
+    assert capsys.readouterr().out == "Epoch 3: learning rate 0.0125\n"
+
+
 def test_learning_rate_scheduler_of_one_argument():
     def schedule(epoch):
         return 1 / (1 + epoch)
@@ -578,6 +589,28 @@ def test_csv_resumes(tmp_path):
     second.set_state(first.get_state())
     train([second], epochs_of("loss", [0.25, 0.125]), first_epoch=1)
     assert path.read_text() == "epoch,loss\n0,0.5\n1,0.25\n2,0.125\n"
+
+
+@pytest.mark.parametrize("append", [False, True])
+@pytest.mark.parametrize("saved_after", [0, 1, 2])
+def test_csv_of_a_training_that_was_killed_after_its_last_checkpoint(append, saved_after, tmp_path):
+    """Lines of epochs that come again are cut off; those of an earlier table stay if it is appended to."""
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss\n0,7.0\n5,7.5\n")
+    before = path.read_text() if append else "epoch,loss\n"
+    first = CSVLogger(path, append=append)
+    first.on_train_begin()
+    states = [first.get_state()]
+    for epoch in range(2):
+        first.on_epoch_end(epoch, {"loss": float(epoch)})
+        states.append(first.get_state())
+    assert path.read_text() == before + "0,0.0\n1,1.0\n"
+    second = CSVLogger(path, append=append)
+    second.set_state(states[saved_after])
+    second.on_train_begin()
+    for epoch in range(saved_after, 3):
+        second.on_epoch_end(epoch, {"loss": float(epoch)})
+    assert path.read_text() == before + "0,0.0\n1,1.0\n2,2.0\n"
 
 
 def test_csv_quotes_what_needs_it_and_leaves_gaps_where_a_value_is_missing(tmp_path):

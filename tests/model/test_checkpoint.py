@@ -493,7 +493,7 @@ REFUSED = {
     "initial_epoch": ({"initial_epoch": 1}, "recipe.initial_epoch is 0 in the checkpoint, but 1 here"),
     "callbacks": (
         {"callbacks": [EarlyStopping("loss")]},
-        r"recipe.callbacks\[0\] is nothing in the checkpoint, but 'EarlyStopping' here",
+        r"callbacks\[0\] is 'Progress' in the checkpoint, but 'EarlyStopping' here",
     ),
     "samples": ({"x": X[:21], "y": Y[:21]}, "data.training.samples is 22 in the checkpoint, but 21 here"),
     "dtype": ({"x": X.astype("float64")}, "items.dtype is 'float32' in the checkpoint, but 'float64' here"),
@@ -641,7 +641,6 @@ def test_a_model_file_says_how_it_came_about():
         "initial_epoch": 0,
         "shuffle": True,
         "augment": None,
-        "callbacks": [],
     }
     items = found["data"]["training"]["arrays"]["items"]
     assert (items["dtype"], items["shape"]) == ("float32", [22, 4])
@@ -652,6 +651,14 @@ def test_a_model_file_says_how_it_came_about():
     assert read("other") == read("model")
     other.fit(X + 1, Y, verbose=0, hash_data=True)
     assert other.provenance["data"]["training"]["arrays"]["items"]["sha256"] != items["sha256"]
+
+
+def test_what_a_callback_saves_says_what_that_epoch_reached(tmp_path):
+    model = dense()
+    history = model.fit(**DENSE, verbose=0, callbacks=[ModelCheckpoint("epoch{epoch}")])
+    for epoch in range(3):
+        metrics = {name: values[epoch] for name, values in history.history.items()}
+        assert provenance_in(f"epoch{epoch + 1}")["metrics"] == metrics
 
 
 def test_a_quantity_that_is_no_number_can_be_written():

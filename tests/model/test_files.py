@@ -239,6 +239,24 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert [each.name for each in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="which file a descriptor is")
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_then_the_name_is(tmp_path, monkeypatch):
+    events = []
+
+    def fsync(handle):
+        events.append(os.readlink(f"/proc/self/fd/{handle}"))
+
+    def replace(old, new):
+        events.append(("replace", os.fspath(old), os.fspath(new)))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    compiled().save(tmp_path / "model")
+    temporary, (_, old, new), folder = events
+    assert temporary == old
+    assert (new, folder) == (str(tmp_path / "model"), str(tmp_path))
+
+
 def test_the_longest_name_there_can_be(tmp_path):
     compiled().save(tmp_path / ("m" * 255))
 

@@ -57,6 +57,9 @@ def test_a_training_that_only_guesses_is_stopped():
     stopped = plateau([3.65, 3.64, 3.64, 3.63])
     assert stopped.stopped
     assert "the training loss 3.630 is that of guessing (3.625)" in stopped.reason
+    resumed = Plateau(10, 10)
+    resumed.set_state(stopped.get_state())
+    assert (resumed.stopped, resumed.reason) == (True, stopped.reason)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from tinynn.cli.common import Parser, one_line, protect_negative_numbers
+from tinynn.cli.common import Parser, Terminated, one_line, protect_negative_numbers
 
 COMMANDS = ("backprop", "train", "evaluate", "predict", "bench", "info")
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0, 2 after a user's error, 130 after Ctrl-C.
+        The exit code: 0, 2 after a user's error, 130 after Ctrl-C, 143 after SIGTERM.
 
     Raises
     ------
@@ -51,8 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         importlib.import_module(f"tinynn.cli.{options.command}").run(options)
         sys.stdout.flush()  # here, so that a closed pipe is noticed here
     except KeyboardInterrupt as interrupt:
-        print(f"\n{command}: interrupted{f'; {interrupt}' if interrupt.args else ''}", file=sys.stderr)
-        return 130
+        what, code = ("terminated", 143) if isinstance(interrupt, Terminated) else ("interrupted", 130)
+        print(f"\n{command}: {what}{f'; {interrupt}' if interrupt.args else ''}", file=sys.stderr)
+        return code
     except BrokenPipeError:  # `tinynn backprop | head`
         # Python flushes stdout once more at exit, which would fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

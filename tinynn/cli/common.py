@@ -72,6 +72,10 @@ def positive_number(text: str) -> float:
     return value
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
 def one_line(error: BaseException) -> str:
     r"""What an error says, without line breaks and the number of an operating system's error.
 

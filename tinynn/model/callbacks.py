@@ -89,7 +89,12 @@ class Callback:
         """Release what is held (a progress bar); the last call of `fit`, after errors and Ctrl-C too."""
 
     def get_state(self) -> dict[str, Any]:
-        """Return what training needs to resume: a dict of numbers, strings, None, lists and NumPy arrays."""
+        """Return what training needs to resume: a dict of numbers, strings, None, lists, dicts and NumPy arrays.
+
+        A training that resumes calls `on_train_begin`, and `on_epoch_begin` if it was cut off within an epoch, once
+        more; then model, optimizer and callbacks are put where they were. So a callback that depends on what it has
+        seen says so here.
+        """
         return {name: copy.deepcopy(getattr(self, name)) for name in self._state}
 
     def set_state(self, state: Mapping[str, Any]) -> None:

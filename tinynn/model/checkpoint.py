@@ -98,7 +98,8 @@ class Keeper:
         if self.path is not None:
             model = describe(self.model, True)
             given = {"version": __version__, "architecture": model["architecture"], "compile": model["compile"],
-                     "recipe": {name: value for name, value in recipe.items() if name != "epochs"}, "data": data}
+                     "recipe": {name: value for name, value in recipe.items() if name != "epochs"}, "data": data,
+                     "callbacks": [type(callback).__name__ for callback in calls.callbacks]}
             self._given = json.loads(json.dumps(given))  # as it will be read
             encode(calls.get_state(), {}, "the callbacks")
             check_writable(self.path, "fit: checkpoint")

@@ -234,8 +234,7 @@ def _epochs(model: Sequential, training: Pass, validation: Pass | None, data: di
     model.stop_training = False
     with CallbackList(callbacks, model, parameters, then=[Progress(verbose), history]) as calls:
         recipe = {"batch_size": training.batch_size, "initial_epoch": initial_epoch, "epochs": epochs,
-                  "shuffle": shuffle, "augment": serialize(training.augmentation),
-                  "callbacks": [type(callback).__name__ for callback in calls.callbacks[:-2]]}
+                  "shuffle": shuffle, "augment": serialize(training.augmentation)}
         position = keeper.begin(calls, recipe, data, Position(initial_epoch))
         keeper.restore()
         calls.on_train_begin()
@@ -249,9 +248,9 @@ def _epochs(model: Sequential, training: Pass, validation: Pass | None, data: di
                 with validation.job(0) as job:
                     run(job, model, "fit")
                     logs.update(logs_of(job, model, "val_"))
+            model.provenance = {"recipe": recipe, "data": data, "metrics": _finite(logs)}  # for callbacks that save it
             calls.on_epoch_end(epoch, logs)
-            metrics = {name: float(value) if math.isfinite(value) else None for name, value in logs.items()}
-            model.provenance = {"recipe": recipe, "data": data, "metrics": metrics}
+            model.provenance = {**model.provenance, "metrics": _finite(logs)}
             position = Position(epoch + 1, stopped=model.stop_training)
             if model.stop_training:
                 break
@@ -262,6 +261,11 @@ def _epochs(model: Sequential, training: Pass, validation: Pass | None, data: di
             take_average(model)
         calls.on_train_end()
     return history
+
+
+def _finite(logs: dict[str, float]) -> dict[str, float | None]:
+    """Quantities as JSON can hold them."""
+    return {name: float(value) if math.isfinite(value) else None for name, value in logs.items()}
 
 
 def _train_epoch(model: Sequential, training: Pass, position: Position, steps: int, shuffle: bool,

@@ -1,0 +1,34 @@
+"""Signals that end a training between two steps, where its checkpoint can be written."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from tinynn.callbacks import Callback
+from tinynn.cli.common import Terminated
+
+
+class Interruption(Callback):
+    """While a model trains, SIGINT and SIGTERM wait until a step is done; a second one of a kind acts at once."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._came: int | None = None
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._take)
+
+    def _take(self, number: int, frame: Any) -> None:
+        self._came = number
+        signal.signal(number, self._before[number])
+
+    def on_batch_end(self, step: int, logs: dict[str, float] | None = None) -> None:
+        if self._came is not None:
+            raise Terminated if self._came == signal.SIGTERM else KeyboardInterrupt
+
+    def close(self) -> None:
+        while self._before:
+            signal.signal(*self._before.popitem())
