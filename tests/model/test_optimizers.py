@@ -299,10 +299,11 @@ def test_moving_average_of_the_weights(dtype, rng):
     x, y = data(rng)
     averaged = one_layer(optimizers.SGD(0.01, momentum=0.5, use_ema=True, ema_momentum=0.75), dtype)
     plain = one_layer(optimizers.SGD(0.01, momentum=0.5), dtype)
-    average = plain.parameters.astype("f8")
+    average = None
     for _ in range(5):
         plain.train_on_batch(x, y)
-        average = 0.75 * average + 0.25 * plain.parameters
+        weights = plain.parameters.astype("f8")
+        average = weights if average is None else 0.75 * average + 0.25 * weights
         averaged.train_on_batch(x, y)
         assert (averaged.parameters == plain.parameters).all()
     averaged.fit(x, y, batch_size=6, verbose=0)

@@ -110,6 +110,7 @@ cdef struct Rates:
     double plain[16]
     double decayed[16]
     double factor
+    double fresh
 
 # What happens to a gradient before the rule, and to the weights after it. 0: nothing.
 cdef struct Limits:
@@ -366,6 +367,7 @@ cdef void prepare(Loop* loop, Py_ssize_t step, Rates* rates) noexcept nogil:
     """The numbers that the optimizer's rule needs in this step."""
     cdef uint64_t number = loop.iteration + step + 1
     rates.factor = 1
+    rates.fresh = loop.limits.fresh if number > 1 else 1  # the average begins with the weights after the first step
     loop.prepare(rates.plain, loop.configuration, loop.learning_rates[step], number, False)
     if loop.decays:
         loop.prepare(rates.decayed, loop.configuration, loop.learning_rates[step], number, True)
@@ -424,7 +426,7 @@ cdef void update(Loop* loop, Py_ssize_t first, Py_ssize_t last, Rates* rates, Wo
             if loop.average != NULL:
                 average = <real*> loop.average + chunk.start
                 for j in range(chunk.stop - chunk.start):
-                    average[j] = average[j] + <real> loop.limits.fresh * (w[j] - average[j])
+                    average[j] = average[j] + <real> rates.fresh * (w[j] - average[j])
 
 
 cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
