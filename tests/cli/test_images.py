@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tinynn.cli.images import as_bytes, like_mnist, read_images
+from tests.datasets.conftest import damaged
+from tinynn.cli.images import as_bytes, like_mnist, read_array, read_images
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -103,6 +104,25 @@ def test_ink_on_nothing(digit, tmp_path):
     images, _, notes = read_images(str(tmp_path / "a.png"))
     assert notes == [f"{tmp_path / 'a.png'}: dark on light, inverted"]
     assert difference(images[0], digit) < 1
+
+
+def test_a_damaged_npy_file_is_named(tmp_path):
+    """It has no checksum: what is still an array is taken; a damaged header is any error of Python's parser."""
+    path = tmp_path / "a.npy"
+    np.save(path, np.arange(6, dtype=np.uint8).reshape(2, 3))
+    content = path.read_bytes()
+    passed = 0
+    for changed in damaged(content):
+        if changed[:6] == content[:6]:
+            path.write_bytes(changed)
+            try:
+                passed += read_array(path).dtype == np.uint8
+            except ValueError as error:
+                assert str(path) in str(error)
+    assert passed
+    path.write_bytes(content.replace(b"(2, 3), }" + b" " * 12, b"(9" + b"9" * 12 + b",), }  "))
+    with pytest.raises(ValueError, match="a.npy: NumPy cannot read it"):
+        read_array(path)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,14 @@ def send(handler, data, announced=None):
     handler.wfile.write(data)
 
 
+def damaged(data):
+    """Every truncation of a file's content, and every change of a single bit."""
+    yield from (data[:length] for length in range(len(data)))
+    for place in range(len(data)):
+        for bit in range(8):
+            yield data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
+
+
 @pytest.fixture
 def new_mirror():
     """Make mirrors that end with the test."""

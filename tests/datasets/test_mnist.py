@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.datasets.conftest import send
+from tests.datasets.conftest import damaged, send
 from tinynn.datasets import MnistSource, find_mnist, load_mnist, mnist, offline
 
 OFFICIAL = os.environ.get("TINYNN_DATA", "")
@@ -306,6 +306,23 @@ class TestDownload:
         for part in (name, hashlib.sha256(spoilt).hexdigest(), mnist.FILES[1].compressed, "Set TINYNN_DATA"):
             assert part in str(caught.value)
         assert os.listdir(cache) == [NAMES[0] + ".gz"]  # the good one stays, to go on from
+
+    def test_every_damage_is_found_or_changes_nothing(self, tmp_path):
+        data = idx(np.arange(9))
+        packed = gzip.compress(data, mtime=0)
+        digests = [hashlib.sha256(content).hexdigest() for content in (packed, data)]
+        official = mnist._OfficialFile("nine", len(data), *digests)
+        path = tmp_path / "nine.gz"
+        passed = 0
+        for changed in damaged(packed):
+            path.write_bytes(changed)
+            if official.has_content(path):
+                passed += 1
+                assert gzip.decompress(changed) == data
+            else:
+                with pytest.raises(ValueError, match="sent something else than nine"):
+                    official.check(path)
+        assert passed >= 48  # the time, the system and the level of compression mean nothing
 
     def test_half_a_file(self, pretend, cache, no_mlxtend):
         name = NAMES[0] + ".gz"

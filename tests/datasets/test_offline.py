@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.datasets.conftest import damaged
 from tinynn.datasets import offline
 
 PATH = offline.find_file()
@@ -102,6 +103,29 @@ def test_what_a_good_file_looks_like(tmp_path):
     path.write_bytes(compressed(rows([((0, 0), 255)])))
     (x_train, _), (x_test, _) = offline.read_digits(path)
     assert sorted([x_train.max(), x_test.max()]) == [0, 255]
+
+
+def test_every_damage_is_named_or_changes_nothing(tmp_path, monkeypatch):
+    """A file of the same form with fewer lines."""
+    monkeypatch.setattr(offline, "TRAINING", 10)
+    monkeypatch.setattr(offline, "TEST", 10)
+    path = tmp_path / offline.NAME
+    table = np.zeros((20, 785), dtype=int)
+    table[:, 0], table[:, 784] = np.arange(20), np.arange(20) // 2
+    data = compressed(table)
+    path.write_bytes(data)
+    whole = [array.tobytes() for part in offline.read_digits(path) for array in part]
+    passed = 0
+    for changed in damaged(data):
+        path.write_bytes(changed)
+        try:
+            parts = offline.read_digits(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+        else:
+            passed += 1
+            assert [array.tobytes() for part in parts for array in part] == whole
+    assert passed >= 48  # the time, the system and the level of compression mean nothing
 
 
 @pytest.mark.parametrize(

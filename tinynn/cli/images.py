@@ -77,7 +77,7 @@ def read_array(path: Path) -> np.ndarray | None:
     if start == b"\x93NUMPY":
         try:
             array = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
+        except Exception as error:  # a damaged header is anything from TokenError to MemoryError
             raise ValueError(f"{path}: NumPy cannot read it: {error}") from error
     elif start[:2] in (b"\x1f\x8b", b"\0\0"):  # gzip; IDX
         array = read_idx(path)
