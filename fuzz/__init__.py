@@ -1,0 +1,1 @@
+"""What reads files of strangers, fed with damaged and hostile ones."""
