@@ -60,6 +60,7 @@ def load(content: bytes) -> None:
 
 
 def read(content: bytes) -> Sequential | None:
+    """The model in a file's content, after these checks."""
     try:
         model = from_bytes(content, "FILE")
     except ValueError as error:
