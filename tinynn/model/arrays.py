@@ -54,7 +54,7 @@ def check_count(value: Any, argument: str, function: str, minimum: int = 1) -> i
     TypeError
         If it is not a whole number.
     ValueError
-        If it is smaller than `minimum`, or beyond 64 bits.
+        If it is smaller than `minimum`.
 
     Examples
     --------
@@ -75,8 +75,6 @@ def check_count(value: Any, argument: str, function: str, minimum: int = 1) -> i
         raise TypeError(f"{function}: {argument} must be a whole number, got {got}")
     if number < minimum:
         raise ValueError(f"{function}: {argument} must be at least {minimum}, got {number}")
-    if number >= 2**63:
-        raise ValueError(f"{function}: {argument} must be below 2^63, got {number}")
     return number
 
 

@@ -70,6 +70,14 @@ def _power(base: float, exponent: Rates) -> Rates:
     return value
 
 
+def _check_steps(value: Any, argument: str, function: str, minimum: int = 1) -> int:
+    """Check a number of steps; NumPy divides by and looks among those of 64 bits only."""
+    steps = check_count(value, argument, function, minimum)
+    if steps >= 2**63:
+        raise ValueError(f"{function}: {argument} must be below 2^63, got {steps}")
+    return steps
+
+
 class Schedule(Configurable, kind="schedules"):
     """A learning rate that depends on the step.
 
@@ -185,7 +193,7 @@ class OneCycle(Schedule):
         final_divisor: float = 1e4,
     ) -> None:
         self.peak = check_real(peak, "peak", "OneCycle", above=0)
-        self.total_steps = check_count(total_steps, "total_steps", "OneCycle")
+        self.total_steps = _check_steps(total_steps, "total_steps", "OneCycle")
         self.start_fraction = check_real(start_fraction, "start_fraction", "OneCycle", minimum=0, maximum=1)
         self.initial_divisor = check_real(initial_divisor, "initial_divisor", "OneCycle", minimum=1)
         self.final_divisor = check_real(final_divisor, "final_divisor", "OneCycle", minimum=1)
@@ -226,7 +234,7 @@ class CosineDecay(Schedule):
         self.initial_learning_rate = check_real(
             initial_learning_rate, "initial_learning_rate", "CosineDecay", minimum=0
         )
-        self.decay_steps = check_count(decay_steps, "decay_steps", "CosineDecay")
+        self.decay_steps = _check_steps(decay_steps, "decay_steps", "CosineDecay")
         self.alpha = check_real(alpha, "alpha", "CosineDecay", minimum=0, maximum=1)
 
     def rates(self, steps: Rates) -> Rates:
@@ -262,7 +270,7 @@ class ExponentialDecay(Schedule):
         self.initial_learning_rate = check_real(
             initial_learning_rate, "initial_learning_rate", "ExponentialDecay", minimum=0
         )
-        self.decay_steps = check_count(decay_steps, "decay_steps", "ExponentialDecay")
+        self.decay_steps = _check_steps(decay_steps, "decay_steps", "ExponentialDecay")
         self.decay_rate = check_real(decay_rate, "decay_rate", "ExponentialDecay", above=0)
         self.staircase = bool(staircase)
 
@@ -291,7 +299,7 @@ class PiecewiseConstant(Schedule):
     """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
-        self.boundaries = [check_count(b, "boundaries", "PiecewiseConstant", minimum=0) for b in boundaries]
+        self.boundaries = [_check_steps(b, "boundaries", "PiecewiseConstant", minimum=0) for b in boundaries]
         self.values = [check_real(v, "values", "PiecewiseConstant", minimum=0) for v in values]
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(
@@ -326,7 +334,7 @@ class WarmUp(Schedule):
 
     def __init__(self, after: float | Schedule, steps: int, start: float = 0.0) -> None:
         self.after = get(after)
-        self.steps = check_count(steps, "steps", "WarmUp", minimum=0)
+        self.steps = _check_steps(steps, "steps", "WarmUp", minimum=0)
         self.start = check_real(start, "start", "WarmUp", minimum=0)
 
     def rates(self, steps: Rates) -> Rates:
