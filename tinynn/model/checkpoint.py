@@ -101,19 +101,18 @@ class Keeper:
                      "recipe": {name: value for name, value in recipe.items() if name != "epochs"}, "data": data,
                      "callbacks": [type(callback).__name__ for callback in calls.callbacks]}
             self._given = json.loads(json.dumps(given))  # as it will be read
-            encode(calls.get_state(), {}, "the callbacks")
             check_writable(self.path, "fit: checkpoint")
             for name in Path(self.path).parent.glob(f"{temporary_prefix(Path(self.path))}*"):  # of killed processes
                 with suppress(OSError):
                     name.unlink()
         metrics: dict[str, Any] = {}
         if self.resume is not None:
-            start, metrics = self._read(self.resume, calls)
+            start, metrics = self._read(self.resume)
             self._written = start if os.path.realpath(self.resume) == os.path.realpath(self.path or "") else None
         self.model.provenance = {"recipe": recipe, "data": data, "metrics": metrics}
         return start
 
-    def _read(self, path: str, calls: CallbackList) -> tuple[Position, dict[str, Any]]:
+    def _read(self, path: str) -> tuple[Position, dict[str, Any]]:
         try:
             content = Path(path).read_bytes()
         except OSError as error:
@@ -141,6 +140,11 @@ class Keeper:
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"fit: resume: {path!r}: {type(error).__name__}: {error}") from None
         return start, (model.provenance or {}).get("metrics", {})
+
+    def check(self) -> None:
+        """Find out now, not at the first write, whether a checkpoint can hold the callbacks' state, else TypeError."""
+        if self.path is not None:
+            encode(self.calls.get_state(), {}, "the callbacks")
 
     def restore(self) -> None:
         """Put model, optimizer and callbacks where the checkpoint has them, if the training resumes."""

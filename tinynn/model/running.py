@@ -236,9 +236,9 @@ def _epochs(model: Sequential, training: Pass, validation: Pass | None, data: di
         recipe = {"batch_size": training.batch_size, "initial_epoch": initial_epoch, "epochs": epochs,
                   "shuffle": shuffle, "augment": serialize(training.augmentation)}
         position = keeper.begin(calls, recipe, data, Position(initial_epoch))
-        keeper.restore()
         calls.on_train_begin()
-        keeper.restore()  # where a callback has begun anew
+        keeper.check()
+        keeper.restore()
         for epoch in range(position.epoch, position.epoch if position.stopped else epochs):
             calls.on_epoch_begin(epoch)
             if position.step:
