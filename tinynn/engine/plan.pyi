@@ -88,5 +88,6 @@ def apply_update(
     states: Sequence[NDArray[Any]],
     limits: Sequence[float],
     plan: Plan,
+    done: list[bool],
 ) -> None: ...
 def shuffled(n: int, key: int, epoch: int) -> NDArray[np.int64]: ...
