@@ -18,6 +18,7 @@ from tests.model.reference import prediction, row_losses
 from tinynn import Sequential, kernels, layers, losses, optimizers, set_num_threads
 from tinynn.callbacks import Callback, EarlyStopping
 from tinynn.engine.plan import shuffled
+from tinynn.model.sequential import _with_inner
 
 ROOT = Path(__file__).parents[2]
 FUSED = [name for name in kernels.instruction_sets() if name != "base"]
@@ -40,6 +41,11 @@ def subprocess_environment(**extra):
 
 
 # --- bits ----------------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_layer_is_in_the_models_whose_bits_are_compared():
+    found = {type(layer) for make in MODELS.values() for layer in _with_inner(make("float32")[0].layers)}
+    assert {getattr(layers, name) for name in layers.__all__} - found <= {layers.Layer, layers.PythonLayer}
 
 
 def test_any_number_of_threads_and_every_run_give_the_same_bits():
