@@ -764,15 +764,19 @@ cdef class Plan:
     def lease(self, batch):
         """An arena for batches of up to this many samples, this call's own while it lasts."""
         # Without a lock, which the child of a fork could inherit locked: popping and appending are atomic.
-        arena = None
+        cdef Arena arena = None
         while arena is None or arena.capacity < batch:  # one too small is let go, lest they pile up
             try:
                 arena = self._free.pop()
             except IndexError:
                 arena = Arena(self, batch)
+        # It knows the plan while it is lent only: a model that is dropped gives its memory back at once, and not
+        # when Python next looks for cycles.
+        arena.plan = self
         try:
             yield arena
         finally:
+            arena.plan = None
             self._free.append(arena)
 
 
