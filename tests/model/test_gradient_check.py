@@ -571,6 +571,15 @@ def test_the_report_is_a_table(rng):
     assert len(rows) == 6
 
 
+def test_the_report_says_what_is_too_small_to_be_checked(rng):
+    """The rounding of a loss near 1, divided by a millionth: a slope below that cannot be told from 0."""
+    model = Sequential([layers.Dense(2), layers.Rescaling(1e-12), layers.Dense(2)], (3,))
+    model.compile("sgd", "mse")
+    tensors = check_gradients(model, rng.normal(size=(4, 3)), rng.normal(size=(4, 2))).tensors
+    assert [abs(tensor.found) < tensor.allowed < 1e-7 for tensor in tensors[:3]] == [True] * 3
+    assert abs(tensors[-1].found) > 100 * tensors[-1].allowed
+
+
 @pytest.mark.parametrize(
     "arguments, error, message",
     [

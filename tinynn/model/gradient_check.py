@@ -45,6 +45,9 @@ class TensorCheck:
         The element whose gradient is worst; None: a direction through many elements.
     expected, found : float
         There, or beside it: the slope of the loss by differences, and what backpropagation says.
+    allowed : float
+        How much they may differ. A gradient that is smaller still has not been checked: move the elements further, or
+        give the model other weights.
     ok : bool
         Whether all is right.
     """
@@ -57,6 +60,7 @@ class TensorCheck:
     element: tuple[int, ...] | None
     expected: float
     found: float
+    allowed: float
     ok: bool
 
     def _named(self) -> str:
@@ -85,10 +89,10 @@ class GradientReport:
         return all(tensor.ok for tensor in self.tensors)
 
     def __str__(self) -> str:
-        rows = [("layer", "tensor", "checked", "at kinks", "worst: gradient", "slope", "")]
+        rows = [("layer", "tensor", "checked", "at kinks", "worst: gradient", "slope", "allowed", "")]
         rows += [(t.layer, t.tensor, f"{t.checked:,} of {int(np.prod(t.shape)):,}", f"{t.kinks:,}", f"{t.found:.9g}",
-                  f"{t.expected:.9g}", "" if t.ok else "WRONG") for t in self.tensors]
-        widths = [max(len(row[column]) for row in rows) for column in range(7)]
+                  f"{t.expected:.9g}", f"{t.allowed:.1e}", "" if t.ok else "WRONG") for t in self.tensors]
+        widths = [max(len(row[column]) for row in rows) for column in range(8)]
         return "\n".join("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
                          for row in rows)
 
@@ -155,14 +159,21 @@ class _Loss:
                 self.front.trainable = trainable
             self.passes.append(Pass(copy, "train", x, y, ALL, sample_weight, FUNCTION))
         self.start = copy.parameters.copy()
+        self.held: np.ndarray | None = None  # the values that the copy's vector holds
 
-    def __call__(self, values: np.ndarray) -> float:
-        """Training's forward pass."""
-        self.model.parameters[:] = values
+    def __call__(self, values: np.ndarray, where: Any = slice(0), shift: Any = 0.0) -> float:
+        """Training's forward pass for these values, those of `where` shifted."""
+        weights = self.model.parameters
+        if self.held is not values:  # else a copy could take longer than the pass
+            weights[:] = values
+            self.held = values
+        weights[where] += shift
         with self.passes[0].job(0) as job:
             job.key(self.model._key, self.model._iteration)
             run(job, self.model, FUNCTION)
-            return job.last_loss
+            loss = job.last_loss
+        weights[where] = values[where]
+        return loss
 
     def gradients(self, values: np.ndarray) -> np.ndarray:
         """The gradient in each of the ways in which it can be computed, (ways, n)."""
@@ -173,6 +184,7 @@ class _Loss:
                 start(job, self.model, work.plan, 1, update=False)
                 run(job, self.model, FUNCTION)
             row[:] = self.model.gradients
+        self.held = None  # a backward pass changes statistics
         if self.front is not None:
             samples = self.parameters[SAMPLES]
             view(rows[0], samples)[...] = view(rows[-1], samples)
@@ -185,6 +197,7 @@ class _Verdict:
 
     expected: float
     found: float
+    allowed: float
     excess: float
     kink: bool
 
@@ -209,22 +222,16 @@ class _Point:
         """
         ways = self.gradients[:, where] @ signs
         for step in steps:
-            right, left = ((self._beside(where, sign * step * signs) - self.here) / (sign * step) for sign in (1, -1))
+            right = (self.loss(self.values, where, step * signs) - self.here) / step
+            left = (self.here - self.loss(self.values, where, -step * signs)) / step
             middle = (right + left) / 2
             allowed = rtol * abs(middle) + max(atol, ROUNDING * max(1, abs(self.here)) / step)
             found = float(ways[np.argmax(abs(ways - middle))])
             kink = not abs(right - left) <= allowed
             if abs(found - middle) <= allowed or not kink:
-                return _Verdict(middle, found, abs(found - middle) / allowed, False)
+                return _Verdict(middle, found, allowed, abs(found - middle) / allowed, False)
         outside = max(min(left, right) - found, found - max(left, right), 0)
-        return _Verdict(middle, found, outside / allowed, True)
-
-    def _beside(self, where: np.ndarray, shift: np.ndarray) -> float:
-        before = self.values[where]
-        self.values[where] += shift
-        loss = self.loss(self.values)
-        self.values[where] = before
-        return loss
+        return _Verdict(middle, found, allowed, outside / allowed, True)
 
 
 class _Check:
@@ -263,7 +270,7 @@ class _Check:
             element = tuple(map(int, np.unravel_index(where[0] - parameter.offset, parameter.shape)))
         layer, _, name = ("", "", "x") if path == SAMPLES else path.partition("/")
         return TensorCheck(layer, name, parameter.shape, len(chosen), kinks, element, worst.expected, worst.found,
-                           all(verdict.ok for verdict, _ in verdicts))
+                           worst.allowed, all(verdict.ok for verdict, _ in verdicts))
 
     def _judge(self, where: np.ndarray, signs: np.ndarray, atol: float) -> _Verdict:
         """At the given point or, if that does not tell, on both sides of it, where a kink is met by chance only.
