@@ -31,6 +31,9 @@ from tinynn.kernels.op cimport Call, Op, Prepare, Rule, Run, Step, Update
 
 cdef extern from * nogil:
     void prefetch "__builtin_prefetch"(const void* address)
+    Py_ssize_t atomic_load "__atomic_load_n"(const Py_ssize_t* number, int order)
+    void atomic_store "__atomic_store_n"(Py_ssize_t* number, Py_ssize_t value, int order)
+    int RELAXED "__ATOMIC_RELAXED"
 
 cdef extern from "random.h" nogil:
     void c_shuffle "shuffle"(int64_t* order, int64_t n, uint64_t key, unsigned int epoch)
@@ -179,8 +182,8 @@ cdef struct Loop:
     Py_ssize_t next_step
     int64_t deadline
     Py_ssize_t steps_per_look   # at the clock
-    Py_ssize_t stop_step
-    int reason
+    Py_ssize_t stop_step        # this one and the next are read by late threads too: see `decide`
+    Py_ssize_t reason
     int* failed
     double* totals              # samples, loss, metrics: sums over samples
     double last_loss
@@ -310,6 +313,16 @@ cdef void penalize(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
                 dw[j] += l2 * w[j] + (l1 if w[j] > 0 else -l1 if w[j] < 0 else <real> 0)
 
 
+cdef void decide(Loop* loop, Py_ssize_t reason, Py_ssize_t step) noexcept nogil:
+    """Stop at this step. In no order: those whom it stops meet a barrier first. Atomic, for those who are late."""
+    atomic_store(&loop.reason, reason, RELAXED)
+    atomic_store(&loop.stop_step, step, RELAXED)
+
+
+cdef Py_ssize_t decided(const Py_ssize_t* number) noexcept nogil:
+    return atomic_load(number, RELAXED)
+
+
 cdef void judge(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:
     """The step's loss and metrics, its rows' gradients, and whether to go on; one phase on one thread."""
     cdef Range part
@@ -344,14 +357,11 @@ cdef void judge(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker,
             memcpy(<real*> loop.predictions + step * loop.batch * loop.output_size, bound.output,
                    rows * loop.output_size * sizeof(real))
         if loop.failed[0]:
-            loop.reason = RUN_FAILED
-            loop.stop_step = step
+            decide(loop, RUN_FAILED, step)
         elif loop.gradient and not isfinite(loss):
-            loop.reason = RUN_NOT_FINITE
-            loop.stop_step = step
+            decide(loop, RUN_NOT_FINITE, step)
         elif (step + 1) % loop.steps_per_look == 0 and nanoseconds() > loop.deadline:
-            loop.reason = RUN_TIME
-            loop.stop_step = step
+            decide(loop, RUN_TIME, step)
 
 
 cdef void judge_backward(Loop* loop, Py_ssize_t step, Worker* worker) noexcept nogil:
@@ -359,8 +369,7 @@ cdef void judge_backward(Loop* loop, Py_ssize_t step, Worker* worker) noexcept n
     cdef Range part
     while claim(worker, 1, 1, &part):
         if loop.failed[0]:
-            loop.reason = RUN_FAILED
-            loop.stop_step = step
+            decide(loop, RUN_FAILED, step)
 
 
 cdef void prepare(Loop* loop, Py_ssize_t step, Rates* rates) noexcept nogil:
@@ -449,7 +458,7 @@ cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
         if loop.penalty_count:
             weigh(loop, worker, dtype)
         judge(loop, bound, step, worker, dtype)
-        if loop.stop_step <= step and loop.reason != RUN_TIME:
+        if decided(&loop.stop_step) <= step and decided(&loop.reason) != RUN_TIME:
             return
         if loop.gradient:
             if loop.update:
@@ -459,7 +468,7 @@ cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
                 run_stage(loop, bound, stage, False, &rates, worker, dtype)
             if loop.may_fail:
                 judge_backward(loop, step, worker)
-                if loop.stop_step <= step and loop.reason == RUN_FAILED:
+                if decided(&loop.stop_step) <= step and decided(&loop.reason) == RUN_FAILED:
                     return
             if loop.penalty_count:
                 penalize(loop, worker, dtype)
@@ -468,7 +477,7 @@ cdef void steps(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
             if loop.update and not loop.fused:
                 update(loop, 0, 1, &rates, worker, dtype)
         step += 1
-        if loop.stop_step < step:
+        if decided(&loop.stop_step) < step:
             break
     if worker.index == 0:
         loop.next_step = step
