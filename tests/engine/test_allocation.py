@@ -23,8 +23,7 @@ def repeated(times, *more):
     ("inputs", "width", "size"),
     [
         (10**4, 10**9, "36.4 TiB"),  # 4 bytes x 10**9 x (10**4 + 1) / 2**40
-        (10**6, 10**15, "4,000,004,000,000,000,000,000 bytes"),
-        (10**20, 10, "4,000,000,000,000,000,000,040 bytes"),
+        (10**12, 10**12, "4,000,000,000,004,000,000,000,000 bytes"),  # more than NumPy can count
     ],
 )
 def test_parameters(inputs, width, size):
@@ -35,15 +34,13 @@ def test_parameters(inputs, width, size):
 @pytest.mark.parametrize(
     ("times", "size"),
     [
-        (10**12, r"146\. TiB"),  # 4 bytes x 10 samples x 4 x 10**12 / 2**40
-        (10**18, r"16,000,000,000,000,000,016 bytes"),  # of one sample and its input
-        (10**20, r"1,600,000,000,000,000,000,016 bytes"),
+        (10**11, r"16,000,000,000,\d{3} bytes"),
     ],
 )
 def test_values_of_a_prediction(times, size):
     model = repeated(times)
     for _ in range(2):
-        with pytest.raises(MemoryError, match=f"Unable to allocate {size}"):
+        with pytest.raises(MemoryError, match=f"a batch of 10 samples needs {size}; take a smaller batch_size"):
             model.predict(np.zeros((10, 4)))
 
 
@@ -53,7 +50,7 @@ def test_a_batch_too_large_leaves_the_model_usable():
     before = model.parameters.copy()
     x, y = np.zeros((10**4, 4), "float32"), np.zeros((10**4, 100), "float32")
     for function, arguments in ((model.fit, {"verbose": 0}), (model.evaluate, {}), (model.train_on_batch, {})):
-        with pytest.raises(MemoryError, match=r"Unable to allocate [\d.]+ [TP]iB"):
+        with pytest.raises(MemoryError, match=r"a batch of 10,000 samples needs [\d,]+ bytes; take a smaller batch_size"):
             function(x, y, **arguments, **({} if function == model.train_on_batch else {"batch_size": 10**4}))
     assert model.parameters.tobytes() == before.tobytes()
     assert model._iteration == 0
@@ -111,5 +108,5 @@ def test_less_memory_than_asked_for():
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == 3
-    assert all(re.fullmatch(r"Unable to allocate \d+\. MiB for an array .*", line) for line in lines[:2]), lines
+    assert all(re.fullmatch(r"a batch of 100,000 samples needs \d{3},000,000 bytes; take a .*", line) for line in lines[:2]), lines
     assert lines[2] == "Tape: no memory for 1500000 entries"

@@ -251,6 +251,25 @@ def test_hundreds_of_threads_predict_with_one_model():
     assert not wrong
 
 
+def test_the_number_may_change_while_others_compute():
+    model, x = large()
+    expected = model.predict(x, batch_size=128).tobytes()
+    wrong = []
+
+    def call():
+        for _ in range(20):
+            if model.predict(x, batch_size=128).tobytes() != expected:
+                wrong.append(1)
+
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        for n in (1, 3, 2, 5):
+            set_num_threads(n)
+    assert not wrong
+
+
 def test_many_short_runs(rng):
     """Thousands of calls of one step each: who joins late must not work on a step that is not there."""
     model = Sequential([layers.Dense(128), layers.Dense(64)], (128,), rng=1)
