@@ -165,7 +165,7 @@ def test_fused_multiply_add_against_fractions(dtype, rng):
 def test_ulp_distance(dtype):
     one = dtype.type(1)
     eps = np.finfo(dtype).eps
-    assert ulp_distance(one + 2 * eps, 1.0) == 2
+    assert ulp_distance(one + dtype.type(2) * eps, 1.0) == 2
     assert ulp_distance(one, 1 + np.longdouble(eps) / 4) == 0.25
     special = np.array([np.inf, -np.inf, np.nan, np.nan, 1.0, 0.0], dtype=dtype)
     expected = np.array([np.inf, np.inf, np.nan, 0.0, np.nan, 0.0])

@@ -65,12 +65,11 @@ def check_count(value: Any, argument: str, function: str, minimum: int = 1) -> i
     ...
     ValueError: fit: batch_size must be at least 1, got 0
     """
-    is_flag = isinstance(value, (bool, np.bool_))
     try:
-        number = operator.index(value)
+        number = None if isinstance(value, (bool, np.bool_)) else operator.index(value)
     except TypeError:
-        is_flag = True
-    if is_flag:
+        number = None
+    if number is None:
         got = f"{value!r} ({type(value).__name__})"
         raise TypeError(f"{function}: {argument} must be a whole number, got {got}")
     if number < minimum:
