@@ -1,8 +1,8 @@
 #if defined(__x86_64__)
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("prfchw,avx2,fma"))), apply_to = function)
 #else
-#pragma GCC target("avx2,fma")
+#pragma GCC target("prfchw,avx2,fma")
 #endif
 #include <immintrin.h>
 #define SIMD_NAME "avx2"

@@ -1,13 +1,21 @@
 /* Update rules, as Keras 3 states them, on n consecutive parameters. */
 
+/* The other threads have read w in this step. To write to a line that another core has, too, takes long, and one such store
+ * waits for the one before it: so ask for the right to write early. (Two threads, 784 x 128 weights: 54 to 27 us.) */
+INLINE void NAME(will_write)(const REAL *w) { __builtin_prefetch(w + 2048 / sizeof(REAL), 1); }
+
 /* velocity = momentum velocity - rate dw;   w += velocity   (Nesterov: w += momentum velocity - rate dw)
  * Without momentum, velocity is NULL and w -= rate dw. */
 static void NAME(sgd)(REAL *w, const REAL *dw, REAL *velocity, REAL rate, REAL momentum, int nesterov, ptrdiff_t n)
 {
     if (!velocity)
-        FOR_EACH_VECTOR(n, { STORE(w, NAME(multiply_add)(NAME(broadcast)(-rate), LOAD(dw), LOAD(w))); });
+        FOR_EACH_VECTOR(n, {
+            NAME(will_write)(w + i);
+            STORE(w, NAME(multiply_add)(NAME(broadcast)(-rate), LOAD(dw), LOAD(w)));
+        });
     else
         FOR_EACH_VECTOR(n, {
+            NAME(will_write)(w + i);
             vector step = rate * LOAD(dw);
             vector v = NAME(multiply_add)(NAME(broadcast)(momentum), LOAD(velocity), -step);
             vector change = nesterov ? NAME(multiply_add)(NAME(broadcast)(momentum), v, -step) : v;
@@ -23,6 +31,7 @@ static void NAME(adam)(REAL *w, const REAL *dw, REAL *m, REAL *v, REAL rate, REA
                        REAL decay, ptrdiff_t n)
 {
     FOR_EACH_VECTOR(n, {
+        NAME(will_write)(w + i);
         vector gradient = LOAD(dw);
         vector first = LOAD(m);
         vector second = LOAD(v);
@@ -42,6 +51,7 @@ static void NAME(rmsprop)(REAL *w, const REAL *dw, REAL *v, REAL *velocity, REAL
                           REAL momentum, REAL epsilon, ptrdiff_t n)
 {
     FOR_EACH_VECTOR(n, {
+        NAME(will_write)(w + i);
         vector gradient = LOAD(dw);
         vector mean = NAME(multiply_add)(NAME(broadcast)(rho), LOAD(v), fresh * (gradient * gradient));
         vector step = rate * gradient / NAME(square_root)(mean + epsilon);
