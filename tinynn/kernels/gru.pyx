@@ -31,14 +31,15 @@ from tinynn.kernels.machine cimport (
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, by_row, by_step, copy_rows, ended, packed_size, put_states, rows_grain, start_gradient,
+    add_step, by_row, by_step, by_steps, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
+    start_gradient,
 )
 
 
 cdef void gru_forward(
         real* y, real* last_h,                              # OUT (B, T, H) or the last (B, H), (B, H), may be NULL
         real* workspace, real* packed,                      # OUT kept: x (T, B, I), gates (T, B, 3H), h (T + 1, B, H),
-                                                            #     a (T, B, 3H) or else r h (T, B, H); packed u
+                                                            #     a (T, B, 3H) or else r h (T, B, H); packed u, w
         const real* x, const real* w, const real* u, const real* b,     # IN (B, T, I) (I, 3H) (H, 3H), b or NULL
         const real* h0, const int64_t* lengths,             # IN (B, H) (B), may be NULL
         Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, bint reset_after,
@@ -52,7 +53,12 @@ cdef void gru_forward(
     cdef const real* recurrent_bias = b + 3 * H if b != NULL else <const real*> NULL
     cdef Range rows
     cdef Py_ssize_t t, row, at, count, depth
-    gemm_team(gates, 3 * H, steps, I, 1, w, 3 * H, 1, T * B, 3 * H, I, False, b, LINEAR, worker)
+    cdef bint stepwise = by_steps(B, I, 3 * H)
+    cdef real* packed_w = packed + packed_size(H, 2 * H) + packed_size(H, H)
+    if stepwise:
+        gemm_pack(packed_w, w, 3 * H, 1, I, 3 * H, worker)
+    else:
+        gemm_team(gates, 3 * H, steps, I, 1, w, 3 * H, 1, T * B, 3 * H, I, False, b, LINEAR, worker)
     if reset_after:
         gemm_pack(packed, u, 3 * H, 1, H, 3 * H, worker)
     else:
@@ -63,6 +69,9 @@ cdef void gru_forward(
         count = rows.stop - rows.start
         for t in range(T):
             at = t * B + rows.start
+            if stepwise:
+                gemm_packed(gates + at * 3 * H, 3 * H, steps + at * I, I, 1, packed_w, count, 3 * H, I, False, b, LINEAR,
+                            worker)
             # Without an initial state the first products are with zeros: of depth 0.
             depth = H if t > 0 or h0 != NULL else 0
             if reset_after:
@@ -216,8 +225,8 @@ cdef class GRU(Op):
         return 0, T * (I + 3 * H + inner) + (T + 1) * H
 
     def temporary(self, sizes):
-        H = sizes[2]
-        forward = packed_size(H, 3 * H) if sizes[7] else packed_size(H, 2 * H) + packed_size(H, H)
+        I, H = sizes[1:3]
+        forward = packed_size(H, 2 * H) + packed_size(H, H) + packed_input_size(I, 3 * H)
         return max(forward, packed_size(3 * H, H)), 2 * H
 
     def flops(self, sizes):

@@ -27,14 +27,15 @@ from tinynn.kernels.machine cimport (
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, by_row, by_step, copy_rows, ended, packed_size, put_states, rows_grain, start_gradient,
+    add_step, by_row, by_step, by_steps, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
+    start_gradient,
 )
 
 
 cdef void lstm_forward(
         real* y, real* last_h, real* last_c,                # OUT (B, T, H) or the last (B, H), (B, H) twice; or NULL
         real* workspace, real* packed,                      # OUT kept: x (T, B, I), gates (T, B, 4H), h (T + 1, B, H),
-                                                            #     c (T + 1, B, H), tanh(c) (T, B, H); packed u
+                                                            #     c (T + 1, B, H), tanh(c) (T, B, H); packed u, w
         const real* x, const real* w, const real* u, const real* b,     # IN (B, T, I) (I, 4H) (H, 4H) (4H) or NULL
         const real* h0, const real* c0, const int64_t* lengths,         # IN (B, H) (B, H) (B), may be NULL
         Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, Worker* worker) noexcept nogil:
@@ -46,13 +47,21 @@ cdef void lstm_forward(
     cdef const real* steps = by_step(workspace, x, lengths, B, T, I, worker)
     cdef Range rows
     cdef Py_ssize_t t, row, at
-    gemm_team(gates, 4 * H, steps, I, 1, w, 4 * H, 1, T * B, 4 * H, I, False, b, LINEAR, worker)
+    cdef bint stepwise = by_steps(B, I, 4 * H)
+    cdef real* packed_w = packed + packed_size(H, 4 * H)
+    if stepwise:
+        gemm_pack(packed_w, w, 4 * H, 1, I, 4 * H, worker)
+    else:
+        gemm_team(gates, 4 * H, steps, I, 1, w, 4 * H, 1, T * B, 4 * H, I, False, b, LINEAR, worker)
     gemm_pack(packed, u, 4 * H, 1, H, 4 * H, worker)
     while claim(worker, B, rows_grain(B, T * H * 4 * H, worker), &rows):
         copy_rows(h, h0, rows, H)
         copy_rows(c, c0, rows, H)
         for t in range(T):
             at = t * B + rows.start
+            if stepwise:
+                gemm_packed(gates + at * 4 * H, 4 * H, steps + at * I, I, 1, packed_w, rows.stop - rows.start, 4 * H, I,
+                            False, b, LINEAR, worker)
             # Without an initial state the first product is with zeros: of depth 0.
             gemm_packed(gates + at * 4 * H, 4 * H, h + at * H, H, 1, packed, rows.stop - rows.start, 4 * H,
                         H if t > 0 or h0 != NULL else 0, True, <const real*> NULL, LINEAR, worker)
@@ -176,8 +185,8 @@ cdef class LSTM(Op):
         return 0, T * (I + 5 * H) + 2 * (T + 1) * H
 
     def temporary(self, sizes):
-        H = sizes[2]
-        return max(packed_size(H, 4 * H), packed_size(4 * H, H)), 2 * H
+        I, H = sizes[1:3]
+        return max(packed_size(H, 4 * H) + packed_input_size(I, 4 * H), packed_size(4 * H, H)), 2 * H
 
     def flops(self, sizes):
         T, I, H = sizes[:3]

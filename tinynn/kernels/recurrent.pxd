@@ -30,6 +30,23 @@ cdef inline Py_ssize_t rows_grain(Py_ssize_t B, Py_ssize_t products, const Worke
     return max(rows, 1 + 262144 // (products + 1))
 
 
+cdef enum: FEWEST_ROWS_BY_STEP = 16
+cdef enum: LARGEST_BY_STEP = 65536
+
+
+cdef inline Py_ssize_t packed_input_size(Py_ssize_t I, Py_ssize_t n) noexcept nogil:
+    """Numbers in the input's packed weights (I, n); 0 where they are too many to be read again in each step."""
+    return packed_size(I, n) if packed_size(I, n) <= LARGEST_BY_STEP else 0
+
+
+cdef inline bint by_steps(Py_ssize_t B, Py_ssize_t I, Py_ssize_t n) noexcept nogil:
+    """Whether a thread computes the input's part of its rows step by step, each right before it is used.
+
+    Else all steps' are one product of the team, and half of it then lies in the caches of other cores.
+    """
+    return B >= FEWEST_ROWS_BY_STEP and packed_input_size(I, n) > 0
+
+
 cdef inline bint ended(const int64_t* lengths, Py_ssize_t row, Py_ssize_t t) noexcept nogil:
     """Whether the sequence of this row is over before step t."""
     return lengths != NULL and t >= lengths[row]

@@ -22,13 +22,14 @@ from tinynn.kernels.machine cimport (
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, by_row, by_step, copy_rows, ended, packed_size, put_states, rows_grain, start_gradient,
+    add_step, by_row, by_step, by_steps, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
+    start_gradient,
 )
 
 
 cdef void rnn_forward(
         real* y, real* last_h,                              # OUT (B, T, H) or the last (B, H), (B, H), may be NULL
-        real* workspace, real* packed,                      # OUT kept: x (T, B, I), h (T + 1, B, H); packed u
+        real* workspace, real* packed,                      # OUT kept: x (T, B, I), h (T + 1, B, H); packed u, w
         const real* x, const real* w, const real* u, const real* b,     # IN (B, T, I) (I, H) (H, H) (H) or NULL
         const real* h0, const int64_t* lengths,             # IN (B, H) (B), may be NULL
         Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, int activation,
@@ -40,12 +41,20 @@ cdef void rnn_forward(
     cdef Range rows
     cdef Py_ssize_t t, row
     # The states begin as the input's part of z, and each step turns its own into h.
-    gemm_team(h + B * H, H, steps, I, 1, w, H, 1, T * B, H, I, False, b, LINEAR, worker)
+    cdef bint stepwise = by_steps(B, I, H)
+    cdef real* packed_w = packed + packed_size(H, H)
+    if stepwise:
+        gemm_pack(packed_w, w, H, 1, I, H, worker)
+    else:
+        gemm_team(h + B * H, H, steps, I, 1, w, H, 1, T * B, H, I, False, b, LINEAR, worker)
     gemm_pack(packed, u, H, 1, H, H, worker)
     while claim(worker, B, rows_grain(B, T * H * H, worker), &rows):
         copy_rows(h, h0, rows, H)
         for t in range(T):
             step = h + (t + 1) * B * H
+            if stepwise:
+                gemm_packed(step + rows.start * H, H, steps + (t * B + rows.start) * I, I, 1, packed_w,
+                            rows.stop - rows.start, H, I, False, b, LINEAR, worker)
             # Without an initial state the first product is with zeros: of depth 0.
             gemm_packed(step + rows.start * H, H, step - B * H + rows.start * H, H, 1, packed, rows.stop - rows.start,
                         H, H if t > 0 or h0 != NULL else 0, True, <const real*> NULL, activation, worker)
@@ -154,8 +163,8 @@ cdef class RNN(Op):
         return 0, T * I + (T + 1) * H
 
     def temporary(self, sizes):
-        T, _, H = sizes[:3]
-        return packed_size(H, H), (T + 1) * H
+        T, I, H = sizes[:3]
+        return packed_size(H, H) + packed_input_size(I, H), (T + 1) * H
 
     def flops(self, sizes):
         T, I, H = sizes[:3]

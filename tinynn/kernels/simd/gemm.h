@@ -13,7 +13,7 @@
 #endif
 #define TILE_COLUMNS (2 * LANES)
 #define K_BLOCK 272
-#define WORTH_FETCHING 32  /* terms of a tile whose time hides two requests for each row */
+#define WORTH_FETCHING 8  /* terms of a tile whose time hides two requests for each row */
 
 /* The left factor. Element (i, p) is at[i * row + p * column]; or, with lists, at[rows[i] + columns[p]]: so the patches
  * of an image are the rows of a matrix that nobody has to write down. */
