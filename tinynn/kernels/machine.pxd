@@ -201,7 +201,7 @@ cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t 
                            Py_ssize_t k, bint accumulate, const real* bias, int activation,
                            Worker* worker) noexcept nogil:
     """The same, shared out over the team in tiles of C; one phase."""
-    cdef Py_ssize_t row_blocks, column_blocks, columns, tile, row, column, threads, parts, units
+    cdef Py_ssize_t row_blocks, column_blocks, columns, tile, row, column, threads, parts, units, fewest_rows
     cdef Range tiles
     cdef const real* tile_bias = NULL
     if m <= 0 or n <= 0:
@@ -216,7 +216,9 @@ cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t 
         parts = min(2 * threads, 1 + m * n * k // 65536)
         if m <= n:
             column_blocks = min(units, parts)
-        row_blocks = max(row_blocks, min((m + 31) // 32, (parts + column_blocks - 1) // column_blocks))
+        fewest_rows = 16 if n <= PACK_COLUMNS else 32
+        row_blocks = max(row_blocks, min((m + fewest_rows - 1) // fewest_rows,
+                                         (parts + column_blocks - 1) // column_blocks))
         if row_blocks > 1:
             row_blocks = (row_blocks + threads - 1) // threads * threads
         column_blocks = max(column_blocks, min(units, (parts + row_blocks - 1) // row_blocks))
