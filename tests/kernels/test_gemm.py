@@ -63,6 +63,15 @@ def test_chain_continues_over_blocks_of_the_inner_dimension(dtype, rng):
         assert_same_bits(kernels.gemm(a, b), chain(a, b), f"inner {inner}")
 
 
+@pytest.mark.parametrize("columns", [16, 32, 33, 70])
+def test_chain_continues_over_blocks_of_a_factor_read_across_its_rows(columns, dtype, rng):
+    """A weight gradient, whose blocks are shallower, of columns that are packed and of few that are not."""
+    for inner in (79, 80, 81, 143, 144, 145, 160, 161, 333):
+        a, b = rng.normal(size=(inner, 37)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
+        straight = kernels.gemm(np.ascontiguousarray(a.T), b)
+        assert_same_bits(kernels.gemm(a, b, True, False), straight, f"inner {inner}")
+
+
 @pytest.mark.parametrize("columns", [63, 64, 65, 128, 200])
 def test_one_row_is_a_row_of_more(columns, dtype, rng):
     a, b = rng.normal(size=(9, 300)).astype(dtype), rng.normal(size=(300, columns)).astype(dtype)

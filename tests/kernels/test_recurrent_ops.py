@@ -47,6 +47,22 @@ def make(rng, cell, sequences, state, initial, with_lengths):
 
 
 @every_cell
+@pytest.mark.parametrize("inputs", [3, 2100])
+def test_a_row_has_the_same_bits_in_a_batch_of_any_size(cell, inputs, dtype, rng):
+    """Many rows and few inputs: the input's part is computed step by step; few rows or many inputs: all at once."""
+    name, gates, _, bias_shape, options = CELLS[cell]
+    shapes = (40, STEPS, inputs), (inputs, gates * HIDDEN), (HIDDEN, gates * HIDDEN), bias_shape
+    x, w, u, b = ((rng.normal(size=shape) / 8).astype(dtype) for shape in shapes)
+    forward = getattr(kernels, f"{name}_forward")
+    whole = forward(x, w, u, b, **options)
+    for first, last in ((0, 1), (1, 8), (8, 23), (8, 24), (23, 40)):
+        part = forward(x[first:last], w, u, b, **options)
+        pairs = zip(part, whole, strict=True) if isinstance(whole, tuple) else [(part, whole)]
+        for got, wanted in pairs:
+            assert_same_bits(got, wanted[first:last].copy(), f"rows {first}:{last}")
+
+
+@every_cell
 @pytest.mark.parametrize("flags", FLAGS)
 def test_outputs_are_parts_of_all_states(cell, flags, rng):
     run, every = make(rng, cell, *flags)
