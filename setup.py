@@ -89,8 +89,7 @@ class BuildExtensions(build_ext):
     def run(self) -> None:
         check_compiler()
         # Only now: metadata and source distributions need no generated C.
-        translated = cythonize(self.extensions, compiler_directives=DIRECTIVES, nthreads=self.parallel,
-                               emit_linenums="--coverage" in ASKED)  # gcov then counts lines of Cython
+        translated = cythonize(self.extensions, compiler_directives=DIRECTIVES, nthreads=self.parallel)
         for each, c in zip(self.extensions, translated, strict=True):
             each.sources = c.sources
         # The longest to compile first: then no core waits for another one's last module.

@@ -112,6 +112,19 @@ def test_a_job_stops_at_a_loss_that_is_no_number(rng):
         assert job.first_not_finite() == "the input"
 
 
+def test_what_is_no_number_is_looked_for_in_the_last_smaller_batch(rng):
+    model = Sequential([layers.Dense(4)], (3,))
+    model.compile("sgd", "mse")
+    plan = model._plan("train", (3,))
+    x, y = rng.normal(size=(5, 3)).astype("float32"), np.zeros((5, 4), "float32")
+    x[4, 1] = np.inf
+    with plan.lease(2) as arena:
+        job = Job(plan, arena, x, None, 5, 2, y)
+        job.train(None, (), None, 0, [], 0, update=False)
+        assert job.run() == NOT_FINITE
+        assert (job.next_step, job.first_not_finite()) == (2, "the input")
+
+
 def test_totals_are_sums_over_samples(rng):
     model = Sequential([layers.Dense(4)], (3,), dtype="float64")
     model.compile("sgd", "half_squared_error", ["mae", "mse"])

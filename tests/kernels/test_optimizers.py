@@ -164,6 +164,16 @@ def test_momentum_without_velocity_is_refused(nesterov, dtype):
         kernels.rmsprop_update(w, dw, np.zeros(3, dtype), None, 0.1, momentum=0.9)
 
 
+def test_what_is_no_number_or_cannot_be_changed_in_place_is_refused(dtype):
+    w, dw, m, v = (np.zeros(3, dtype) for _ in range(4))
+    with pytest.raises(TypeError, match=r"adam_update: step is 1\.5, but must be an integer"):
+        kernels.adam_update(w, dw, m, v, 1.5, 0.1)
+    with pytest.raises(TypeError, match=r"sgd_update: learning_rate is 'much', but must be a number"):
+        kernels.sgd_update(w, dw, None, "much")
+    with pytest.raises(TypeError, match=r"adam_update: m is a list, but is changed in place"):
+        kernels.adam_update(w, dw, m.tolist(), v, 1, 0.1)
+
+
 def test_steps_count_from_one(dtype):
     w, dw, m, v = (np.zeros(3, dtype) for _ in range(4))
     with pytest.raises(ValueError, match=r"\bstep\b"):

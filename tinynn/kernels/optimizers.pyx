@@ -182,8 +182,8 @@ def update(function, Rule rule, w, dw, states, learning_rate, step, options):
     for name, array in changed.items():
         if array is None:
             raise TypeError(f"{function}: {name} is missing; give a vector like w, zeros before the first step")
-    gradient = required_arrays(function, {"dw": 1}, dw=dw, **changed)[0]
     vectors_to_change(function, changed)
+    gradient = required_arrays(function, {"dw": 1}, dw=dw, **changed)[0]
     for name, array in changed.items():
         expect_shape(function, name, array, gradient.shape)
     options = {name: number_of(function, name, value) for name, value in options.items()}
