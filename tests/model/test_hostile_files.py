@@ -25,6 +25,7 @@ def saved(tmp_path):
     model = Sequential([layers.Dense(1, "tanh", use_bias=False)], (1,))
     model.compile(optimizers.Adam(schedules.WarmUp(0.1, 2)), "mse")
     model.fit(np.ones((2, 1)), np.ones((2, 1)), verbose=0)
+    model.notes["made"] = ["by hand", 1.5]
     model.save(path, include_optimizer=True)
     return path
 
