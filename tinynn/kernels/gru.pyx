@@ -70,8 +70,8 @@ cdef void gru_forward(
         for t in range(T):
             at = t * B + rows.start
             if stepwise:
-                gemm_packed(gates + at * 3 * H, 3 * H, steps + at * I, I, 1, packed_w, count, 3 * H, I, False, b, LINEAR,
-                            worker)
+                gemm_packed(gates + at * 3 * H, 3 * H, steps + at * I, I, 1, packed_w, count, 3 * H, I, False, b,
+                            LINEAR, worker)
             # Without an initial state the first products are with zeros: of depth 0.
             depth = H if t > 0 or h0 != NULL else 0
             if reset_after:
