@@ -31,8 +31,8 @@ from tinynn.kernels.machine cimport (
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, by_row, by_step, by_steps, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
-    start_gradient,
+    add_step, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
+    start_gradient, stepwise_input,
 )
 
 
@@ -53,7 +53,7 @@ cdef void gru_forward(
     cdef const real* recurrent_bias = b + 3 * H if b != NULL else <const real*> NULL
     cdef Range rows
     cdef Py_ssize_t t, row, at, count, depth
-    cdef bint stepwise = by_steps(B, I, 3 * H)
+    cdef bint stepwise = stepwise_input(B, I, 3 * H)
     cdef real* packed_w = packed + packed_size(H, 2 * H) + packed_size(H, H)
     if stepwise:
         gemm_pack(packed_w, w, 3 * H, 1, I, 3 * H, worker)

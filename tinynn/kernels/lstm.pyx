@@ -27,8 +27,8 @@ from tinynn.kernels.machine cimport (
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, by_row, by_step, by_steps, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
-    start_gradient,
+    add_step, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
+    start_gradient, stepwise_input,
 )
 
 
@@ -47,7 +47,7 @@ cdef void lstm_forward(
     cdef const real* steps = by_step(workspace, x, lengths, B, T, I, worker)
     cdef Range rows
     cdef Py_ssize_t t, row, at
-    cdef bint stepwise = by_steps(B, I, 4 * H)
+    cdef bint stepwise = stepwise_input(B, I, 4 * H)
     cdef real* packed_w = packed + packed_size(H, 4 * H)
     if stepwise:
         gemm_pack(packed_w, w, 4 * H, 1, I, 4 * H, worker)

@@ -30,6 +30,7 @@ cdef inline Py_ssize_t rows_grain(Py_ssize_t B, Py_ssize_t products, const Worke
     return max(rows, 1 + 262144 // (products + 1))
 
 
+# The input's part of a step is a product of its own for at least so many rows, with at most so many packed weights.
 cdef enum: FEWEST_ROWS_BY_STEP = 16
 cdef enum: LARGEST_BY_STEP = 65536
 
@@ -39,7 +40,7 @@ cdef inline Py_ssize_t packed_input_size(Py_ssize_t I, Py_ssize_t n) noexcept no
     return packed_size(I, n) if packed_size(I, n) <= LARGEST_BY_STEP else 0
 
 
-cdef inline bint by_steps(Py_ssize_t B, Py_ssize_t I, Py_ssize_t n) noexcept nogil:
+cdef inline bint stepwise_input(Py_ssize_t B, Py_ssize_t I, Py_ssize_t n) noexcept nogil:
     """Whether a thread computes the input's part of its rows step by step, each right before it is used.
 
     Else all steps' are one product of the team, and half of it then lies in the caches of other cores.

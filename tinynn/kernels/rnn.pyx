@@ -22,8 +22,8 @@ from tinynn.kernels.machine cimport (
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, by_row, by_step, by_steps, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
-    start_gradient,
+    add_step, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
+    start_gradient, stepwise_input,
 )
 
 
@@ -41,7 +41,7 @@ cdef void rnn_forward(
     cdef Range rows
     cdef Py_ssize_t t, row
     # The states begin as the input's part of z, and each step turns its own into h.
-    cdef bint stepwise = by_steps(B, I, H)
+    cdef bint stepwise = stepwise_input(B, I, H)
     cdef real* packed_w = packed + packed_size(H, H)
     if stepwise:
         gemm_pack(packed_w, w, H, 1, I, H, worker)
