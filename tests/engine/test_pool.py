@@ -1,8 +1,10 @@
 """The pool: how many threads, where they come from, and that there are never too many or too few."""
 
 import os
+import shlex
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from pathlib import Path
@@ -14,6 +16,7 @@ from tinynn import Sequential, get_num_threads, layers, set_num_threads
 from tinynn.engine import pool
 
 TASKS = Path("/proc/self/task")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -113,16 +116,25 @@ def test_quota_of_the_groups_that_the_process_is_in(membership, files, cores, tm
 
 
 def in_a_process_of_its_own(code):
-    root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=False,
-        cwd=root,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(root)},
+        cwd=ROOT,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not (ROOT / "tinynn/engine/team.c").exists(), reason="needs the sources")
+def test_the_team_by_itself(tmp_path):
+    """team_race.c, which .ci/sanitize runs with the sanitizers."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    options = ["-O1", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pthread", "-Itinynn/kernels", "-Itinynn/engine"]
+    sources = ["tests/engine/team_race.c", "tinynn/engine/team.c"]
+    subprocess.run([*compiler[:1], *options, *sources, "-o", str(tmp_path / "race")], cwd=ROOT, check=True)
+    assert subprocess.run([tmp_path / "race"], capture_output=True, text=True, check=True).stdout == "team_race: fine\n"
 
 
 def large():
