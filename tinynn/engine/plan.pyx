@@ -27,13 +27,12 @@ from tinynn.kernels.machine cimport (
     DOUBLE, FLOAT, GEMM_SCRATCH_BYTES, UINT8, Augmentation, Range, Worker, augment, augmentation_scratch, claim,
     convert, instruction_set_in_use, real, vector_dot, vector_scale,
 )
-from tinynn.kernels.op cimport Call, Op, Prepare, Rule, Run, Step, Update
+from tinynn.kernels.op cimport (
+    RELAXED, Call, Op, Prepare, Rule, Run, Step, Update, load_size, store_counts, store_size,
+)
 
 cdef extern from * nogil:
     void prefetch "__builtin_prefetch"(const void* address)
-    Py_ssize_t atomic_load "__atomic_load_n"(const Py_ssize_t* number, int order)
-    void atomic_store "__atomic_store_n"(Py_ssize_t* number, Py_ssize_t value, int order)
-    int RELAXED "__ATOMIC_RELAXED"
 
 cdef extern from "random.h" nogil:
     void c_shuffle "shuffle"(int64_t* order, int64_t n, uint64_t key, unsigned int epoch)
@@ -205,8 +204,8 @@ cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker
     while claim(worker, bound.batch, 1 + 4096 // (loop.x.per_sample * size + 1), &rows):
         if rows.start == 0:
             loop.step.step = loop.iteration + step
-            loop.step.samples = bound.batch
-            loop.step.counts = bound.counts if loop.x.missing else NULL
+            store_size(&loop.step.samples, bound.batch, RELAXED)
+            store_counts(&loop.step.counts, bound.counts if loop.x.missing else NULL, RELAXED)
         for row in range(rows.start, rows.stop):
             sample = step * loop.batch + row
             if loop.order != NULL:
@@ -315,12 +314,12 @@ cdef void penalize(Loop* loop, Worker* worker, real* dtype) noexcept nogil:
 
 cdef void decide(Loop* loop, Py_ssize_t reason, Py_ssize_t step) noexcept nogil:
     """Stop at this step. In no order: those whom it stops meet a barrier first. Atomic, for those who are late."""
-    atomic_store(&loop.reason, reason, RELAXED)
-    atomic_store(&loop.stop_step, step, RELAXED)
+    store_size(&loop.reason, reason, RELAXED)
+    store_size(&loop.stop_step, step, RELAXED)
 
 
 cdef Py_ssize_t decided(const Py_ssize_t* number) noexcept nogil:
-    return atomic_load(number, RELAXED)
+    return load_size(number, RELAXED)
 
 
 cdef void judge(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker, real* dtype) noexcept nogil:

@@ -33,9 +33,20 @@ cdef struct Call:
     void* python                # the object behind an op written in Python
     int* failed                 # OUT: 1 when that object raised
 
+cdef extern from * nogil:
+    int RELAXED "__ATOMIC_RELAXED"
+    Py_ssize_t load_size "__atomic_load_n"(const Py_ssize_t* number, int order)
+    const int64_t* load_counts "__atomic_load_n"(const int64_t** counts, int order)
+    void store_size "__atomic_store_n"(Py_ssize_t* number, Py_ssize_t value, int order)
+    void store_counts "__atomic_store_n"(const int64_t** counts, const int64_t* value, int order)
+
+
 cdef inline const int64_t* item_counts(const Call* call, Py_ssize_t rows) noexcept nogil:
-    """How many items each row has; NULL if it has all, or rows are not samples but parts of them"""
-    return call.step.counts if call.step.samples == rows else NULL
+    """How many items each row has; NULL if it has all, or rows are not samples but parts of them
+
+    Atomic, for a late thread asks while the next step begins; it has no part left in which to use the answer.
+    """
+    return load_counts(&call.step.counts, RELAXED) if load_size(&call.step.samples, RELAXED) == rows else NULL
 
 ctypedef void (*Run)(Call* call, Worker* worker) noexcept nogil
 
