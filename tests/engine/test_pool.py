@@ -133,7 +133,7 @@ def test_the_team_by_itself(tmp_path):
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     options = ["-O1", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pthread", "-Itinynn/kernels", "-Itinynn/engine"]
     sources = ["tests/engine/team_race.c", "tinynn/engine/team.c"]
-    subprocess.run([*compiler[:1], *options, *sources, "-o", str(tmp_path / "race")], cwd=ROOT, check=True)
+    subprocess.run([*compiler, *options, *sources, "-o", str(tmp_path / "race")], cwd=ROOT, check=True)
     assert subprocess.run([tmp_path / "race"], capture_output=True, text=True, check=True).stdout == "team_race: fine\n"
 
 

@@ -31,8 +31,8 @@ from tinynn.kernels.machine cimport (
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
-    start_gradient, stepwise_input,
+    add_step, begin_input, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
+    start_gradient,
 )
 
 
@@ -53,12 +53,8 @@ cdef void gru_forward(
     cdef const real* recurrent_bias = b + 3 * H if b != NULL else <const real*> NULL
     cdef Range rows
     cdef Py_ssize_t t, row, at, count, depth
-    cdef bint stepwise = stepwise_input(B, I, 3 * H)
     cdef real* packed_w = packed + packed_size(H, 2 * H) + packed_size(H, H)
-    if stepwise:
-        gemm_pack(packed_w, w, 3 * H, 1, I, 3 * H, worker)
-    else:
-        gemm_team(gates, 3 * H, steps, I, 1, w, 3 * H, 1, T * B, 3 * H, I, False, b, LINEAR, worker)
+    cdef bint stepwise = begin_input(gates, packed_w, steps, w, b, B, T, I, 3 * H, worker)
     if reset_after:
         gemm_pack(packed, u, 3 * H, 1, H, 3 * H, worker)
     else:

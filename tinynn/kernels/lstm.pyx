@@ -27,8 +27,8 @@ from tinynn.kernels.machine cimport (
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
-    start_gradient, stepwise_input,
+    add_step, begin_input, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
+    start_gradient,
 )
 
 
@@ -47,12 +47,8 @@ cdef void lstm_forward(
     cdef const real* steps = by_step(workspace, x, lengths, B, T, I, worker)
     cdef Range rows
     cdef Py_ssize_t t, row, at
-    cdef bint stepwise = stepwise_input(B, I, 4 * H)
     cdef real* packed_w = packed + packed_size(H, 4 * H)
-    if stepwise:
-        gemm_pack(packed_w, w, 4 * H, 1, I, 4 * H, worker)
-    else:
-        gemm_team(gates, 4 * H, steps, I, 1, w, 4 * H, 1, T * B, 4 * H, I, False, b, LINEAR, worker)
+    cdef bint stepwise = begin_input(gates, packed_w, steps, w, b, B, T, I, 4 * H, worker)
     gemm_pack(packed, u, 4 * H, 1, H, 4 * H, worker)
     while claim(worker, B, rows_grain(B, T * H * 4 * H, worker), &rows):
         copy_rows(h, h0, rows, H)

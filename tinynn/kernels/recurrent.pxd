@@ -8,7 +8,9 @@ States have T + 1 slots; slot t is the state before step t.
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from tinynn.kernels.machine cimport PACK_COLUMNS, Range, Worker, claim, real, threads_of, vector_axpy
+from tinynn.kernels.machine cimport (
+    LINEAR, PACK_COLUMNS, Range, Worker, claim, gemm_pack, gemm_team, real, threads_of, vector_axpy,
+)
 
 
 cdef inline Py_ssize_t packed_size(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
@@ -38,14 +40,6 @@ cdef enum: LARGEST_BY_STEP = 65536
 cdef inline Py_ssize_t packed_input_size(Py_ssize_t I, Py_ssize_t n) noexcept nogil:
     """Numbers in the input's packed weights (I, n); 0 where they are too many to be read again in each step."""
     return packed_size(I, n) if packed_size(I, n) <= LARGEST_BY_STEP else 0
-
-
-cdef inline bint stepwise_input(Py_ssize_t B, Py_ssize_t I, Py_ssize_t n) noexcept nogil:
-    """Whether a thread computes the input's part of its rows step by step, each right before it is used.
-
-    Else all steps' are one product of the team, and half of it then lies in the caches of other cores.
-    """
-    return B >= FEWEST_ROWS_BY_STEP and packed_input_size(I, n) > 0
 
 
 cdef inline bint ended(const int64_t* lengths, Py_ssize_t row, Py_ssize_t t) noexcept nogil:
@@ -81,6 +75,19 @@ cdef inline void by_row(real* x, const real* steps, Py_ssize_t B, Py_ssize_t T, 
         for row in range(rows.start, rows.stop):
             for t in range(T):
                 memcpy(x + (row * T + t) * F, steps + (t * B + row) * F, F * sizeof(real))
+
+
+cdef inline bint begin_input(real* z, real* packed, const real* steps, const real* w, const real* b, Py_ssize_t B,
+                             Py_ssize_t T, Py_ssize_t I, Py_ssize_t n, Worker* worker) noexcept nogil:
+    """z (T, B, n) := x_t w + b as one product; or True and w packed, where each thread shall compute it step by step.
+
+    Each step of its own rows, right before it is used: of the one product, half lies in the caches of other cores.
+    """
+    if B >= FEWEST_ROWS_BY_STEP and packed_input_size(I, n) > 0:
+        gemm_pack(packed, w, n, 1, I, n, worker)
+        return True
+    gemm_team(z, n, steps, I, 1, w, n, 1, T * B, n, I, False, b, LINEAR, worker)
+    return False
 
 
 # --- within a phase, on some rows ------------------------------------------------------------------------

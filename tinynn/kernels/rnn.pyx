@@ -22,8 +22,8 @@ from tinynn.kernels.machine cimport (
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
-    start_gradient, stepwise_input,
+    add_step, begin_input, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
+    start_gradient,
 )
 
 
@@ -40,13 +40,9 @@ cdef void rnn_forward(
     cdef const real* steps = by_step(workspace, x, lengths, B, T, I, worker)
     cdef Range rows
     cdef Py_ssize_t t, row
-    # The states begin as the input's part of z, and each step turns its own into h.
-    cdef bint stepwise = stepwise_input(B, I, H)
     cdef real* packed_w = packed + packed_size(H, H)
-    if stepwise:
-        gemm_pack(packed_w, w, H, 1, I, H, worker)
-    else:
-        gemm_team(h + B * H, H, steps, I, 1, w, H, 1, T * B, H, I, False, b, LINEAR, worker)
+    # The states begin as the input's part of z, and each step turns its own into h.
+    cdef bint stepwise = begin_input(h + B * H, packed_w, steps, w, b, B, T, I, H, worker)
     gemm_pack(packed, u, H, 1, H, H, worker)
     while claim(worker, B, rows_grain(B, T * H * H, worker), &rows):
         copy_rows(h, h0, rows, H)
