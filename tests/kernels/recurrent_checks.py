@@ -20,6 +20,8 @@ SHAPES = (  # rows B, steps T, inputs I, hidden H
     (1, 30, 2, 6),
     (15, 2, 257, 5),
     (4, 2, 6, 128),
+    (70, 5, 3, 9),  # in four groups of rows, as the next one
+    (67, 1, 2, 11),
 )
 
 
@@ -102,6 +104,13 @@ class RecurrentChecks:
             lengths = rng.integers(1, steps, size=rows, endpoint=True)
             self.check(dh, {**arguments, "lengths": lengths}, dtype)
 
+    def test_equals_the_oracle_where_the_input_of_two_groups_is_one_product(self, dtype, rng):
+        hidden = 256
+        inputs = 65536 // (self.gates * hidden) + 1
+        steps = 2 * (inputs + hidden) // 33 + 1
+        arguments, dh = self.make(rng, dtype, 33, steps, inputs, hidden)
+        self.check(dh, arguments, dtype, factor=1024.0)
+
     @pytest.mark.parametrize("lengths", [None, (4, 1, 3)])
     def test_backward_equals_finite_differences(self, lengths, rng):
         arguments, dh = self.make(rng, np.float64, 3, 4, 2, 3)
@@ -117,8 +126,9 @@ class RecurrentChecks:
             expected = finite_differences(value, array)
             np.testing.assert_allclose(got[name], expected, rtol=1e-9, atol=1e-10, err_msg=name)
 
-    def test_absent_bias_and_states_are_zeros(self, dtype, rng):
-        arguments, dh = self.make(rng, dtype, 5, 3, 4, 9)
+    @pytest.mark.parametrize("rows", [5, 70])
+    def test_absent_bias_and_states_are_zeros(self, rows, dtype, rng):
+        arguments, dh = self.make(rng, dtype, rows, 3, 4, 9)
         zeros = {name: np.zeros_like(arguments[name]) for name in ("b", *self.states)}
         bare = {name: arguments[name] for name in ("x", "w", "u")}
         for got, expected in zip(self.forward(**bare), self.forward(**bare, **zeros), strict=True):

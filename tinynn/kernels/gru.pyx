@@ -26,76 +26,82 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from tinynn.kernels.machine cimport (
-    LINEAR, Range, Worker, claim, column_sum_team, gemm_pack, gemm_packed, gemm_team, gru_candidate_backward,
-    gru_candidate_forward, gru_cell_backward, gru_cell_forward, gru_reset_backward, gru_reset_forward, real,
+    LINEAR, Worker, gemm_pack, gemm_packed, gemm_team, gru_candidate_backward, gru_candidate_forward, gru_cell_backward,
+    gru_cell_forward, gru_reset_backward, gru_reset_forward, real,
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, begin_input, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
-    start_gradient,
+    Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
+    packed_size, parts_of, put_states, rows_grain, start_gradient, sums_size, weight_gradient,
 )
 
 
 cdef void gru_forward(
         real* y, real* last_h,                              # OUT (B, T, H) or the last (B, H), (B, H), may be NULL
-        real* workspace, real* packed,                      # OUT kept: x (T, B, I), gates (T, B, 3H), h (T + 1, B, H),
-                                                            #     a (T, B, 3H) or else r h (T, B, H); packed u, w
+        real* workspace, real* packed,                      # OUT kept: x (T, B, I), gates (T, B, 3H), h0 (B, H),
+                                                            #     h (T, B, H), a (T, B, 3H) or else r h (T, B, H);
+                                                            #     packed u, w
         const real* x, const real* w, const real* u, const real* b,     # IN (B, T, I) (I, 3H) (H, 3H), b or NULL
         const real* h0, const int64_t* lengths,             # IN (B, H) (B), may be NULL
         Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, bint reset_after,
         Worker* worker) noexcept nogil:
     """h_t = z h_{t-1} + (1 - z) g"""
     cdef real* gates = workspace + T * B * I
-    cdef real* h = gates + T * B * 3 * H
-    cdef real* inner = h + (T + 1) * B * H                  # a, or r h
+    cdef real* h_start = gates + T * B * 3 * H
+    cdef real* h = h_start + B * H
+    cdef real* inner = h + T * B * H                        # a, or r h
     cdef real* packed_candidate = packed + packed_size(H, 2 * H)
-    cdef const real* steps = by_step(workspace, x, lengths, B, T, I, worker)
-    cdef const real* recurrent_bias = b + 3 * H if b != NULL else <const real*> NULL
-    cdef Range rows
-    cdef Py_ssize_t t, row, at, count, depth
     cdef real* packed_w = packed + packed_size(H, 2 * H) + packed_size(H, H)
+    cdef const real* recurrent_bias = b + 3 * H if b != NULL else <const real*> NULL
+    cdef Py_ssize_t groups = groups_of(B, T, I, H)
+    cdef const real* steps = by_step(workspace, x, lengths, B, T, I, groups, worker)
     cdef bint stepwise = begin_input(gates, packed_w, steps, w, b, B, T, I, 3 * H, worker)
+    cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * 3 * H, worker))
+    cdef Py_ssize_t t, row, at, count, depth
+    cdef const real* h_before
     if reset_after:
         gemm_pack(packed, u, 3 * H, 1, H, 3 * H, worker)
     else:
         gemm_pack(packed, u, 3 * H, 1, H, 2 * H, worker)
         gemm_pack(packed_candidate, u + 2 * H, 3 * H, 1, H, H, worker)
-    while claim(worker, B, rows_grain(B, T * H * 3 * H, worker), &rows):
-        copy_rows(h, h0, rows, H)
-        count = rows.stop - rows.start
+    while next_part(&part, worker):
+        copy_rows(h_start, h0, part.rows, H)
+        h_before = h_start + part.rows.start * H
+        count = part.rows.stop - part.rows.start
         for t in range(T):
-            at = t * B + rows.start
+            at = part.at + t * part.size + part.rows.start
             if stepwise:
                 gemm_packed(gates + at * 3 * H, 3 * H, steps + at * I, I, 1, packed_w, count, 3 * H, I, False, b,
                             LINEAR, worker)
             # Without an initial state the first products are with zeros: of depth 0.
             depth = H if t > 0 or h0 != NULL else 0
             if reset_after:
-                gemm_packed(inner + at * 3 * H, 3 * H, h + at * H, H, 1, packed, count, 3 * H, depth, False,
+                gemm_packed(inner + at * 3 * H, 3 * H, h_before, H, 1, packed, count, 3 * H, depth, False,
                             recurrent_bias, LINEAR, worker)
             else:
-                gemm_packed(gates + at * 3 * H, 3 * H, h + at * H, H, 1, packed, count, 2 * H, depth, True,
+                gemm_packed(gates + at * 3 * H, 3 * H, h_before, H, 1, packed, count, 2 * H, depth, True,
                             <const real*> NULL, LINEAR, worker)
-                for row in range(at, at + count):
-                    gru_reset_forward(gates + row * 3 * H, inner + row * H, h + row * H, H, worker)
+                for row in range(count):
+                    gru_reset_forward(gates + (at + row) * 3 * H, inner + (at + row) * H, h_before + row * H, H, worker)
                 gemm_packed(gates + at * 3 * H + 2 * H, 3 * H, inner + at * H, H, 1, packed_candidate, count, H, depth,
                             True, <const real*> NULL, LINEAR, worker)
-            for row in range(at, at + count):
-                if ended(lengths, row - t * B, t):
-                    memcpy(h + (row + B) * H, h + row * H, H * sizeof(real))
+            for row in range(count):
+                if ended(lengths, part.rows.start + row, t):
+                    memcpy(h + (at + row) * H, h_before + row * H, H * sizeof(real))
                 elif reset_after:
-                    gru_cell_forward(gates + row * 3 * H, h + (row + B) * H, inner + row * 3 * H, h + row * H, H,
-                                     worker)
+                    gru_cell_forward(gates + (at + row) * 3 * H, h + (at + row) * H, inner + (at + row) * 3 * H,
+                                     h_before + row * H, H, worker)
                 else:
-                    gru_candidate_forward(gates + row * 3 * H, h + (row + B) * H, h + row * H, H, worker)
-        put_states(y, h, sequences, rows, B, T, H)
-        put_states(last_h, h, False, rows, B, T, H)
+                    gru_candidate_forward(gates + (at + row) * 3 * H, h + (at + row) * H, h_before + row * H, H, worker)
+            h_before = h + at * H
+        put_states(y, h, sequences, &part, T, H)
+        put_states(last_h, h, False, &part, T, H)
 
 
 cdef void gru_backward(
         real* dx, real* dh0,                                # OUT (B, T, I) (B, H), may be NULL
         real* dw, real* du, real* db,                       # OUT as w, u, b, may be NULL; added to if accumulate
-        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, dh and d(r h) (B, H)
+        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, sums, dh and d(r h) (B, H)
         const real* dy, const real* d_last_h,               # IN as y and last_h, may be NULL
         const real* x, const real* w, const real* u,        # IN as in forward
         bint initial, const int64_t* lengths,
@@ -103,76 +109,76 @@ cdef void gru_backward(
         Worker* worker) noexcept nogil:
     """dx_t = dz_t w^T,  dh_{t-1} += dh_t z + da_t u^T,  dw = x^T dz,  du = h_previous^T da,  db = sum dz, sum da"""
     cdef real* gates = workspace + T * B * I                # step by step overwritten with dz,
-    cdef real* h = gates + T * B * 3 * H
-    cdef real* inner = h + (T + 1) * B * H                  # and a with da
+    cdef real* h_start = gates + T * B * 3 * H
+    cdef real* h = h_start + B * H
+    cdef real* inner = h + T * B * H                        # and a with da
     cdef real* packed_candidate = temporary + packed_size(2 * H, H)
-    cdef real* dh = temporary + packed_size(3 * H, H)
+    cdef real* sums = temporary + packed_size(3 * H, H)
+    cdef real* dh = sums + sums_size(I, H, 3 * H)
     cdef real* d_reset_h = dh + B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
-    cdef Py_ssize_t first = 0 if initial else 1             # step whose state before it is not zeros
-    cdef Range rows
+    cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
+    cdef Py_ssize_t groups = groups_of(B, T, I, H)
+    cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * 3 * H, worker))
     cdef Py_ssize_t t, row, at, count
+    cdef const real* h_before
     if reset_after:
         gemm_pack(temporary, u, 1, 3 * H, 3 * H, H, worker)
     else:
         gemm_pack(temporary, u, 1, 3 * H, 2 * H, H, worker)
         gemm_pack(packed_candidate, u + 2 * H, 1, 3 * H, H, H, worker)
-    while claim(worker, B, rows_grain(B, T * H * 3 * H, worker), &rows):
-        start_gradient(dh, dy, d_last_h, sequences, rows, H, worker)
-        count = rows.stop - rows.start
+    while next_part(&part, worker):
+        start_gradient(dh, dy, d_last_h, sequences, part.rows, H, worker)
+        count = part.rows.stop - part.rows.start
         for t in range(T - 1, -1, -1):
-            add_step(dh, dy, sequences, t, rows, T, H, worker)
-            at = t * B + rows.start
-            for row in range(rows.start, rows.stop):
+            add_step(dh, dy, sequences, t, part.rows, T, H, worker)
+            at = part.at + t * part.size
+            h_before = h + (at - part.size) * H if t > 0 else h_start
+            for row in range(part.rows.start, part.rows.stop):
                 if ended(lengths, row, t):
-                    memset(gates + (t * B + row) * 3 * H, 0, 3 * H * sizeof(real))
+                    memset(gates + (at + row) * 3 * H, 0, 3 * H * sizeof(real))
                     if reset_after:
-                        memset(inner + (t * B + row) * 3 * H, 0, 3 * H * sizeof(real))
+                        memset(inner + (at + row) * 3 * H, 0, 3 * H * sizeof(real))
                 elif reset_after:
-                    gru_cell_backward(gates + (t * B + row) * 3 * H, inner + (t * B + row) * 3 * H, dh + row * H,
-                                      dh + row * H, gates + (t * B + row) * 3 * H, inner + (t * B + row) * 3 * H,
-                                      h + (t * B + row) * H, H, worker)
+                    gru_cell_backward(gates + (at + row) * 3 * H, inner + (at + row) * 3 * H, dh + row * H,
+                                      dh + row * H, gates + (at + row) * 3 * H, inner + (at + row) * 3 * H,
+                                      h_before + row * H, H, worker)
                 else:
-                    gru_candidate_backward(gates + (t * B + row) * 3 * H, dh + row * H, dh + row * H,
-                                           gates + (t * B + row) * 3 * H, h + (t * B + row) * H, H, worker)
+                    gru_candidate_backward(gates + (at + row) * 3 * H, dh + row * H, dh + row * H,
+                                           gates + (at + row) * 3 * H, h_before + row * H, H, worker)
             if reset_after:
                 if t > 0 or dh0 != NULL:
-                    gemm_packed(dh + rows.start * H, H, inner + at * 3 * H, 3 * H, 1, temporary, count, H, 3 * H, True,
-                                <const real*> NULL, LINEAR, worker)
+                    gemm_packed(dh + part.rows.start * H, H, inner + (at + part.rows.start) * 3 * H, 3 * H, 1,
+                                temporary, count, H, 3 * H, True, <const real*> NULL, LINEAR, worker)
                 continue
-            gemm_packed(d_reset_h + rows.start * H, H, gates + at * 3 * H + 2 * H, 3 * H, 1, packed_candidate, count,
-                        H, H, False, <const real*> NULL, LINEAR, worker)
-            for row in range(rows.start, rows.stop):
+            gemm_packed(d_reset_h + part.rows.start * H, H, gates + (at + part.rows.start) * 3 * H + 2 * H, 3 * H, 1,
+                        packed_candidate, count, H, H, False, <const real*> NULL, LINEAR, worker)
+            for row in range(part.rows.start, part.rows.stop):
                 if not ended(lengths, row, t):
-                    gru_reset_backward(gates + (t * B + row) * 3 * H, dh + row * H, d_reset_h + row * H,
-                                       gates + (t * B + row) * 3 * H, h + (t * B + row) * H, H, worker)
+                    gru_reset_backward(gates + (at + row) * 3 * H, dh + row * H, d_reset_h + row * H,
+                                       gates + (at + row) * 3 * H, h_before + row * H, H, worker)
             if t > 0 or dh0 != NULL:
-                gemm_packed(dh + rows.start * H, H, gates + at * 3 * H, 3 * H, 1, temporary, count, H, 2 * H, True,
-                            <const real*> NULL, LINEAR, worker)
+                gemm_packed(dh + part.rows.start * H, H, gates + (at + part.rows.start) * 3 * H, 3 * H, 1, temporary,
+                            count, H, 2 * H, True, <const real*> NULL, LINEAR, worker)
         if dh0 != NULL:
-            copy_rows(dh0, dh, rows, H)
-    if dw != NULL:
-        gemm_team(dw, 3 * H, steps, 1, I, gates, 3 * H, 1, I, 3 * H, T * B, accumulate, <const real*> NULL, LINEAR,
-                  worker)
-    if du != NULL and reset_after:
-        gemm_team(du, 3 * H, h + first * B * H, 1, H, inner + first * B * 3 * H, 3 * H, 1, H, 3 * H, (T - first) * B,
-                  accumulate, <const real*> NULL, LINEAR, worker)
+            copy_rows(dh0, dh, part.rows, H)
+    weight_gradient(dw, 3 * H, db, sums, steps, <const real*> NULL, False, I, gates, 3 * H, 3 * H, B, T, groups,
+                    accumulate, worker)
+    if reset_after:
+        weight_gradient(du, 3 * H, db + 3 * H if db != NULL else <real*> NULL, sums, h, initial_h, True, H, inner,
+                        3 * H, 3 * H, B, T, groups, accumulate, worker)
     elif du != NULL:
-        gemm_team(du, 3 * H, h + first * B * H, 1, H, gates + first * B * 3 * H, 3 * H, 1, H, 2 * H, (T - first) * B,
-                  accumulate, <const real*> NULL, LINEAR, worker)
-        gemm_team(du + 2 * H, 3 * H, inner + first * B * H, 1, H, gates + first * B * 3 * H + 2 * H, 3 * H, 1, H, H,
-                  (T - first) * B, accumulate, <const real*> NULL, LINEAR, worker)
-    if db != NULL:
-        column_sum_team(db, gates, 3 * H, T * B, 3 * H, accumulate, worker)
-        if reset_after:
-            column_sum_team(db + 3 * H, inner, 3 * H, T * B, 3 * H, accumulate, worker)
+        weight_gradient(du, 3 * H, <real*> NULL, sums, h, initial_h, True, H, gates, 3 * H, 2 * H, B, T, groups,
+                        accumulate, worker)
+        weight_gradient(du + 2 * H, 3 * H, <real*> NULL, sums, inner, <const real*> NULL, False, H, gates + 2 * H,
+                        3 * H, H, B, T, groups, accumulate, worker)
     if dx != NULL:
         # The steps of x are not needed any more: their place takes those of dx.
         gemm_team(dx if in_place else workspace, I, gates, 3 * H, 1, w, 1, 3 * H, T * B, I, 3 * H, False,
                   <const real*> NULL, LINEAR, worker)
         if not in_place:
-            by_row(dx, workspace, B, T, I, worker)
+            by_row(dx, workspace, B, T, I, groups, worker)
 
 
 cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
@@ -223,7 +229,7 @@ cdef class GRU(Op):
     def temporary(self, sizes):
         I, H = sizes[1:3]
         forward = packed_size(H, 2 * H) + packed_size(H, H) + packed_input_size(I, 3 * H)
-        return max(forward, packed_size(3 * H, H)), 2 * H
+        return max(forward, packed_size(3 * H, H) + sums_size(I, H, 3 * H)), 2 * H
 
     def flops(self, sizes):
         T, I, H = sizes[:3]

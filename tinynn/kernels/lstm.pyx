@@ -22,62 +22,70 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from tinynn.kernels.machine cimport (
-    LINEAR, Range, Worker, claim, column_sum_team, gemm_pack, gemm_packed, gemm_team, lstm_cell_backward,
-    lstm_cell_forward, real,
+    LINEAR, Worker, gemm_pack, gemm_packed, gemm_team, lstm_cell_backward, lstm_cell_forward, real,
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, begin_input, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
-    start_gradient,
+    Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
+    packed_size, parts_of, put_states, rows_grain, start_gradient, sums_size, weight_gradient,
 )
 
 
 cdef void lstm_forward(
         real* y, real* last_h, real* last_c,                # OUT (B, T, H) or the last (B, H), (B, H) twice; or NULL
-        real* workspace, real* packed,                      # OUT kept: x (T, B, I), gates (T, B, 4H), h (T + 1, B, H),
-                                                            #     c (T + 1, B, H), tanh(c) (T, B, H); packed u, w
+        real* workspace, real* packed,                      # OUT kept: x (T, B, I), gates (T, B, 4H), h0, c0 (B, H),
+                                                            #     h, c, tanh(c) (T, B, H); packed u, w
         const real* x, const real* w, const real* u, const real* b,     # IN (B, T, I) (I, 4H) (H, 4H) (4H) or NULL
         const real* h0, const real* c0, const int64_t* lengths,         # IN (B, H) (B, H) (B), may be NULL
         Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, Worker* worker) noexcept nogil:
     """[i f g o] = activations of x_t w + h_{t-1} u + b,  c_t = f c_{t-1} + i g,  h_t = o tanh(c_t)"""
     cdef real* gates = workspace + T * B * I
-    cdef real* h = gates + T * B * 4 * H
-    cdef real* c = h + (T + 1) * B * H
-    cdef real* tanh_c = c + (T + 1) * B * H
-    cdef const real* steps = by_step(workspace, x, lengths, B, T, I, worker)
-    cdef Range rows
-    cdef Py_ssize_t t, row, at
+    cdef real* h_start = gates + T * B * 4 * H
+    cdef real* c_start = h_start + B * H
+    cdef real* h = c_start + B * H
+    cdef real* c = h + T * B * H
+    cdef real* tanh_c = c + T * B * H
     cdef real* packed_w = packed + packed_size(H, 4 * H)
+    cdef Py_ssize_t groups = groups_of(B, T, I, H)
+    cdef const real* steps = by_step(workspace, x, lengths, B, T, I, groups, worker)
     cdef bint stepwise = begin_input(gates, packed_w, steps, w, b, B, T, I, 4 * H, worker)
+    cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * 4 * H, worker))
+    cdef Py_ssize_t t, row, at, count
+    cdef const real* h_before
+    cdef const real* c_before
     gemm_pack(packed, u, 4 * H, 1, H, 4 * H, worker)
-    while claim(worker, B, rows_grain(B, T * H * 4 * H, worker), &rows):
-        copy_rows(h, h0, rows, H)
-        copy_rows(c, c0, rows, H)
+    while next_part(&part, worker):
+        copy_rows(h_start, h0, part.rows, H)
+        copy_rows(c_start, c0, part.rows, H)
+        h_before = h_start + part.rows.start * H
+        c_before = c_start + part.rows.start * H
+        count = part.rows.stop - part.rows.start
         for t in range(T):
-            at = t * B + rows.start
+            at = part.at + t * part.size + part.rows.start
             if stepwise:
-                gemm_packed(gates + at * 4 * H, 4 * H, steps + at * I, I, 1, packed_w, rows.stop - rows.start, 4 * H, I,
-                            False, b, LINEAR, worker)
+                gemm_packed(gates + at * 4 * H, 4 * H, steps + at * I, I, 1, packed_w, count, 4 * H, I, False, b,
+                            LINEAR, worker)
             # Without an initial state the first product is with zeros: of depth 0.
-            gemm_packed(gates + at * 4 * H, 4 * H, h + at * H, H, 1, packed, rows.stop - rows.start, 4 * H,
+            gemm_packed(gates + at * 4 * H, 4 * H, h_before, H, 1, packed, count, 4 * H,
                         H if t > 0 or h0 != NULL else 0, True, <const real*> NULL, LINEAR, worker)
-            for row in range(rows.start, rows.stop):
-                at = t * B + row
-                if ended(lengths, row, t):
-                    memcpy(h + (at + B) * H, h + at * H, H * sizeof(real))
-                    memcpy(c + (at + B) * H, c + at * H, H * sizeof(real))
+            for row in range(count):
+                if ended(lengths, part.rows.start + row, t):
+                    memcpy(h + (at + row) * H, h_before + row * H, H * sizeof(real))
+                    memcpy(c + (at + row) * H, c_before + row * H, H * sizeof(real))
                 else:
-                    lstm_cell_forward(gates + at * 4 * H, c + (at + B) * H, tanh_c + at * H, h + (at + B) * H,
-                                      c + at * H, H, worker)
-        put_states(y, h, sequences, rows, B, T, H)
-        put_states(last_h, h, False, rows, B, T, H)
-        put_states(last_c, c, False, rows, B, T, H)
+                    lstm_cell_forward(gates + (at + row) * 4 * H, c + (at + row) * H, tanh_c + (at + row) * H,
+                                      h + (at + row) * H, c_before + row * H, H, worker)
+            h_before = h + at * H
+            c_before = c + at * H
+        put_states(y, h, sequences, &part, T, H)
+        put_states(last_h, h, False, &part, T, H)
+        put_states(last_c, c, False, &part, T, H)
 
 
 cdef void lstm_backward(
         real* dx, real* dh0, real* dc0,                     # OUT (B, T, I) (B, H) (B, H), may be NULL
         real* dw, real* du, real* db,                       # OUT (I, 4H) (H, 4H) (4H), may be NULL; add if accumulate
-        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, dh and dc (B, H)
+        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, sums, dh and dc (B, H)
         const real* dy, const real* d_last_h, const real* d_last_c,     # IN as y, last_h and last_c, may be NULL
         const real* x, const real* w, const real* u,        # IN as in forward
         bint initial, const int64_t* lengths,
@@ -85,54 +93,56 @@ cdef void lstm_backward(
         Worker* worker) noexcept nogil:
     """dx_t = dz_t w^T,  dh_{t-1} += dz_t u^T,  dw = x^T dz,  du = h_previous^T dz,  db = sum dz"""
     cdef real* gates = workspace + T * B * I                # step by step overwritten with dz
-    cdef real* h = gates + T * B * 4 * H
-    cdef real* c = h + (T + 1) * B * H
-    cdef real* tanh_c = c + (T + 1) * B * H
-    cdef real* dh = temporary + packed_size(4 * H, H)
+    cdef real* h_start = gates + T * B * 4 * H
+    cdef real* c_start = h_start + B * H
+    cdef real* h = c_start + B * H
+    cdef real* c = h + T * B * H
+    cdef real* tanh_c = c + T * B * H
+    cdef real* sums = temporary + packed_size(4 * H, H)
+    cdef real* dh = sums + sums_size(I, H, 4 * H)
     cdef real* dc = dh + B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
-    cdef Py_ssize_t first = 0 if initial else 1             # step whose state before it is not zeros
-    cdef Range rows
+    cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
+    cdef Py_ssize_t groups = groups_of(B, T, I, H)
+    cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * 4 * H, worker))
     cdef Py_ssize_t t, row, at
+    cdef const real* c_before
     gemm_pack(temporary, u, 1, 4 * H, 4 * H, H, worker)
-    while claim(worker, B, rows_grain(B, T * H * 4 * H, worker), &rows):
-        start_gradient(dh, dy, d_last_h, sequences, rows, H, worker)
-        copy_rows(dc, d_last_c, rows, H)
+    while next_part(&part, worker):
+        start_gradient(dh, dy, d_last_h, sequences, part.rows, H, worker)
+        copy_rows(dc, d_last_c, part.rows, H)
         for t in range(T - 1, -1, -1):
-            add_step(dh, dy, sequences, t, rows, T, H, worker)
-            for row in range(rows.start, rows.stop):
-                at = t * B + row
+            add_step(dh, dy, sequences, t, part.rows, T, H, worker)
+            at = part.at + t * part.size
+            c_before = c + (at - part.size) * H if t > 0 else c_start
+            for row in range(part.rows.start, part.rows.stop):
                 if ended(lengths, row, t):
-                    memset(gates + at * 4 * H, 0, 4 * H * sizeof(real))
+                    memset(gates + (at + row) * 4 * H, 0, 4 * H * sizeof(real))
                     continue
-                lstm_cell_backward(gates + at * 4 * H, dc + row * H, dh + row * H, gates + at * 4 * H,
-                                   tanh_c + at * H, c + at * H, H, worker)
+                lstm_cell_backward(gates + (at + row) * 4 * H, dc + row * H, dh + row * H, gates + (at + row) * 4 * H,
+                                   tanh_c + (at + row) * H, c_before + row * H, H, worker)
                 if lengths != NULL:
                     # An ended row hands dh on as it is; the others replace it.
                     memset(dh + row * H, 0, H * sizeof(real))
             if t > 0 or dh0 != NULL:
-                at = t * B + rows.start
-                gemm_packed(dh + rows.start * H, H, gates + at * 4 * H, 4 * H, 1, temporary, rows.stop - rows.start,
-                            H, 4 * H, lengths != NULL, <const real*> NULL, LINEAR, worker)
+                gemm_packed(dh + part.rows.start * H, H, gates + (at + part.rows.start) * 4 * H, 4 * H, 1, temporary,
+                            part.rows.stop - part.rows.start, H, 4 * H, lengths != NULL, <const real*> NULL, LINEAR,
+                            worker)
         if dh0 != NULL:
-            copy_rows(dh0, dh, rows, H)
+            copy_rows(dh0, dh, part.rows, H)
         if dc0 != NULL:
-            copy_rows(dc0, dc, rows, H)
-    if dw != NULL:
-        gemm_team(dw, 4 * H, steps, 1, I, gates, 4 * H, 1, I, 4 * H, T * B, accumulate, <const real*> NULL, LINEAR,
-                  worker)
-    if du != NULL:
-        gemm_team(du, 4 * H, h + first * B * H, 1, H, gates + first * B * 4 * H, 4 * H, 1, H, 4 * H, (T - first) * B,
-                  accumulate, <const real*> NULL, LINEAR, worker)
-    if db != NULL:
-        column_sum_team(db, gates, 4 * H, T * B, 4 * H, accumulate, worker)
+            copy_rows(dc0, dc, part.rows, H)
+    weight_gradient(dw, 4 * H, db, sums, steps, <const real*> NULL, False, I, gates, 4 * H, 4 * H, B, T, groups,
+                    accumulate, worker)
+    weight_gradient(du, 4 * H, <real*> NULL, sums, h, initial_h, True, H, gates, 4 * H, 4 * H, B, T, groups, accumulate,
+                    worker)
     if dx != NULL:
         # The steps of x are not needed any more: their place takes those of dx.
         gemm_team(dx if in_place else workspace, I, gates, 4 * H, 1, w, 1, 4 * H, T * B, I, 4 * H, False,
                   <const real*> NULL, LINEAR, worker)
         if not in_place:
-            by_row(dx, workspace, B, T, I, worker)
+            by_row(dx, workspace, B, T, I, groups, worker)
 
 
 cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
@@ -178,11 +188,12 @@ cdef class LSTM(Op):
 
     def workspace(self, sizes):
         T, I, H = sizes[:3]
-        return 0, T * (I + 5 * H) + 2 * (T + 1) * H
+        return 0, T * (I + 7 * H) + 2 * H
 
     def temporary(self, sizes):
         I, H = sizes[1:3]
-        return max(packed_size(H, 4 * H) + packed_input_size(I, 4 * H), packed_size(4 * H, H)), 2 * H
+        forward = packed_size(H, 4 * H) + packed_input_size(I, 4 * H)
+        return max(forward, packed_size(4 * H, H) + sums_size(I, H, 4 * H)), 2 * H
 
     def flops(self, sizes):
         T, I, H = sizes[:3]
@@ -247,10 +258,15 @@ def py_lstm_forward(x, w, u, b=None, h0=None, c0=None, lengths=None):
     (h,) = run.forward()
     rows, steps, inputs = x.shape
     units = len(u)
-    # The cells are no output of the op, but they lie in its workspace, behind x, the gates, h and c's slot 0.
-    begin = rows * (steps * (inputs + 4 * units) + (steps + 1) * units + units)
-    c = run.workspace[begin:begin + steps * rows * units].reshape(steps, rows, units)
-    return h, np.ascontiguousarray(c.transpose(1, 0, 2))
+    # The cells are no output of the op, but they lie in its workspace, behind x, the gates, h0, c0 and h.
+    begin = rows * (steps * (inputs + 5 * units) + 2 * units)
+    groups = groups_of(rows, steps, inputs, units)
+    c = np.empty_like(h)
+    for group in range(groups):
+        first, last = group * rows // groups, (group + 1) * rows // groups
+        cells = run.workspace[begin + steps * first * units:begin + steps * last * units]
+        c[first:last] = cells.reshape(steps, last - first, units).swapaxes(0, 1)
+    return h, c
 
 
 @public

@@ -196,12 +196,28 @@ cdef inline void gemm(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t a_row
                         worker.scratch)
 
 
+cdef inline Py_ssize_t tile_edge(Py_ssize_t tile, Py_ssize_t tiles, Py_ssize_t own, Py_ssize_t n) noexcept nogil:
+    """Where a tile begins in 0..n, if each thread has `own` tiles, one after the other.
+
+    Its later ones are smaller: if another thread has to take over the last one, little is left to wait for. Those
+    of a thread with two are 3 : 1, with three 5 : 3 : 1.
+    """
+    cdef Py_ssize_t start, share, rest
+    if own <= 1 or tiles % own > 0:
+        return tile * n // tiles
+    start = tile // own * own * n // tiles
+    share = (tile // own + 1) * own * n // tiles - start
+    rest = own - tile % own
+    return start + share * (own * own - rest * rest) // (own * own)
+
+
 cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t a_row, Py_ssize_t a_column,
                            const real* b, Py_ssize_t b_row, Py_ssize_t b_column, Py_ssize_t m, Py_ssize_t n,
                            Py_ssize_t k, bint accumulate, const real* bias, int activation,
                            Worker* worker) noexcept nogil:
     """The same, shared out over the team in tiles of C; one phase."""
-    cdef Py_ssize_t row_blocks, column_blocks, columns, tile, row, column, threads, parts, units, fewest_rows
+    cdef Py_ssize_t row_blocks, column_blocks, own_rows, own_columns, fewest_rows, threads, parts, units
+    cdef Py_ssize_t tile, row, rows, column, columns
     cdef Range tiles
     cdef const real* tile_bias = NULL
     if m <= 0 or n <= 0:
@@ -222,17 +238,20 @@ cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t 
         if row_blocks > 1:
             row_blocks = (row_blocks + threads - 1) // threads * threads
         column_blocks = max(column_blocks, min(units, (parts + row_blocks - 1) // row_blocks))
+    own_rows = row_blocks // threads if threads > 1 else 1
+    own_columns = column_blocks // threads if threads > 1 else 1
     while claim(worker, row_blocks * column_blocks, 1, &tiles):
         for tile in range(tiles.start, tiles.stop):
-            row = tile // column_blocks * m // row_blocks
-            column = tile % column_blocks * units // column_blocks * PACK_COLUMNS
-            columns = min(n, (tile % column_blocks + 1) * units // column_blocks * PACK_COLUMNS) - column
+            row = tile_edge(tile // column_blocks, row_blocks, own_rows, m)
+            rows = tile_edge(tile // column_blocks + 1, row_blocks, own_rows, m) - row
+            column = tile_edge(tile % column_blocks, column_blocks, own_columns, units) * PACK_COLUMNS
+            columns = tile_edge(tile % column_blocks + 1, column_blocks, own_columns, units) * PACK_COLUMNS
+            columns = min(n, columns) - column
             if bias != NULL:
                 tile_bias = bias + column
             gemm(c + row * c_row + column, c_row, a + row * a_row, a_row, a_column,
                  b + column * b_column, b_row, b_column,
-                 (tile // column_blocks + 1) * m // row_blocks - row, columns, k, accumulate,
-                 tile_bias, activation, worker)
+                 rows, columns, k, accumulate, tile_bias, activation, worker)
 
 
 cdef inline void gemm_pack(real* packed, const real* b, Py_ssize_t b_row, Py_ssize_t b_column, Py_ssize_t k,

@@ -1,16 +1,63 @@
 """What the recurrent kernels share: batches turned into steps, states at the ends, the split of the rows.
 
-Inside a recurrent op everything is time-major, (T, B, ...): the rows of one step lie together, so that a step of some
-rows is one matrix product, and the states before all steps are one matrix for the gradient of the weights.
-States have T + 1 slots; slot t is the state before step t.
+Inside a recurrent op the rows of a batch form groups, and each group is time-major, (T, rows, ...): the rows of one
+step lie together, so that a step of some rows is one matrix product, and all steps are one matrix for the gradient of
+the weights. Where it says (T, B, ...), it is (T, rows, ...) for one group after the other.
+
+The gradient of the weights is the sum of the groups' sums. Each thread makes those of the rows that it went through:
+in one sum over the batch, half of the gates would come from the caches of other cores.
 """
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from tinynn.kernels.machine cimport (
-    LINEAR, PACK_COLUMNS, Range, Worker, claim, gemm_pack, gemm_team, real, threads_of, vector_axpy,
+    LINEAR, PACK_COLUMNS, Range, Worker, claim, column_sum, column_sum_team, gemm, gemm_pack, gemm_team, real,
+    threads_of, tile_edge, vector_axpy,
 )
+
+# --- groups and parts of them ----------------------------------------------------------------------------
+
+# How many groups there are depends on sizes only, for it decides in which order gradients are summed.
+cdef enum: MOST_GROUPS = 4
+cdef enum: FEWEST_ROWS_OF_GROUP = 16
+
+
+cdef inline Py_ssize_t groups_of(Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H) noexcept nogil:
+    """In how many groups the rows are: one, unless what a group sums is more than the sums."""
+    return max(1, min(MOST_GROUPS, B // FEWEST_ROWS_OF_GROUP, T * B // (I + H)))
+
+
+ctypedef struct Part:
+    Range rows              # of the batch, all in one group
+    Py_ssize_t size         # of the group in rows
+    Py_ssize_t at           # row b of step t lies at at + t * size + b in (T, B, ...)
+    Range parts             # those that this thread has and that come after it
+    Py_ssize_t B, T, groups, pieces
+
+
+cdef inline Part parts_of(Py_ssize_t B, Py_ssize_t T, Py_ssize_t groups, Py_ssize_t grain) noexcept nogil:
+    """For `next_part`: every group in pieces of at most `grain` rows."""
+    cdef Part part
+    memset(&part, 0, sizeof(Part))
+    part.B, part.T, part.groups = B, T, groups
+    part.pieces = max(1, ((B + groups - 1) // groups + grain - 1) // grain)
+    return part
+
+
+cdef inline bint next_part(Part* part, Worker* worker) noexcept nogil:
+    """The next rows for this thread, or False when all are done: one phase of `claim`."""
+    cdef Py_ssize_t group, piece, first
+    if part.parts.start >= part.parts.stop and not claim(worker, part.groups * part.pieces, 1, &part.parts):
+        return False
+    group, piece = part.parts.start // part.pieces, part.parts.start % part.pieces
+    part.parts.start += 1
+    first = group * part.B // part.groups
+    part.size = (group + 1) * part.B // part.groups - first
+    part.rows.start = first + piece * part.size // part.pieces
+    part.rows.stop = first + (piece + 1) * part.size // part.pieces
+    part.at = first * (part.T - 1)
+    return True
 
 
 cdef inline Py_ssize_t packed_size(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
@@ -22,12 +69,12 @@ cdef inline Py_ssize_t rows_grain(Py_ssize_t B, Py_ssize_t products, const Worke
     """Rows that a thread takes through all steps.
 
     32 rows have their gates in the second-level cache together with the recurrent weights, and read those seldom
-    enough. Fewer, so that every thread has two parts or at least one, but enough to fill a tile, and for 2^18 of the
+    enough. Fewer, so that every thread has four parts or at least one, but enough to fill a tile, and for 2^18 of the
     multiply-adds, `products` for each row, that pay for a claim.
     """
     cdef Py_ssize_t threads = threads_of(worker), rows = 32
     if threads > 1:
-        rows = min(rows, max(16, (B + 2 * threads - 1) // (2 * threads)))
+        rows = min(rows, max(16, (B + 4 * threads - 1) // (4 * threads)))
         rows = max(6, min(rows, (B + threads - 1) // threads))
     return max(rows, 1 + 262144 // (products + 1))
 
@@ -50,31 +97,31 @@ cdef inline bint ended(const int64_t* lengths, Py_ssize_t row, Py_ssize_t t) noe
 # --- one phase each --------------------------------------------------------------------------------------
 
 cdef inline const real* by_step(real* steps, const real* x, const int64_t* lengths, Py_ssize_t B, Py_ssize_t T,
-                                Py_ssize_t F, Worker* worker) noexcept nogil:
+                                Py_ssize_t F, Py_ssize_t groups, Worker* worker) noexcept nogil:
     """x (B, T, F) as (T, B, F), in `steps` or, when both are the same, where it is. Padding is read as zeros."""
-    cdef Range rows
+    cdef Part part = parts_of(B, T, groups, 1 + 16384 // (T * F + 1))
     cdef Py_ssize_t row, t
     if lengths == NULL and (B == 1 or T == 1):
         return x
-    while claim(worker, B, 1 + 16384 // (T * F + 1), &rows):
+    while next_part(&part, worker):
         for t in range(T):
-            for row in range(rows.start, rows.stop):
+            for row in range(part.rows.start, part.rows.stop):
                 if ended(lengths, row, t):
-                    memset(steps + (t * B + row) * F, 0, F * sizeof(real))
+                    memset(steps + (part.at + t * part.size + row) * F, 0, F * sizeof(real))
                 else:
-                    memcpy(steps + (t * B + row) * F, x + (row * T + t) * F, F * sizeof(real))
+                    memcpy(steps + (part.at + t * part.size + row) * F, x + (row * T + t) * F, F * sizeof(real))
     return steps
 
 
-cdef inline void by_row(real* x, const real* steps, Py_ssize_t B, Py_ssize_t T, Py_ssize_t F,
+cdef inline void by_row(real* x, const real* steps, Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t groups,
                         Worker* worker) noexcept nogil:
     """x (B, T, F) := steps (T, B, F)"""
-    cdef Range rows
+    cdef Part part = parts_of(B, T, groups, 1 + 16384 // (T * F + 1))
     cdef Py_ssize_t row, t
-    while claim(worker, B, 1 + 16384 // (T * F + 1), &rows):
-        for row in range(rows.start, rows.stop):
+    while next_part(&part, worker):
+        for row in range(part.rows.start, part.rows.stop):
             for t in range(T):
-                memcpy(x + (row * T + t) * F, steps + (t * B + row) * F, F * sizeof(real))
+                memcpy(x + (row * T + t) * F, steps + (part.at + t * part.size + row) * F, F * sizeof(real))
 
 
 cdef inline bint begin_input(real* z, real* packed, const real* steps, const real* w, const real* b, Py_ssize_t B,
@@ -90,6 +137,62 @@ cdef inline bint begin_input(real* z, real* packed, const real* steps, const rea
     return False
 
 
+cdef inline Py_ssize_t sums_size(Py_ssize_t I, Py_ssize_t H, Py_ssize_t n) noexcept nogil:
+    """Numbers that `weight_gradient` needs for the groups' sums, of weights (I, n) and (H, n) one after the other."""
+    return MOST_GROUPS * (max(I, H) + 1) * n
+
+
+cdef inline void weight_gradient(real* dw, Py_ssize_t dw_row, real* db, real* sums, const real* a, const real* start,
+                                 bint before, Py_ssize_t m, const real* dz, Py_ssize_t dz_row, Py_ssize_t n,
+                                 Py_ssize_t B, Py_ssize_t T, Py_ssize_t groups, bint accumulate,
+                                 Worker* worker) noexcept nogil:
+    """dw (m, n) [+]= sum of a_t^T dz_t,  db (n) [+]= sum of dz_t; either may be NULL.
+
+    a (T, B, m), dz (T, B, n). `before`: of a_{t-1}^T dz_t, with start (B, m) or, if that is NULL, zeros as a_{-1}.
+    Each group's sums are taken where its numbers are, and then added up in the order of the groups.
+    """
+    cdef Py_ssize_t units = (n + PACK_COLUMNS - 1) // PACK_COLUMNS, threads = threads_of(worker), pieces = 1
+    cdef Py_ssize_t stride = (m + 1) * n, part, row, size, column, columns
+    cdef real* total
+    cdef const real* of_rows
+    cdef Range parts
+    if dw == NULL and db == NULL:
+        return
+    if groups == 1:
+        if dw != NULL and before and start != NULL:
+            gemm_team(dw, dw_row, start, 1, m, dz, dz_row, 1, m, n, B, accumulate, <const real*> NULL, LINEAR, worker)
+        if dw != NULL:
+            gemm_team(dw, dw_row, a, 1, m, dz + before * B * dz_row, dz_row, 1, m, n, (T - before) * B,
+                      accumulate or before and start != NULL, <const real*> NULL, LINEAR, worker)
+        if db != NULL:
+            column_sum_team(db, dz, dz_row, T * B, n, accumulate, worker)
+        return
+    if threads > 1:
+        pieces = min(units, max(2, (2 * threads + groups - 1) // groups))
+    while claim(worker, groups * pieces, 1, &parts):
+        for part in range(parts.start, parts.stop):
+            row = part // pieces * B // groups
+            size = (part // pieces + 1) * B // groups - row
+            column = tile_edge(part % pieces, pieces, pieces, units) * PACK_COLUMNS
+            columns = min(n, tile_edge(part % pieces + 1, pieces, pieces, units) * PACK_COLUMNS) - column
+            total = sums + part // pieces * stride + column
+            of_rows = dz + row * T * dz_row + column
+            if dw != NULL and before and start != NULL:
+                gemm(total, n, start + row * m, 1, m, of_rows, dz_row, 1, m, columns, size, False,
+                     <const real*> NULL, LINEAR, worker)
+            if dw != NULL:
+                gemm(total, n, a + row * T * m, 1, m, of_rows + before * size * dz_row, dz_row, 1, m, columns,
+                     (T - before) * size, before and start != NULL, <const real*> NULL, LINEAR, worker)
+            if db != NULL:
+                column_sum(total + m * n, of_rows, dz_row, T * size, columns, False, worker)
+    while claim(worker, m + 1, 1 + 16384 // (groups * n), &parts):
+        for row in range(parts.start, parts.stop):
+            if row == m and db != NULL:
+                column_sum(db, sums + m * n, stride, groups, n, accumulate, worker)
+            elif row < m and dw != NULL:
+                column_sum(dw + row * dw_row, sums + row * n, stride, groups, n, accumulate, worker)
+
+
 # --- within a phase, on some rows ------------------------------------------------------------------------
 
 cdef inline void copy_rows(real* y, const real* x, Range rows, Py_ssize_t H) noexcept nogil:
@@ -102,18 +205,18 @@ cdef inline void copy_rows(real* y, const real* x, Range rows, Py_ssize_t H) noe
         memset(y + rows.start * H, 0, (rows.stop - rows.start) * H * sizeof(real))
 
 
-cdef inline void put_states(real* y, const real* h, bint sequences, Range rows, Py_ssize_t B, Py_ssize_t T,
+cdef inline void put_states(real* y, const real* h, bint sequences, const Part* part, Py_ssize_t T,
                             Py_ssize_t H) noexcept nogil:
-    """y (B, T, H) := the states after each step, or y (B, H) := the last one, from h (T + 1, B, H)."""
+    """y (B, T, H) := h (T, B, H), the states after each step, or y (B, H) := the last one."""
     cdef Py_ssize_t row, t
     if y == NULL:
         return
     if not sequences:
-        copy_rows(y, h + T * B * H, rows, H)
+        copy_rows(y, h + (part.at + (T - 1) * part.size) * H, part.rows, H)
         return
-    for row in range(rows.start, rows.stop):
+    for row in range(part.rows.start, part.rows.stop):
         for t in range(T):
-            memcpy(y + (row * T + t) * H, h + ((t + 1) * B + row) * H, H * sizeof(real))
+            memcpy(y + (row * T + t) * H, h + (part.at + t * part.size + row) * H, H * sizeof(real))
 
 
 cdef inline void start_gradient(real* dh, const real* dy, const real* d_last, bint sequences, Range rows,

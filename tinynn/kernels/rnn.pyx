@@ -17,99 +17,102 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from tinynn.kernels.machine cimport (
-    LINEAR, RELU, SIGMOID, TANH, Range, Worker, claim, column_sum_team, gemm_pack, gemm_packed, gemm_team, real,
-    vector_activation_backward,
+    LINEAR, RELU, SIGMOID, TANH, Worker, gemm_pack, gemm_packed, gemm_team, real, vector_activation_backward,
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    add_step, begin_input, by_row, by_step, copy_rows, ended, packed_input_size, packed_size, put_states, rows_grain,
-    start_gradient,
+    Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
+    packed_size, parts_of, put_states, rows_grain, start_gradient, sums_size, weight_gradient,
 )
 
 
 cdef void rnn_forward(
         real* y, real* last_h,                              # OUT (B, T, H) or the last (B, H), (B, H), may be NULL
-        real* workspace, real* packed,                      # OUT kept: x (T, B, I), h (T + 1, B, H); packed u, w
+        real* workspace, real* packed,                      # OUT kept: x (T, B, I), h0 (B, H), h (T, B, H); packed u, w
         const real* x, const real* w, const real* u, const real* b,     # IN (B, T, I) (I, H) (H, H) (H) or NULL
         const real* h0, const int64_t* lengths,             # IN (B, H) (B), may be NULL
         Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, int activation,
         Worker* worker) noexcept nogil:
     """h_t = f(x_t w + h_{t-1} u + b)"""
-    cdef real* h = workspace + T * B * I
-    cdef real* step
-    cdef const real* steps = by_step(workspace, x, lengths, B, T, I, worker)
-    cdef Range rows
-    cdef Py_ssize_t t, row
+    cdef real* h_start = workspace + T * B * I
+    cdef real* h = h_start + B * H
     cdef real* packed_w = packed + packed_size(H, H)
+    cdef Py_ssize_t groups = groups_of(B, T, I, H)
+    cdef const real* steps = by_step(workspace, x, lengths, B, T, I, groups, worker)
     # The states begin as the input's part of z, and each step turns its own into h.
-    cdef bint stepwise = begin_input(h + B * H, packed_w, steps, w, b, B, T, I, H, worker)
+    cdef bint stepwise = begin_input(h, packed_w, steps, w, b, B, T, I, H, worker)
+    cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * H, worker))
+    cdef Py_ssize_t t, row, at, count
+    cdef const real* h_before
     gemm_pack(packed, u, H, 1, H, H, worker)
-    while claim(worker, B, rows_grain(B, T * H * H, worker), &rows):
-        copy_rows(h, h0, rows, H)
+    while next_part(&part, worker):
+        copy_rows(h_start, h0, part.rows, H)
+        h_before = h_start + part.rows.start * H
+        count = part.rows.stop - part.rows.start
         for t in range(T):
-            step = h + (t + 1) * B * H
+            at = part.at + t * part.size + part.rows.start
             if stepwise:
-                gemm_packed(step + rows.start * H, H, steps + (t * B + rows.start) * I, I, 1, packed_w,
-                            rows.stop - rows.start, H, I, False, b, LINEAR, worker)
+                gemm_packed(h + at * H, H, steps + at * I, I, 1, packed_w, count, H, I, False, b, LINEAR, worker)
             # Without an initial state the first product is with zeros: of depth 0.
-            gemm_packed(step + rows.start * H, H, step - B * H + rows.start * H, H, 1, packed, rows.stop - rows.start,
-                        H, H if t > 0 or h0 != NULL else 0, True, <const real*> NULL, activation, worker)
+            gemm_packed(h + at * H, H, h_before, H, 1, packed, count, H, H if t > 0 or h0 != NULL else 0, True,
+                        <const real*> NULL, activation, worker)
             if lengths != NULL:
-                for row in range(rows.start, rows.stop):
-                    if ended(lengths, row, t):
-                        memcpy(step + row * H, step - B * H + row * H, H * sizeof(real))
-        put_states(y, h, sequences, rows, B, T, H)
-        put_states(last_h, h, False, rows, B, T, H)
+                for row in range(count):
+                    if ended(lengths, part.rows.start + row, t):
+                        memcpy(h + (at + row) * H, h_before + row * H, H * sizeof(real))
+            h_before = h + at * H
+        put_states(y, h, sequences, &part, T, H)
+        put_states(last_h, h, False, &part, T, H)
 
 
 cdef void rnn_backward(
         real* dx, real* dh0,                                # OUT (B, T, I) (B, H), may be NULL
         real* dw, real* du, real* db,                       # OUT (I, H) (H, H) (H), may be NULL; added to if accumulate
-        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, dz (T, B, H), dh (B, H)
+        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, sums, dh, dz (T, B, H)
         const real* dy, const real* d_last_h,               # IN as y and last_h, may be NULL
         const real* x, const real* w, const real* u,        # IN as in forward
         bint initial, const int64_t* lengths,
         Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, bint sequences, int activation, bint accumulate,
         Worker* worker) noexcept nogil:
     """dz = dh f'(z),  dx = dz w^T,  dh_previous += dz u^T,  dw = x^T dz,  du = h_previous^T dz,  db = sum dz"""
-    cdef real* h = workspace + T * B * I
-    cdef real* dz = temporary + packed_size(H, H)
-    cdef real* dh = dz + T * B * H
+    cdef real* h_start = workspace + T * B * I
+    cdef real* h = h_start + B * H
+    cdef real* sums = temporary + packed_size(H, H)
+    cdef real* dh = sums + sums_size(I, H, H)
+    cdef real* dz = dh + B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
-    cdef Py_ssize_t first = 0 if initial else 1             # step whose state before it is not zeros
-    cdef Range rows
-    cdef Py_ssize_t t, row, at
+    cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
+    cdef Py_ssize_t groups = groups_of(B, T, I, H)
+    cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * H, worker))
+    cdef Py_ssize_t t, row, at, count
     gemm_pack(temporary, u, 1, H, H, H, worker)
-    while claim(worker, B, rows_grain(B, T * H * H, worker), &rows):
-        start_gradient(dh, dy, d_last_h, sequences, rows, H, worker)
+    while next_part(&part, worker):
+        start_gradient(dh, dy, d_last_h, sequences, part.rows, H, worker)
+        count = part.rows.stop - part.rows.start
         for t in range(T - 1, -1, -1):
-            add_step(dh, dy, sequences, t, rows, T, H, worker)
-            at = t * B + rows.start
-            vector_activation_backward(dz + at * H, dh + rows.start * H, h + (at + B) * H,
-                                       (rows.stop - rows.start) * H, activation, worker)
+            add_step(dh, dy, sequences, t, part.rows, T, H, worker)
+            at = part.at + t * part.size + part.rows.start
+            vector_activation_backward(dz + at * H, dh + part.rows.start * H, h + at * H, count * H, activation,
+                                       worker)
             if lengths != NULL:
-                for row in range(rows.start, rows.stop):
+                for row in range(part.rows.start, part.rows.stop):
                     # An ended row hands dh on as it is; the others replace it.
-                    memset(dz + (t * B + row) * H if ended(lengths, row, t) else dh + row * H, 0, H * sizeof(real))
+                    memset(dz + (part.at + t * part.size + row) * H if ended(lengths, row, t) else dh + row * H, 0,
+                           H * sizeof(real))
             if t > 0 or dh0 != NULL:
-                gemm_packed(dh + rows.start * H, H, dz + at * H, H, 1, temporary, rows.stop - rows.start, H, H,
-                            lengths != NULL, <const real*> NULL, LINEAR, worker)
+                gemm_packed(dh + part.rows.start * H, H, dz + at * H, H, 1, temporary, count, H, H, lengths != NULL,
+                            <const real*> NULL, LINEAR, worker)
         if dh0 != NULL:
-            copy_rows(dh0, dh, rows, H)
-    if dw != NULL:
-        gemm_team(dw, H, steps, 1, I, dz, H, 1, I, H, T * B, accumulate, <const real*> NULL, LINEAR, worker)
-    if du != NULL:
-        gemm_team(du, H, h + first * B * H, 1, H, dz + first * B * H, H, 1, H, H, (T - first) * B, accumulate,
-                  <const real*> NULL, LINEAR, worker)
-    if db != NULL:
-        column_sum_team(db, dz, H, T * B, H, accumulate, worker)
+            copy_rows(dh0, dh, part.rows, H)
+    weight_gradient(dw, H, db, sums, steps, <const real*> NULL, False, I, dz, H, H, B, T, groups, accumulate, worker)
+    weight_gradient(du, H, <real*> NULL, sums, h, initial_h, True, H, dz, H, H, B, T, groups, accumulate, worker)
     if dx != NULL:
         # The steps of x are not needed any more: their place takes those of dx.
         gemm_team(dx if in_place else workspace, I, dz, H, 1, w, 1, H, T * B, I, H, False, <const real*> NULL, LINEAR,
                   worker)
         if not in_place:
-            by_row(dx, workspace, B, T, I, worker)
+            by_row(dx, workspace, B, T, I, groups, worker)
 
 
 cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
@@ -160,7 +163,7 @@ cdef class RNN(Op):
 
     def temporary(self, sizes):
         T, I, H = sizes[:3]
-        return packed_size(H, H) + packed_input_size(I, H), (T + 1) * H
+        return packed_size(H, H) + max(packed_input_size(I, H), sums_size(I, H, H)), (T + 1) * H
 
     def flops(self, sizes):
         T, I, H = sizes[:3]
