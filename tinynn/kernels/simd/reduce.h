@@ -162,9 +162,12 @@ static void NAME(convert_own)(REAL *y, const REAL *x, REAL factor, REAL offset, 
 /* From numbers of a kind. */
 static void NAME(convert)(REAL *y, const void *x, int kind, REAL factor, REAL offset, ptrdiff_t n)
 {
-    if (kind == UINT8)
+    if (kind == UINT8) {
+        /* Images become four times as large: what is written has left the cache since the last step. */
+        for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof(REAL))
+            __builtin_prefetch(y + i, 1);
         NAME(convert_uint8)(y, x, factor, offset, n);
-    else if (kind == (REAL_IS_FLOAT ? FLOAT : DOUBLE))
+    } else if (kind == (REAL_IS_FLOAT ? FLOAT : DOUBLE))
         NAME(convert_own)(y, x, factor, offset, n);
     else
         NAME(convert_other)(y, x, factor, offset, n);
