@@ -72,6 +72,16 @@ def test_chain_continues_over_blocks_of_a_factor_read_across_its_rows(columns, d
         assert_same_bits(kernels.gemm(a, b, True, False), straight, f"inner {inner}")
 
 
+@pytest.mark.parametrize("transpose_b", [False, True])
+@pytest.mark.parametrize("rows", [42, 43, 55, 190])
+def test_bits_are_the_same_where_a_factor_read_across_its_rows_is_packed(rows, transpose_b, dtype, rng):
+    for inner, columns in ((144, 256), (161, 257), (333, 300), (480, 271)):
+        a, b = rng.normal(size=(inner, rows)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
+        straight = kernels.gemm(np.ascontiguousarray(a.T), b)
+        got = kernels.gemm(a, stored(b, transpose_b), True, transpose_b)
+        assert_same_bits(got, straight, f"{rows} x {inner} x {columns}")
+
+
 @pytest.mark.parametrize("columns", [63, 64, 65, 128, 200])
 def test_one_row_is_a_row_of_more(columns, dtype, rng):
     a, b = rng.normal(size=(9, 300)).astype(dtype), rng.normal(size=(300, columns)).astype(dtype)

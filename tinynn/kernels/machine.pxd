@@ -230,7 +230,7 @@ cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t 
     if threads > 1:
         # Two tiles for each thread, so that one that is held up delays little; 2^16 multiply-adds pay for a claim.
         parts = min(2 * threads, 1 + m * n * k // 65536)
-        if m <= n:
+        if m <= n and row_blocks < parts:
             column_blocks = min(units, parts)
         fewest_rows = 16 if n <= PACK_COLUMNS else 32
         row_blocks = max(row_blocks, min((m + fewest_rows - 1) // fewest_rows,

@@ -1,4 +1,4 @@
-/* Matrix products. Only b is packed: a panel of TILE_COLUMNS of its columns, about K_BLOCK of its rows at a time,
+/* Matrix products. b is packed: a panel of TILE_COLUMNS of its columns, about K_BLOCK of its rows at a time,
  * stays in the first-level cache while tiles of TILE_ROWS rows of a run past it, their sums in registers.
  *
  * Design: every element of c is one chain of multiply-adds with p ascending from 0. A later K-block loads the
@@ -13,17 +13,27 @@
 #endif
 #define TILE_COLUMNS (2 * LANES)
 #define K_BLOCK 272
-/* For a that is read across its rows, where each term of a tile may lie in another page of memory; a product of fewer terms
- * than WORTH_CUTTING is faster in one block. (Weight gradient of 640 x 784 x 128: 115 to 140 GFLOP/s.) */
+/* For an a that is read across its rows, where each term of a tile may lie in another page of memory; a product of
+ * fewer terms than WORTH_CUTTING is faster in one block. (Weight gradient of 640 x 784 x 128: 115 to 140 GFLOP/s.) */
 #define K_BLOCK_ACROSS 80
 #define WORTH_CUTTING 144
 #define WORTH_FETCHING 8  /* terms of a tile whose time hides two requests for each row */
 
+/* Where c is large enough, such an a is packed instead, LEFT_BLOCK of its rows at a time: the second-level cache holds
+ * them in the order in which the tiles read them. (Weight gradient of 1280 x 784 x 784: 121 to 139 GFLOP/s.) */
+#define ROWS_WORTH_PACKING (3 * TILE_ROWS)
+#define COLUMNS_WORTH_PACKING (8 * TILE_COLUMNS)
+#define LEFT_BLOCK 304
+#define LEFT_K_BLOCK (REAL_IS_FLOAT ? 160 : 80)
+#define LEFT_WIDTH ((TILE_ROWS + LANES - 1) / LANES * LANES)
+_Static_assert((K_BLOCK * TILE_COLUMNS + ((LEFT_BLOCK + TILE_ROWS - 1) / TILE_ROWS * LEFT_K_BLOCK * LEFT_WIDTH))
+               * sizeof(REAL) <= GEMM_SCRATCH_BYTES, "the packed factors fit the scratch memory");
+
 /* The left factor. Element (i, p) is at[i * row + p * column]; or, with lists, at[rows[i] + columns[p]]: so the patches
- * of an image are the rows of a matrix that nobody has to write down. */
+ * of an image are the rows of a matrix that nobody has to write down. Packed, its tiles lie `tile` apart. */
 typedef struct {
     const REAL *at;
-    ptrdiff_t row, column;
+    ptrdiff_t row, column, tile;
     const int32_t *rows, *columns;
 } NAME(Left);
 
@@ -163,8 +173,9 @@ INLINE void NAME(panel_of)(const int listed, REAL *c, ptrdiff_t c_row, NAME(Left
         REAL *to = c + first * c_row;
         if (k >= WORTH_FETCHING)
             NAME(fetch_rows)(t + 1 < tiles ? c + end * c_row : c + TILE_COLUMNS, c_row, rows);
-        NAME(tile_columns)(listed, rows, columns, to, c_row, NAME(left_from)(listed, a, first, 0), b, b_row, k,
-                           accumulate);
+        NAME(Left) left = NAME(left_from)(listed, a, a.tile ? 0 : first, 0);
+        left.at += t * a.tile;
+        NAME(tile_columns)(listed, rows, columns, to, c_row, left, b, b_row, k, accumulate);
         if (bias || activation != LINEAR)
             NAME(finish)(to, c_row, rows, columns, bias, activation);
         if (ahead)
@@ -173,11 +184,11 @@ INLINE void NAME(panel_of)(const int listed, REAL *c, ptrdiff_t c_row, NAME(Left
     }
 }
 
-static void NAME(panel)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column, const REAL *b,
-                        ptrdiff_t b_row, ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate, const REAL *bias,
-                        int activation, const NAME(Ahead) *ahead)
+static void NAME(panel)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column, ptrdiff_t a_tile,
+                        const REAL *b, ptrdiff_t b_row, ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate,
+                        const REAL *bias, int activation, const NAME(Ahead) *ahead)
 {
-    const NAME(Left) left = {a, a_row, a_column, NULL, NULL};
+    const NAME(Left) left = {a, a_row, a_column, a_tile, NULL, NULL};
     NAME(panel_of)(0, c, c_row, left, b, b_row, m, columns, k, accumulate, bias, activation, ahead);
 }
 
@@ -185,7 +196,7 @@ static void NAME(panel_listed)(REAL *c, ptrdiff_t c_row, const REAL *a, const in
                                const REAL *b, ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate,
                                const REAL *bias, int activation)
 {
-    const NAME(Left) left = {a, 0, 0, a_rows, a_columns};
+    const NAME(Left) left = {a, 0, 0, 0, a_rows, a_columns};
     NAME(panel_of)(1, c, c_row, left, b, TILE_COLUMNS, m, columns, k, accumulate, bias, activation, NULL);
 }
 
@@ -264,6 +275,18 @@ static void NAME(pack_panel)(REAL *packed, const REAL *b, ptrdiff_t b_row, ptrdi
     }
 }
 
+/* m rows of k terms of an `a` that is read across its rows: tile after tile of `panel_of`, in it term after term. */
+static void NAME(pack_left)(REAL *packed, const REAL *a, ptrdiff_t a_column, ptrdiff_t m, ptrdiff_t k)
+{
+    const ptrdiff_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
+    for (ptrdiff_t p = 0; p < k; p++, a += a_column)
+        for (ptrdiff_t t = 0; t < tiles; t++) {
+            REAL *to = packed + (t * k + p) * LEFT_WIDTH;
+            for (ptrdiff_t i = t * m / tiles; i < (t + 1) * m / tiles; i += LANES, to += LANES)
+                NAME(store)(to, i + LANES <= m ? NAME(load)(a + i) : NAME(load_first)(a + i, m - i));
+        }
+}
+
 /* c (n) := f([c +] a (k) b (k, n) + bias): eight vectors of columns side by side, to read whole stretches of b's rows. */
 static void NAME(one_row)(REAL *c, const REAL *a, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row, ptrdiff_t n,
                           ptrdiff_t k, int accumulate, const REAL *bias, int activation)
@@ -292,16 +315,49 @@ static void NAME(one_row)(REAL *c, const REAL *a, ptrdiff_t a_column, const REAL
     NAME(finish)(c - j, 0, 1, n, bias, activation);
 }
 
+/* c := f([c +] a b + bias) with both factors packed, of an `a` that is read across its rows. */
+static void NAME(gemm_across)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_column, const REAL *b,
+                              ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+                              int accumulate, const REAL *bias, int activation, REAL *packed)
+{
+    REAL *left = packed + K_BLOCK * TILE_COLUMNS;
+    const ptrdiff_t blocks = (m + LEFT_BLOCK - 1) / LEFT_BLOCK;
+    for (ptrdiff_t block = 0, first = 0, rows; block < blocks; block++, first += rows) {
+        rows = (block + 1) * m / blocks - first;
+        for (ptrdiff_t p = 0, end; p < k; p = end) {
+            end = NAME(block_end)(p, k, LEFT_K_BLOCK);
+            NAME(pack_left)(left, a + first + p * a_column, a_column, rows, end - p);
+            for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS) {
+                const ptrdiff_t columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
+                const REAL *panel = b + p * b_row + j * b_column;
+                const NAME(Ahead) ahead = {panel + TILE_COLUMNS * b_column, b_column == 1 ? b_row : b_column,
+                                           b_column == 1 ? end - p : TILE_COLUMNS,
+                                           b_column == 1 ? TILE_COLUMNS : end - p};
+                NAME(pack_panel)(packed, panel, b_row, b_column, end - p, columns);
+                NAME(panel)(c + first * c_row + j, c_row, left, 1, LEFT_WIDTH, (end - p) * LEFT_WIDTH, packed,
+                            TILE_COLUMNS, rows, columns, end - p, accumulate || p > 0,
+                            bias && end == k ? bias + j : NULL, end == k ? activation : LINEAR,
+                            j + 2 * TILE_COLUMNS <= n ? &ahead : NULL);
+            }
+        }
+    }
+}
+
 static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row, ptrdiff_t a_column,
                        const REAL *b, ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                        int accumulate, const REAL *bias, int activation, void *scratch)
 {
     REAL *packed = scratch;
-    const ptrdiff_t deepest = a_row == 1 && a_column != 1 && k >= WORTH_CUTTING ? K_BLOCK_ACROSS : K_BLOCK;
+    const int across = a_row == 1 && a_column != 1 && k >= WORTH_CUTTING;
     if (m == 1 && b_column == 1) {
         NAME(one_row)(c, a, a_column, b, b_row, n, k, accumulate, bias, activation);
         return;
     }
+    if (across && m >= ROWS_WORTH_PACKING && n >= COLUMNS_WORTH_PACKING) {
+        NAME(gemm_across)(c, c_row, a, a_column, b, b_row, b_column, m, n, k, accumulate, bias, activation, scratch);
+        return;
+    }
+    const ptrdiff_t deepest = across ? K_BLOCK_ACROSS : K_BLOCK;
     /* Few rows do not earn back a packing; a narrow b is as good as packed, and a small one in the cache as it is. */
     const int direct = b_column == 1 && (m <= TILE_ROWS || b_row <= 128 / (ptrdiff_t)sizeof(REAL)
                                          || k * b_row <= 4096 / (ptrdiff_t)sizeof(REAL));
@@ -323,7 +379,7 @@ static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row,
                 panel = packed;
                 panel_row = TILE_COLUMNS;
             }
-            NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, panel, panel_row, m, columns, depth,
+            NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, 0, panel, panel_row, m, columns, depth,
                         accumulate || p > 0, bias && end == k ? bias + j : NULL, end == k ? activation : LINEAR,
                         more ? &ahead : NULL);
         }
@@ -346,7 +402,7 @@ static void NAME(gemm_packed)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t
     do {  /* once also for k = 0 */
         end = NAME(block_end)(p, k, K_BLOCK);
         for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS)
-            NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, packed + j * k + p * TILE_COLUMNS,
+            NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, 0, packed + j * k + p * TILE_COLUMNS,
                         TILE_COLUMNS, m, n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS, end - p, accumulate || p > 0,
                         bias && end == k ? bias + j : NULL, end == k ? activation : LINEAR, NULL);
     } while ((p = end) < k);

@@ -10,8 +10,8 @@ enum { LINEAR, RELU, SIGMOID, TANH };  /* activations that a matrix product can 
 /* Columns in a block of a packed matrix are a multiple of this for every instruction set and dtype, so that
  * the size of a packed matrix and the split of its packing depend on shapes only. */
 enum { PACK_COLUMNS = 32 };
-/* Bytes of scratch memory a gemm call needs: one packed panel. */
-enum { GEMM_SCRATCH_BYTES = 1 << 16 };
+/* Bytes of scratch memory a gemm call needs: a packed panel of the right factor and a packed block of the left one. */
+enum { GEMM_SCRATCH_BYTES = 5 << 16 };
 
 /* A row of `count` windows on an image, each of rows x columns positions with `channels` numbers. Neighbouring windows are
  * `step` numbers apart, the positions in them `row` and `column`. Windows of one row or of two may overlap. */
