@@ -27,7 +27,8 @@ from tinynn.optimizers import Adam
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
 FLOPS_OF_AN_EPOCH = 2e9
-FEWEST_STEPS, MOST_STEPS = 8, 2000
+FEWEST_STEPS, MOST_STEPS = 2, 2000
+"""Of an epoch. Few, for the best of short samples is compared, and PyTorch's are of one step."""
 TOY_STEPS = 100_000
 
 

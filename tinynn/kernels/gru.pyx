@@ -32,7 +32,7 @@ from tinynn.kernels.machine cimport (
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
     Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
-    packed_size, parts_of, put_states, rows_grain, start_gradient, sums_size, weight_gradient,
+    packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
 )
 
 
@@ -101,7 +101,7 @@ cdef void gru_forward(
 cdef void gru_backward(
         real* dx, real* dh0,                                # OUT (B, T, I) (B, H), may be NULL
         real* dw, real* du, real* db,                       # OUT as w, u, b, may be NULL; added to if accumulate
-        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, sums, dh and d(r h) (B, H)
+        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, dh and d(r h) (B, H), sums
         const real* dy, const real* d_last_h,               # IN as y and last_h, may be NULL
         const real* x, const real* w, const real* u,        # IN as in forward
         bint initial, const int64_t* lengths,
@@ -113,9 +113,9 @@ cdef void gru_backward(
     cdef real* h = h_start + B * H
     cdef real* inner = h + T * B * H                        # and a with da
     cdef real* packed_candidate = temporary + packed_size(2 * H, H)
-    cdef real* sums = temporary + packed_size(3 * H, H)
-    cdef real* dh = sums + sums_size(I, H, 3 * H)
+    cdef real* dh = temporary + packed_size(3 * H, H)
     cdef real* d_reset_h = dh + B * H
+    cdef real* sums = d_reset_h + B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
     cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
@@ -227,9 +227,9 @@ cdef class GRU(Op):
         return 0, T * (I + 3 * H + inner) + (T + 1) * H
 
     def temporary(self, sizes):
-        I, H = sizes[1:3]
+        T, I, H = sizes[:3]
         forward = packed_size(H, 2 * H) + packed_size(H, H) + packed_input_size(I, 3 * H)
-        return max(forward, packed_size(3 * H, H) + sums_size(I, H, 3 * H)), 2 * H
+        return max(forward, packed_size(3 * H, H)), 2 * H + sums_per_row(T, I, H, 3 * H)
 
     def flops(self, sizes):
         T, I, H = sizes[:3]

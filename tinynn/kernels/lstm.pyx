@@ -27,7 +27,7 @@ from tinynn.kernels.machine cimport (
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
     Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
-    packed_size, parts_of, put_states, rows_grain, start_gradient, sums_size, weight_gradient,
+    packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
 )
 
 
@@ -85,7 +85,7 @@ cdef void lstm_forward(
 cdef void lstm_backward(
         real* dx, real* dh0, real* dc0,                     # OUT (B, T, I) (B, H) (B, H), may be NULL
         real* dw, real* du, real* db,                       # OUT (I, 4H) (H, 4H) (4H), may be NULL; add if accumulate
-        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, sums, dh and dc (B, H)
+        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, dh and dc (B, H), sums
         const real* dy, const real* d_last_h, const real* d_last_c,     # IN as y, last_h and last_c, may be NULL
         const real* x, const real* w, const real* u,        # IN as in forward
         bint initial, const int64_t* lengths,
@@ -98,9 +98,9 @@ cdef void lstm_backward(
     cdef real* h = c_start + B * H
     cdef real* c = h + T * B * H
     cdef real* tanh_c = c + T * B * H
-    cdef real* sums = temporary + packed_size(4 * H, H)
-    cdef real* dh = sums + sums_size(I, H, 4 * H)
+    cdef real* dh = temporary + packed_size(4 * H, H)
     cdef real* dc = dh + B * H
+    cdef real* sums = dc + B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
     cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
@@ -191,9 +191,9 @@ cdef class LSTM(Op):
         return 0, T * (I + 7 * H) + 2 * H
 
     def temporary(self, sizes):
-        I, H = sizes[1:3]
-        forward = packed_size(H, 4 * H) + packed_input_size(I, 4 * H)
-        return max(forward, packed_size(4 * H, H) + sums_size(I, H, 4 * H)), 2 * H
+        T, I, H = sizes[:3]
+        fixed = max(packed_size(H, 4 * H) + packed_input_size(I, 4 * H), packed_size(4 * H, H))
+        return fixed, 2 * H + sums_per_row(T, I, H, 4 * H)
 
     def flops(self, sizes):
         T, I, H = sizes[:3]

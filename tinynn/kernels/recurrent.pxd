@@ -25,7 +25,7 @@ cdef enum: FEWEST_ROWS_OF_GROUP = 16
 
 cdef inline Py_ssize_t groups_of(Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H) noexcept nogil:
     """In how many groups the rows are: one, unless what a group sums is more than the sums."""
-    return max(1, min(MOST_GROUPS, B // FEWEST_ROWS_OF_GROUP, T * B // (I + H)))
+    return max(1, min(MOST_GROUPS, B // FEWEST_ROWS_OF_GROUP, T * B // (I + H + 1)))
 
 
 ctypedef struct Part:
@@ -137,9 +137,9 @@ cdef inline bint begin_input(real* z, real* packed, const real* steps, const rea
     return False
 
 
-cdef inline Py_ssize_t sums_size(Py_ssize_t I, Py_ssize_t H, Py_ssize_t n) noexcept nogil:
-    """Numbers that `weight_gradient` needs for the groups' sums, of weights (I, n) and (H, n) one after the other."""
-    return MOST_GROUPS * (max(I, H) + 1) * n
+cdef inline Py_ssize_t sums_per_row(Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, Py_ssize_t n) noexcept nogil:
+    """So many numbers for each row hold the groups' sums of weights (I, n) or (H, n), by what `groups_of` allows."""
+    return min(T * n, ((max(I, H) + 1) * n + FEWEST_ROWS_OF_GROUP - 1) // FEWEST_ROWS_OF_GROUP)
 
 
 cdef inline void weight_gradient(real* dw, Py_ssize_t dw_row, real* db, real* sums, const real* a, const real* start,

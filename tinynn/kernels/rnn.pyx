@@ -22,7 +22,7 @@ from tinynn.kernels.machine cimport (
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
     Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
-    packed_size, parts_of, put_states, rows_grain, start_gradient, sums_size, weight_gradient,
+    packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
 )
 
 
@@ -68,7 +68,7 @@ cdef void rnn_forward(
 cdef void rnn_backward(
         real* dx, real* dh0,                                # OUT (B, T, I) (B, H), may be NULL
         real* dw, real* du, real* db,                       # OUT (I, H) (H, H) (H), may be NULL; added to if accumulate
-        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, sums, dh, dz (T, B, H)
+        real* workspace, real* temporary,                   # INOUT of forward; packed u^T, dh, dz (T, B, H), sums
         const real* dy, const real* d_last_h,               # IN as y and last_h, may be NULL
         const real* x, const real* w, const real* u,        # IN as in forward
         bint initial, const int64_t* lengths,
@@ -77,9 +77,9 @@ cdef void rnn_backward(
     """dz = dh f'(z),  dx = dz w^T,  dh_previous += dz u^T,  dw = x^T dz,  du = h_previous^T dz,  db = sum dz"""
     cdef real* h_start = workspace + T * B * I
     cdef real* h = h_start + B * H
-    cdef real* sums = temporary + packed_size(H, H)
-    cdef real* dh = sums + sums_size(I, H, H)
+    cdef real* dh = temporary + packed_size(H, H)
     cdef real* dz = dh + B * H
+    cdef real* sums = dz + T * B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
     cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
@@ -163,7 +163,7 @@ cdef class RNN(Op):
 
     def temporary(self, sizes):
         T, I, H = sizes[:3]
-        return packed_size(H, H) + max(packed_input_size(I, H), sums_size(I, H, H)), (T + 1) * H
+        return packed_size(H, H) + packed_input_size(I, H), (T + 1) * H + sums_per_row(T, I, H, H)
 
     def flops(self, sizes):
         T, I, H = sizes[:3]
