@@ -25,6 +25,7 @@ from benches.peers.workloads import (
 
 SCAN_FLOPS = 3e9
 FEWEST_STEPS, MOST_STEPS = 2, 2000
+"""Of a scan. Few, as in ours.py."""
 TOY_STEPS = 100_000
 CHANNELS_LAST = "NHWC", "HWIO", "NHWC"
 UNROLLED = 10

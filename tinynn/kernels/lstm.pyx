@@ -26,8 +26,8 @@ from tinynn.kernels.machine cimport (
 )
 from tinynn.kernels.op cimport Call, Op, Run
 from tinynn.kernels.recurrent cimport (
-    Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
-    packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
+    Part, add_step, begin_input, by_row, by_step, copy_rows, ended, group_start, groups_of, next_part,
+    packed_input_size, packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
 )
 
 
@@ -263,7 +263,7 @@ def py_lstm_forward(x, w, u, b=None, h0=None, c0=None, lengths=None):
     groups = groups_of(rows, steps, inputs, units)
     c = np.empty_like(h)
     for group in range(groups):
-        first, last = group * rows // groups, (group + 1) * rows // groups
+        first, last = group_start(group, groups, rows), group_start(group + 1, groups, rows)
         cells = run.workspace[begin + steps * first * units:begin + steps * last * units]
         c[first:last] = cells.reshape(steps, last - first, units).swapaxes(0, 1)
     return h, c

@@ -28,6 +28,11 @@ cdef inline Py_ssize_t groups_of(Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ss
     return max(1, min(MOST_GROUPS, B // FEWEST_ROWS_OF_GROUP, T * B // (I + H + 1)))
 
 
+cdef inline Py_ssize_t group_start(Py_ssize_t group, Py_ssize_t groups, Py_ssize_t B) noexcept nogil:
+    """Its first row; that of group number `groups` is B."""
+    return group * B // groups
+
+
 ctypedef struct Part:
     Range rows              # of the batch, all in one group
     Py_ssize_t size         # of the group in rows
@@ -52,8 +57,8 @@ cdef inline bint next_part(Part* part, Worker* worker) noexcept nogil:
         return False
     group, piece = part.parts.start // part.pieces, part.parts.start % part.pieces
     part.parts.start += 1
-    first = group * part.B // part.groups
-    part.size = (group + 1) * part.B // part.groups - first
+    first = group_start(group, part.groups, part.B)
+    part.size = group_start(group + 1, part.groups, part.B) - first
     part.rows.start = first + piece * part.size // part.pieces
     part.rows.stop = first + (piece + 1) * part.size // part.pieces
     part.at = first * (part.T - 1)
@@ -148,22 +153,23 @@ cdef inline void weight_gradient(real* dw, Py_ssize_t dw_row, real* db, real* su
                                  Worker* worker) noexcept nogil:
     """dw (m, n) [+]= sum of a_t^T dz_t,  db (n) [+]= sum of dz_t; either may be NULL.
 
-    a (T, B, m), dz (T, B, n). `before`: of a_{t-1}^T dz_t, with start (B, m) or, if that is NULL, zeros as a_{-1}.
+    a (T, B, m), dz (T, B, n). `before`: of a_{t-1}^T dz_t, with start (B, m) or, if that is NULL, zeros as a_{-1};
+    otherwise start is NULL.
     Each group's sums are taken where its numbers are, and then added up in the order of the groups.
     """
     cdef Py_ssize_t units = (n + PACK_COLUMNS - 1) // PACK_COLUMNS, threads = threads_of(worker), pieces = 1
-    cdef Py_ssize_t stride = (m + 1) * n, part, row, size, column, columns
+    cdef Py_ssize_t stride = (m + 1) * n, part, group, row, size, column, columns
     cdef real* total
     cdef const real* of_rows
     cdef Range parts
     if dw == NULL and db == NULL:
         return
     if groups == 1:
-        if dw != NULL and before and start != NULL:
+        if dw != NULL and start != NULL:
             gemm_team(dw, dw_row, start, 1, m, dz, dz_row, 1, m, n, B, accumulate, <const real*> NULL, LINEAR, worker)
         if dw != NULL:
             gemm_team(dw, dw_row, a, 1, m, dz + before * B * dz_row, dz_row, 1, m, n, (T - before) * B,
-                      accumulate or before and start != NULL, <const real*> NULL, LINEAR, worker)
+                      accumulate or start != NULL, <const real*> NULL, LINEAR, worker)
         if db != NULL:
             column_sum_team(db, dz, dz_row, T * B, n, accumulate, worker)
         return
@@ -171,18 +177,19 @@ cdef inline void weight_gradient(real* dw, Py_ssize_t dw_row, real* db, real* su
         pieces = min(units, max(2, (2 * threads + groups - 1) // groups))
     while claim(worker, groups * pieces, 1, &parts):
         for part in range(parts.start, parts.stop):
-            row = part // pieces * B // groups
-            size = (part // pieces + 1) * B // groups - row
+            group = part // pieces
+            row = group_start(group, groups, B)
+            size = group_start(group + 1, groups, B) - row
             column = tile_edge(part % pieces, pieces, pieces, units) * PACK_COLUMNS
             columns = min(n, tile_edge(part % pieces + 1, pieces, pieces, units) * PACK_COLUMNS) - column
-            total = sums + part // pieces * stride + column
+            total = sums + group * stride + column
             of_rows = dz + row * T * dz_row + column
-            if dw != NULL and before and start != NULL:
+            if dw != NULL and start != NULL:
                 gemm(total, n, start + row * m, 1, m, of_rows, dz_row, 1, m, columns, size, False,
                      <const real*> NULL, LINEAR, worker)
             if dw != NULL:
                 gemm(total, n, a + row * T * m, 1, m, of_rows + before * size * dz_row, dz_row, 1, m, columns,
-                     (T - before) * size, before and start != NULL, <const real*> NULL, LINEAR, worker)
+                     (T - before) * size, start != NULL, <const real*> NULL, LINEAR, worker)
             if db != NULL:
                 column_sum(total + m * n, of_rows, dz_row, T * size, columns, False, worker)
     while claim(worker, m + 1, 1 + 16384 // (groups * n), &parts):

@@ -151,6 +151,14 @@ typedef struct {
     ptrdiff_t step, runs, length;
 } NAME(Ahead);
 
+/* The panel beside this one, of a right factor that is not packed. */
+INLINE NAME(Ahead) NAME(panel_after)(const REAL *panel, ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t depth)
+{
+    const REAL *next = panel + TILE_COLUMNS * b_column;
+    const NAME(Ahead) by_rows = {next, b_row, depth, TILE_COLUMNS}, by_columns = {next, b_column, TILE_COLUMNS, depth};
+    return b_column == 1 ? by_rows : by_columns;
+}
+
 INLINE void NAME(fetch)(const NAME(Ahead) *ahead, ptrdiff_t first, ptrdiff_t end)
 {
     for (ptrdiff_t run = first; run < end; run++) {
@@ -330,9 +338,7 @@ static void NAME(gemm_across)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t
             for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS) {
                 const ptrdiff_t columns = n - j < TILE_COLUMNS ? n - j : TILE_COLUMNS;
                 const REAL *panel = b + p * b_row + j * b_column;
-                const NAME(Ahead) ahead = {panel + TILE_COLUMNS * b_column, b_column == 1 ? b_row : b_column,
-                                           b_column == 1 ? end - p : TILE_COLUMNS,
-                                           b_column == 1 ? TILE_COLUMNS : end - p};
+                const NAME(Ahead) ahead = NAME(panel_after)(panel, b_row, b_column, end - p);
                 NAME(pack_panel)(packed, panel, b_row, b_column, end - p, columns);
                 NAME(panel)(c + first * c_row + j, c_row, left, 1, LEFT_WIDTH, (end - p) * LEFT_WIDTH, packed,
                             TILE_COLUMNS, rows, columns, end - p, accumulate || p > 0,
@@ -372,8 +378,7 @@ static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row,
             const REAL *panel = b + p * b_row + j * b_column;
             ptrdiff_t panel_row = b_row;
             const int more = far && j + 2 * TILE_COLUMNS <= n;
-            const NAME(Ahead) ahead = {panel + TILE_COLUMNS * b_column, b_column == 1 ? b_row : b_column,
-                                       b_column == 1 ? depth : TILE_COLUMNS, b_column == 1 ? TILE_COLUMNS : depth};
+            const NAME(Ahead) ahead = NAME(panel_after)(panel, b_row, b_column, depth);
             if (!direct) {
                 NAME(pack_panel)(packed, panel, b_row, b_column, depth, columns);
                 panel = packed;

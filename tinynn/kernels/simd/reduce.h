@@ -163,7 +163,7 @@ static void NAME(convert_own)(REAL *y, const REAL *x, REAL factor, REAL offset, 
 static void NAME(convert)(REAL *y, const void *x, int kind, REAL factor, REAL offset, ptrdiff_t n)
 {
     if (kind == UINT8) {
-        /* Images become four times as large: what is written has left the cache since the last step. */
+        /* Images become at least four times as large: what is written has left the cache since the last step. */
         for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof(REAL))
             __builtin_prefetch(y + i, 1);
         NAME(convert_uint8)(y, x, factor, offset, n);
