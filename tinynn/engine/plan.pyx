@@ -24,7 +24,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from tinynn.engine.pool cimport run_team, threads_wanted
 from tinynn.kernels.augmentation cimport augmentation_of
 from tinynn.kernels.machine cimport (
-    DOUBLE, FLOAT, GEMM_SCRATCH_BYTES, UINT8, Augmentation, Range, Worker, augment, augmentation_scratch, claim,
+    DOUBLE, FLOAT, GEMM_SCRATCH_BYTES, UINT8, Augmentation, Range, Simd, Worker, augment, augmentation_scratch, claim,
     convert, instruction_set_in_use, real, vector_dot, vector_scale,
 )
 from tinynn.kernels.op cimport (
@@ -35,7 +35,7 @@ cdef extern from * nogil:
     void prefetch "__builtin_prefetch"(const void* address)
 
 cdef extern from "random.h" nogil:
-    void c_shuffle "shuffle"(int64_t* order, int64_t n, uint64_t key, unsigned int epoch)
+    void c_shuffle "shuffle"(int64_t* order, int64_t n, uint64_t key, unsigned int epoch, const Simd* simd)
 
 
 cnp.import_array()
@@ -1162,5 +1162,5 @@ def shuffled(Py_ssize_t n, uint64_t key, unsigned int epoch) -> np.ndarray:
     order = np.empty(n, np.int64)
     cdef int64_t* to = <int64_t*> data(order)
     with nogil:
-        c_shuffle(to, n, key, epoch)
+        c_shuffle(to, n, key, epoch, instruction_set_in_use())
     return order

@@ -19,18 +19,15 @@ from tinynn.kernels._arguments import whole_number
 from tinynn.kernels._public import public
 from tinynn.kernels.op import as_arrays, register
 
-from tinynn.kernels.machine cimport Range, Solo, Worker, claim, real
+from tinynn.kernels.machine cimport Range, Solo, Worker, claim, real, vector_dropout
 from tinynn.kernels.op cimport Call, Op, Run, Step
 
 cnp.import_array()
 
 cdef extern from "random.h" nogil:
     enum: FOR_DROPOUT
-    ctypedef struct Random:
-        uint32_t word[4]
-    Random philox(uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step, uint32_t element)
 
-# Numbers worth a claim; a multiple of the four that one draw decides on.
+# Numbers worth a claim; a multiple of those that are drawn at once.
 cdef enum: GRAIN = 4096
 
 
@@ -42,14 +39,10 @@ cdef void masked(
     cdef uint32_t purpose = <uint32_t> (FOR_DROPOUT + (identity << 8))
     cdef uint32_t dropped = <uint32_t> (rate * 4294967296.0)        # words below this, of 2^32
     cdef real scale = <real> (1.0 / (1.0 - rate))
-    cdef Random random
     cdef Range part
-    cdef Py_ssize_t first, i
     while claim(worker, size, GRAIN, &part):
-        for first in range(part.start, part.stop, 4):
-            random = philox(step.key, purpose, <uint32_t> step.epoch, <uint32_t> step.step, <uint32_t> (first // 4))
-            for i in range(first, min(first + 4, part.stop)):
-                y[i] = x[i] * scale if random.word[i - first] >= dropped else 0
+        vector_dropout(y + part.start, x + part.start, scale, dropped, step.key, purpose, <uint32_t> step.epoch,
+                       <uint32_t> step.step, part.start, part.stop - part.start, worker)
 
 
 cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:

@@ -64,6 +64,8 @@ cdef extern from "simd/simd.h" nogil:
         void convert(float*, const void*, int, float, float, Py_ssize_t) noexcept nogil
         void augment(float*, const void*, int, const Augmentation*, uint32_t, uint32_t, float, float,
                      float*) noexcept nogil
+        void dropout(float*, const float*, float, uint32_t, uint64_t, uint32_t, uint32_t, uint32_t, Py_ssize_t,
+                     Py_ssize_t) noexcept nogil
         void lstm_forward(float*, float*, float*, float*, const float*, Py_ssize_t) noexcept nogil
         void lstm_backward(float*, float*, const float*, const float*, const float*, const float*,
                            Py_ssize_t) noexcept nogil
@@ -120,6 +122,8 @@ cdef extern from "simd/simd.h" nogil:
         void convert(double*, const void*, int, double, double, Py_ssize_t) noexcept nogil
         void augment(double*, const void*, int, const Augmentation*, uint32_t, uint32_t, double, double,
                      double*) noexcept nogil
+        void dropout(double*, const double*, double, uint32_t, uint64_t, uint32_t, uint32_t, uint32_t, Py_ssize_t,
+                     Py_ssize_t) noexcept nogil
         void lstm_forward(double*, double*, double*, double*, const double*, Py_ssize_t) noexcept nogil
         void lstm_backward(double*, double*, const double*, const double*, const double*,
                            const double*, Py_ssize_t) noexcept nogil
@@ -153,6 +157,7 @@ cdef extern from "simd/simd.h" nogil:
         const Simd_float* f32
         const Simd_double* f64
         const TapeFunctions* tape
+        void random_words(uint32_t*, uint64_t, uint32_t, uint32_t, uint32_t, uint32_t) noexcept nogil
 
 cdef extern from "parallel.h" nogil:
     ctypedef struct Range:
@@ -224,6 +229,9 @@ cdef inline void gemm_team(real* c, Py_ssize_t c_row, const real* a, Py_ssize_t 
         return
     # 256 rows of a K-block of A fit the second-level cache. Each block of rows packs B anew.
     row_blocks = (m + 255) // 256
+    if row_blocks == 1 and worker.team == NULL:
+        gemm(c, c_row, a, a_row, a_column, b, b_row, b_column, m, n, k, accumulate, bias, activation, worker)
+        return
     column_blocks = 1
     units = (n + PACK_COLUMNS - 1) // PACK_COLUMNS
     threads = threads_of(worker)
@@ -463,6 +471,16 @@ cdef inline void augment(real* y, const void* x, int kind, const Augmentation* a
         worker.f32.augment(y, x, kind, augmentation, sample, place, <float> scale, <float> offset, scratch)
     else:
         worker.f64.augment(y, x, kind, augmentation, sample, place, scale, offset, scratch)
+
+
+cdef inline void vector_dropout(real* y, const real* x, real scale, uint32_t dropped, uint64_t key, uint32_t purpose,
+                                uint32_t epoch, uint32_t step, Py_ssize_t first, Py_ssize_t n,
+                                Worker* worker) noexcept nogil:
+    """y = scale x or 0, at random; see simd/dropout.h"""
+    if real is float:
+        worker.f32.dropout(y, x, scale, dropped, key, purpose, epoch, step, first, n)
+    else:
+        worker.f64.dropout(y, x, scale, dropped, key, purpose, epoch, step, first, n)
 
 
 # --- windows of an image; see simd/windows.h ----------------------------------------------------------------

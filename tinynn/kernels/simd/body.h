@@ -11,6 +11,10 @@
 #include "reduce.h"
 
 #include "augmentation.h"
+#if !REAL_IS_FLOAT
+#include "philox.h"
+#endif
+#include "dropout.h"
 #include "windows.h"
 
 static const NAME(Simd) NAME(table) = {
@@ -27,7 +31,7 @@ static const NAME(Simd) NAME(table) = {
     .max_pool = NAME(max_pool), .max_pool_backward = NAME(max_pool_backward),
     .average_pool = NAME(average_pool), .average_pool_backward = NAME(average_pool_backward),
     .add_windows = NAME(add_windows),
-    .convert = NAME(convert), .augment = NAME(augment),
+    .convert = NAME(convert), .augment = NAME(augment), .dropout = NAME(dropout),
     .lstm_forward = NAME(lstm_forward), .lstm_backward = NAME(lstm_backward),
     .gru_forward = NAME(gru_forward), .gru_backward = NAME(gru_backward),
     .gru_reset_forward = NAME(gru_reset_forward), .gru_reset_backward = NAME(gru_reset_backward),

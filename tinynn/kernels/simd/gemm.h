@@ -4,7 +4,7 @@
  * Design: every element of c is one chain of multiply-adds with p ascending from 0. A later K-block loads the
  * chain from c and goes on; edges run the same tile with fewer rows or a masked vector. So an element's bits
  * depend on its row of a and its column of b alone, not on the size of the matrices nor on who computes it.
- * Bias and activation follow while the tile is in the first-level cache. */
+ * Bias and relu follow in the registers, other activations while the tile is in the first-level cache. */
 
 #if VECTOR_BYTES == 64
 #define TILE_ROWS 14
@@ -48,10 +48,11 @@ INLINE NAME(Left) NAME(left_from)(const int listed, NAME(Left) a, ptrdiff_t i, p
     return a;
 }
 
-/* c tile (rows, vectors * LANES) := [c +] a (rows, k) b (k, ...); of a partial last vector only the first `last` columns
- * exist. */
+/* c tile (rows, vectors * LANES) := [c +] a (rows, k) b (k, ...) [+ bias], at least 0 if relu; of a partial last vector
+ * only the first `last` columns exist. */
 INLINE void NAME(tile)(const int listed, const int rows, const int vectors, const int partial, ptrdiff_t last, REAL *c,
-                       ptrdiff_t c_row, NAME(Left) left, const REAL *b, ptrdiff_t b_row, ptrdiff_t k, int accumulate)
+                       ptrdiff_t c_row, NAME(Left) left, const REAL *b, ptrdiff_t b_row, ptrdiff_t k, int accumulate,
+                       const REAL *bias, int relu)
 {
 #define WHOLE(j) (!partial || (j) < vectors - 1)
     const REAL *a = left.at;
@@ -78,6 +79,16 @@ INLINE void NAME(tile)(const int listed, const int rows, const int vectors, cons
         a += left.column;
         b += b_row;
     }
+    if (bias)
+        for (int j = 0; j < vectors; j++) {
+            const vector v = WHOLE(j) ? NAME(load)(bias + j * LANES) : NAME(load_first)(bias + j * LANES, last);
+            for (int i = 0; i < rows; i++)
+                sum[i][j] += v;
+        }
+    if (relu)
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < vectors; j++)
+                sum[i][j] = NAME(vector_relu)(sum[i][j]);
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++)
             if (WHOLE(j))
@@ -88,12 +99,13 @@ INLINE void NAME(tile)(const int listed, const int rows, const int vectors, cons
 }
 
 #define TILE_CASE(count) \
-    case count: NAME(tile)(listed, count, vectors, partial, last, c, c_row, a, b, b_row, k, accumulate); \
+    case count: NAME(tile)(listed, count, vectors, partial, last, c, c_row, a, b, b_row, k, accumulate, bias, relu); \
         break;
 
 /* The tile with its number of rows made a constant. */
 INLINE void NAME(tile_rows)(const int listed, int rows, const int vectors, const int partial, ptrdiff_t last, REAL *c,
-                            ptrdiff_t c_row, NAME(Left) a, const REAL *b, ptrdiff_t b_row, ptrdiff_t k, int accumulate)
+                            ptrdiff_t c_row, NAME(Left) a, const REAL *b, ptrdiff_t b_row, ptrdiff_t k, int accumulate,
+                            const REAL *bias, int relu)
 {
     switch (rows) {
         TILE_CASE(1) TILE_CASE(2) TILE_CASE(3) TILE_CASE(4) TILE_CASE(5) TILE_CASE(6)
@@ -105,35 +117,16 @@ INLINE void NAME(tile_rows)(const int listed, int rows, const int vectors, const
 
 /* The tile with its width made a constant. */
 INLINE void NAME(tile_columns)(const int listed, int rows, ptrdiff_t columns, REAL *c, ptrdiff_t c_row, NAME(Left) a,
-                               const REAL *b, ptrdiff_t b_row, ptrdiff_t k, int accumulate)
+                               const REAL *b, ptrdiff_t b_row, ptrdiff_t k, int accumulate, const REAL *bias, int relu)
 {
     if (columns == TILE_COLUMNS)
-        NAME(tile_rows)(listed, rows, 2, 0, 0, c, c_row, a, b, b_row, k, accumulate);
+        NAME(tile_rows)(listed, rows, 2, 0, 0, c, c_row, a, b, b_row, k, accumulate, bias, relu);
     else if (columns > LANES)
-        NAME(tile_rows)(listed, rows, 2, 1, columns - LANES, c, c_row, a, b, b_row, k, accumulate);
+        NAME(tile_rows)(listed, rows, 2, 1, columns - LANES, c, c_row, a, b, b_row, k, accumulate, bias, relu);
     else if (columns == LANES)
-        NAME(tile_rows)(listed, rows, 1, 0, 0, c, c_row, a, b, b_row, k, accumulate);
+        NAME(tile_rows)(listed, rows, 1, 0, 0, c, c_row, a, b, b_row, k, accumulate, bias, relu);
     else
-        NAME(tile_rows)(listed, rows, 1, 1, columns, c, c_row, a, b, b_row, k, accumulate);
-}
-
-/* Bias, then activation. */
-static void NAME(finish)(REAL *c, ptrdiff_t c_row, int rows, ptrdiff_t columns, const REAL *bias, int activation)
-{
-    if (bias)
-        FOR_EACH_VECTOR(columns, {
-            const vector v = LOAD(bias);
-            for (int row = 0; row < rows; row++)
-                STORE(c + row * c_row, LOAD(c + row * c_row) + v);
-        });
-    if (activation == RELU)
-        FOR_EACH_VECTOR(columns, {
-            for (int row = 0; row < rows; row++)
-                STORE(c + row * c_row, NAME(vector_relu)(LOAD(c + row * c_row)));
-        });
-    else if (activation != LINEAR)
-        for (int row = 0; row < rows; row++)
-            NAME(activation_forward)(c + row * c_row, c + row * c_row, columns, activation);
+        NAME(tile_rows)(listed, rows, 1, 1, columns, c, c_row, a, b, b_row, k, accumulate, bias, relu);
 }
 
 /* The part of c that the next tile will read or write: it may lie anywhere by now. */
@@ -175,17 +168,18 @@ INLINE void NAME(panel_of)(const int listed, REAL *c, ptrdiff_t c_row, NAME(Left
                            int activation, const NAME(Ahead) *ahead)
 {
     const ptrdiff_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
+    const int relu = activation == RELU;
     for (ptrdiff_t t = 0, first = 0; t < tiles; t++) {
-        const ptrdiff_t end = (t + 1) * m / tiles;
+        const ptrdiff_t end = t + 1 < tiles ? (t + 1) * m / tiles : m;
         const int rows = (int)(end - first);
         REAL *to = c + first * c_row;
         if (k >= WORTH_FETCHING)
             NAME(fetch_rows)(t + 1 < tiles ? c + end * c_row : c + TILE_COLUMNS, c_row, rows);
         NAME(Left) left = NAME(left_from)(listed, a, a.tile ? 0 : first, 0);
         left.at += t * a.tile;
-        NAME(tile_columns)(listed, rows, columns, to, c_row, left, b, b_row, k, accumulate);
-        if (bias || activation != LINEAR)
-            NAME(finish)(to, c_row, rows, columns, bias, activation);
+        NAME(tile_columns)(listed, rows, columns, to, c_row, left, b, b_row, k, accumulate, bias, relu);
+        for (int row = 0; activation != LINEAR && !relu && row < rows; row++)
+            NAME(activation_forward)(to + row * c_row, to + row * c_row, columns, activation);
         if (ahead)
             NAME(fetch)(ahead, t * ahead->runs / tiles, (t + 1) * ahead->runs / tiles);
         first = end;
@@ -211,8 +205,10 @@ static void NAME(panel_listed)(REAL *c, ptrdiff_t c_row, const REAL *a, const in
 /* The end of the K-block that begins at p: blocks of nearly equal depth, a multiple of 16 but for the last one. */
 INLINE ptrdiff_t NAME(block_end)(ptrdiff_t p, ptrdiff_t k, ptrdiff_t most)
 {
-    const ptrdiff_t left = k - p, blocks = (left + most - 1) / most;
-    return blocks <= 1 ? k : p + (left / blocks + 15) / 16 * 16;
+    const ptrdiff_t left = k - p;
+    if (left <= most)
+        return k;
+    return p + (left / ((left + most - 1) / most) + 15) / 16 * 16;
 }
 
 /* Unrolled, or the rows would be kept in memory. */
@@ -299,6 +295,7 @@ static void NAME(pack_left)(REAL *packed, const REAL *a, ptrdiff_t a_column, ptr
 static void NAME(one_row)(REAL *c, const REAL *a, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row, ptrdiff_t n,
                           ptrdiff_t k, int accumulate, const REAL *bias, int activation)
 {
+    const int relu = activation == RELU;
     ptrdiff_t j = 0;
     for (; j + 8 * LANES <= n; j += 8 * LANES) {
         vector sum[8];
@@ -309,8 +306,11 @@ static void NAME(one_row)(REAL *c, const REAL *a, ptrdiff_t a_column, const REAL
             for (int v = 0; v < 8; v++)
                 sum[v] = NAME(multiply_add)(element, NAME(load)(b + p * b_row + j + v * LANES), sum[v]);
         }
-        for (int v = 0; v < 8; v++)
-            NAME(store)(c + j + v * LANES, sum[v]);
+        for (int v = 0; v < 8; v++) {
+            if (bias)
+                sum[v] += NAME(load)(bias + j + v * LANES);
+            NAME(store)(c + j + v * LANES, relu ? NAME(vector_relu)(sum[v]) : sum[v]);
+        }
     }
     c += j;
     b += j;
@@ -318,9 +318,12 @@ static void NAME(one_row)(REAL *c, const REAL *a, ptrdiff_t a_column, const REAL
         vector sum = accumulate ? LOAD(c) : NAME(broadcast)(0);
         for (ptrdiff_t p = 0; p < k; p++)
             sum = NAME(multiply_add)(NAME(broadcast)(a[p * a_column]), LOAD(b + p * b_row), sum);
-        STORE(c, sum);
+        if (bias)
+            sum += LOAD(bias + j);
+        STORE(c, relu ? NAME(vector_relu)(sum) : sum);
     });
-    NAME(finish)(c - j, 0, 1, n, bias, activation);
+    if (activation != LINEAR && !relu)
+        NAME(activation_forward)(c - j, c - j, n, activation);
 }
 
 /* c := f([c +] a b + bias) with both factors packed, of an `a` that is read across its rows. */

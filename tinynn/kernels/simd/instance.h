@@ -5,12 +5,7 @@
 #include "../random.h"
 #include "simd.h"
 
-#define REAL float
-#define NAME(name) name##_float
-#define REAL_IS_FLOAT 1
-#include "body.h"
-#include "undefine.h"
-
+/* First what both need: philox.h computes with vectors of 64-bit numbers. */
 #define REAL double
 #define NAME(name) name##_double
 #define REAL_IS_FLOAT 0
@@ -18,4 +13,10 @@
 #include "tape.h"
 #include "undefine.h"
 
-const Simd SIMD = {SIMD_NAME, &table_float, &table_double, &tape_functions};
+#define REAL float
+#define NAME(name) name##_float
+#define REAL_IS_FLOAT 1
+#include "body.h"
+#include "undefine.h"
+
+const Simd SIMD = {SIMD_NAME, &table_float, &table_double, &tape_functions, random_words};

@@ -118,8 +118,25 @@ static void NAME(axpy)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n)
     FOR_EACH_VECTOR(n, { STORE(y, NAME(multiply_add)(NAME(broadcast)(alpha), LOAD(x), LOAD(y))); });
 }
 
+/* Of a row that one vector holds: the same numbers, which do not leave the registers until they are y. */
+INLINE REAL NAME(softmax_vector)(REAL *y, REAL *largest_x, const REAL *x, ptrdiff_t n)
+{
+    const integers lane = LANE_NUMBERS, there = lane < (INTEGER)n;
+    const vector all = NAME(select)(there, NAME(load_first)(x, n), NAME(broadcast)(x[0]));
+    vector largest = all;
+    for (ptrdiff_t width = LANES / 2; width >= 1; width /= 2)
+        largest = NAME(larger_or_nan)(NAME(shuffle)(largest, largest, lane + (INTEGER)width), largest);
+    *largest_x = largest[0];
+    const vector e = NAME(vector_exp)(all - largest[0]);
+    const REAL total = NAME(fold)(NAME(select)(there, e, NAME(broadcast)(0)));
+    NAME(store_first)(y, e / total, n);
+    return 1 / total;
+}
+
 static REAL NAME(softmax_forward)(REAL *y, REAL *largest_x, const REAL *x_, ptrdiff_t n)
 {
+    if (n < LANES)
+        return NAME(softmax_vector)(y, largest_x, x_, n);
     const REAL largest = *largest_x = NAME(maximum)(x_, n);
     FOR_EACH_VECTOR(n, { STORE(y, NAME(vector_exp)(LOAD(x_) - largest)); });
     const REAL total = NAME(sum)(y, n);

@@ -13,6 +13,9 @@ enum { PACK_COLUMNS = 32 };
 /* Bytes of scratch memory a gemm call needs: a packed panel of the right factor and a packed block of the left one. */
 enum { GEMM_SCRATCH_BYTES = 5 << 16 };
 
+/* How many counters random_words takes at once: a multiple of a vector's 64-bit numbers. */
+enum { RANDOM_BLOCK = 16 };
+
 /* A row of `count` windows on an image, each of rows x columns positions with `channels` numbers. Neighbouring windows are
  * `step` numbers apart, the positions in them `row` and `column`. Windows of one row or of two may overlap. */
 typedef struct {
@@ -80,6 +83,9 @@ typedef struct {
     const Simd_float *f32;
     const Simd_double *f64;
     const TapeFunctions *tape;
+    /* Random numbers: four words for each of RANDOM_BLOCK consecutive elements, element e's those of philox in random.h. */
+    void (*random_words)(uint32_t *words, uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step,
+                         uint32_t element);
 } Simd;
 
 /* The instruction sets compiled in that this machine can run, best last; returns their number. */

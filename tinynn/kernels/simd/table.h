@@ -81,6 +81,10 @@ typedef struct {
     void (*augment)(REAL *y, const void *x, int kind, const Augmentation *augmentation, uint32_t sample, uint32_t place,
                     REAL scale, REAL offset, REAL *scratch);
 
+    /* Dropout with the random words of (key, purpose, epoch, step); x[0] is number `first` of the whole. See dropout.h. */
+    void (*dropout)(REAL *y, const REAL *x, REAL scale, uint32_t dropped, uint64_t key, uint32_t purpose,
+                    uint32_t epoch, uint32_t step, ptrdiff_t first, ptrdiff_t n);
+
     /* Recurrent cells, one row of h units: the part of a step that is not a matrix product. See recurrent.h. */
     void (*lstm_forward)(REAL *gates, REAL *c, REAL *tanh_c, REAL *h, const REAL *c_previous, ptrdiff_t units);
     void (*lstm_backward)(REAL *dz, REAL *dc, const REAL *dh, const REAL *gates, const REAL *tanh_c,
