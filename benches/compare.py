@@ -26,6 +26,9 @@ from benches.peers import report, roofline  # noqa: E402
 from benches.peers.process import Process, WorkerFailed, missing_packages  # noqa: E402
 from benches.peers.workloads import TOY_WEIGHTS, WORKLOADS  # noqa: E402
 
+LIMITS = "roofline"
+"""The peer that measures the machine, not a framework."""
+
 ROUNDS = 5
 PAUSE = 0.05
 """Seconds between two processes, in which the threads of the first one stop spinning."""
@@ -128,15 +131,13 @@ def say(text):
 
 def compare(workloads, names, options):
     """Everything that was found, as JSON can hold it."""
-    say("the machine's limits ...")
-    limits = roofline.measure(options.threads, workloads)
-    team = {name: Process(name, options.threads) for name in names}
+    team = {name: Process(name, options.threads) for name in [LIMITS, *names]}
     rows = []
     try:
         versions = versions_of(team, options)
         with tempfile.TemporaryDirectory() as directory:
             for workload in workloads:
-                rows.append(row_of(workload, team, limits, Path(directory), options))
+                rows.append(row_of(workload, team, Path(directory), options))
                 say(progress(rows[-1]))
     finally:
         for process in team.values():
@@ -145,7 +146,6 @@ def compare(workloads, names, options):
         "date": datetime.date.today().isoformat(),
         "machine": machine(options.threads),
         "versions": versions,
-        "limits": {"flops": limits.flops, "exponentials": limits.exponentials, "bandwidths": limits.bandwidths},
         "rows": rows,
         "geometric_mean": report.geometric_mean(rows),
     }
@@ -157,25 +157,24 @@ def versions_of(team, options):
         try:
             version = process.ask(options.build_seconds, do="versions")["versions"]
         except WorkerFailed as failure:
-            if name == "tinynn":
+            if name in (LIMITS, "tinynn"):
                 raise
             say(f"{name}: left out, {failure}")
             process.stop()
             del team[name]
             continue
-        if version not in versions.values():
+        if version and version not in versions.values():
             versions[name] = version
     return versions
 
 
-def row_of(workload, team, limits, directory, options):
+def row_of(workload, team, directory, options):
     """One workload in all frameworks: built, compared, measured."""
     row = {
         "name": workload.name,
         "flops": workload.flops,
         "parameters": workload.parameters,
         "exponentials": workload.exponentials,
-        "limit": limits.seconds(workload) if workload.layers else None,
         "agreement": {},
         "times": {},
         "missing": {},
@@ -193,7 +192,9 @@ def row_of(workload, team, limits, directory, options):
         if not answer["variants"]:
             continue
         result = answer["loss"], arrays
-        if name == "tinynn":
+        if name == LIMITS:
+            pass
+        elif name == "tinynn":
             ours = result
         elif ours is None:
             row["missing"][name] = "no result of tinynn's to compare with"
@@ -206,6 +207,9 @@ def row_of(workload, team, limits, directory, options):
                 continue
         turns += [(name, variant) for variant in answer["variants"]]
     row["times"] = measured(turns, team, row["missing"], options.seconds)
+    row["terms"] = {term: row["times"].pop(term)["best"] for term in roofline.TERMS if term in row["times"]}
+    row["limit"] = sum(row["terms"].values()) if row["terms"] and LIMITS not in row["missing"] else None
+    row["rates"] = {term: roofline.work(workload)[term] / seconds for term, seconds in row["terms"].items()}
     return row
 
 

@@ -131,10 +131,28 @@ def test_more_samples_begin_with_the_fewer(name):
         np.testing.assert_array_equal(a, b[: len(a)])
 
 
-def test_roofline_time_adds_up():
-    workload = Workload("", "mlp", 1, (Dense(10, 10, "softmax"),))
-    limits = roofline.Limits(flops=400.0, exponentials=5.0, bandwidths={110: 28 * 110 / 3.0})
-    assert limits.seconds(workload) == pytest.approx(1 + 2 + 3)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_limits_do_the_work_of_some_steps(threads):
+    workload = Workload("", "mlp", 1, (Dense(50, 20, "softmax"),))
+    assert roofline.work(workload) == {"flops": 4000, "stream": 28 * 1020, "exponentials": 20}
+    peer = roofline.Peer(threads)
+    peer.build(workload, workload.initial_weights())
+    peer.check()  # the exponentials
+    for term, (call, steps) in peer.runs().items():
+        assert call() == pytest.approx(steps * roofline.work(workload)[term])
+        assert steps >= 1
+
+
+def test_the_limit_is_the_sum_of_its_terms(monkeypatch, tmp_path):
+    seconds = {"flops": 1e-3, "stream": 2e-3, "exponentials": 3e-3, "tinynn": 1e-2}
+    monkeypatch.setattr(compare, "built", lambda workload, process, *rest: ({"variants": process, "loss": 1.0}, []))
+    monkeypatch.setattr(compare, "measured", lambda turns, *rest: {name: times(seconds[name]) for _, name in turns})
+    workload = Workload("", "mlp", 1, (Dense(50, 20, "softmax"),))
+    team = {compare.LIMITS: roofline.TERMS, "tinynn": ["tinynn"]}
+    row = compare.row_of(workload, team, tmp_path, compare.parser().parse_args([]))
+    assert row["limit"] == pytest.approx(6e-3)
+    assert row["rates"] == pytest.approx({"flops": 4e6, "stream": 28 * 1020 / 2e-3, "exponentials": 20 / 3e-3})
+    assert list(row["times"]) == ["tinynn"]
 
 
 # --- agreement ----------------------------------------------------------------------------------------------
@@ -171,18 +189,19 @@ def times(best):
 def results():
     rows = [
         {"name": "large", "flops": 1e9, "limit": 1e-3, "missing": {"keras": "no answer | late"}, "agreement": {},
+         "rates": {"flops": 1e12, "exponentials": 2e9, "stream": 9e10},
          "times": {"tinynn": times(2e-3), "torch": times(8e-3), "jax": times(4e-3)}},
         {"name": "tiny", "flops": 10, "limit": 1e-9, "missing": {"keras": "no answer | late"}, "agreement": {},
+         "rates": {"flops": 9e12, "exponentials": 9e9, "stream": 9e12},
          "times": {"tinynn": times(1.25e-6), "torch": times(1e-5)}},
         {"name": "lost", "flops": 1e9, "limit": 1e-3, "missing": {"tinynn": "crashed"}, "agreement": {},
-         "times": {"torch": times(8e-3)}},
+         "rates": {"flops": 1.2e12, "exponentials": 4e9, "stream": 5e10}, "times": {"torch": times(8e-3)}},
     ]  # fmt: skip
     return {
         "date": "2018-06-12",
         "machine": {"name": "Abacus", "cores": 2, "instruction_set": "avx2", "threads": 1, "python": "3.11.7",
                     "numpy": "2.4"},
         "versions": {"tinynn": "tinynn 0", "torch": "PyTorch 3"},
-        "limits": {"flops": 1e12, "exponentials": 2e9, "bandwidths": {"10": 9e10, "20": 5e10}},
         "rows": rows,
     }  # fmt: skip
 
@@ -190,7 +209,7 @@ def results():
 def test_table():
     caption, _, *lines = report.render(results()).splitlines()
     assert caption.startswith("Abacus, 2 cores, avx2, 1 threads; tinynn 0; PyTorch 3;")
-    assert "1000 GFLOP/s, 0.50 ns an exponential and 50 to 90 GB/s" in caption
+    assert "1000 to 1200 GFLOP/s, 0.25 to 0.50 ns an exponential and 50 to 90 GB/s" in caption
     assert lines == [
         "| workload | GFLOP | limit | tinynn | median | of limit | GFLOP/s | PyTorch | JAX | Keras "
         "| fastest peer / tinynn |",
@@ -283,7 +302,8 @@ def test_end_to_end(tmp_path):
         assert not row["missing"]
         assert 0 < row["times"]["tinynn"]["best"] <= row["times"]["tinynn"]["median"] < 0.1
     assert found["machine"]["threads"] == 1
-    assert found["limits"]["flops"] > 1e8
+    assert found["rows"][0]["rates"]["flops"] > 1e8
+    assert found["rows"][1]["limit"] is None
 
 
 def test_list():

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from benches.peers import COLUMNS
+from benches.peers.roofline import EXPONENTIALS, FLOPS, STREAM, TERMS
 
 BEGIN, END = "<!-- compare: begin -->", "<!-- compare: end -->"
 NOTHING = ""
@@ -55,23 +56,37 @@ def render(results):
 
 
 def caption(results):
-    machine, limits = results["machine"], results["limits"]
-    bandwidths = [b / 1e9 for b in limits["bandwidths"].values()]
+    machine = results["machine"]
     return (
         f"{machine['name']}, {machine['cores']} cores, {machine['instruction_set']}, {machine['threads']} threads; "
         f"{'; '.join(results['versions'].values())}; Python {machine['python']}, NumPy {machine['numpy']}; "
-        f"{results['date']}. Milliseconds a step, the best; `limit` is the roofline time at "
-        f"{limits['flops'] / 1e9:.0f} GFLOP/s, {1e9 / limits['exponentials']:.2f} ns an exponential"
-        + (f" and {min(bandwidths):.0f} to {max(bandwidths):.0f} GB/s" if bandwidths else "")
-        + ", measured in the same run."
+        f"{results['date']}. Milliseconds a step, the best" + _limits(results["rows"]) + "."
     )
+
+
+def _limits(rows):
+    """The rates that the limits of the rows stand on, from the lowest to the highest."""
+    rates = {term: [row["rates"][term] for row in rows if term in row["rates"] and _counts(row)] for term in TERMS}
+    if not all(rates.values()):
+        return ""
+    gigabytes = [f"{bound(rates[STREAM]) / 1e9:.0f}" for bound in (min, max)]
+    gigaflops = [f"{bound(rates[FLOPS]) / 1e9:.0f}" for bound in (min, max)]
+    nanoseconds = [f"{1e9 / bound(rates[EXPONENTIALS]):.2f}" for bound in (max, min)]
+    return (
+        f"; `limit` is the roofline time at {' to '.join(gigaflops)} GFLOP/s, {' to '.join(nanoseconds)} ns an "
+        f"exponential and {' to '.join(gigabytes)} GB/s, measured in turns with the frameworks"
+    )
+
+
+def _counts(row):
+    """A step that is over in less than a microsecond at the limit has other limits."""
+    return row["limit"] is not None and row["limit"] >= 1e-6
 
 
 def _cells(row, variants, footnotes):
     ours = row["times"].get("tinynn")
     best = ours["best"] if ours else None
-    # A step that is over in less than a microsecond at the limit has other limits.
-    counts = row["limit"] is not None and row["limit"] >= 1e-6
+    counts = _counts(row)
     cells = [
         row["name"],
         three_digits(row["flops"] / 1e9) if counts else NOTHING,

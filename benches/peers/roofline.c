@@ -1,6 +1,7 @@
-/* What this machine can do at best, for one thread each: multiply-adds, streams of an update like Adam's, exponentials.
- * Compiled by roofline.py with -O3 -march=native, and called from as many Python threads as there are to measure.
- */
+/* What this machine can do at best: multiply-adds, streams of an update like Adam's, exponentials, on any number of threads.
+ * Compiled by roofline.py with -O3 -march=native -pthread. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 typedef float vector __attribute__((vector_size(BYTES)));
 
 /* Multiply-adds in chains that do not depend on each other: enough to hide the latency, all in registers. */
-double roofline_flops(long repeats, float *sink) {
+static double flops(long repeats, float *sink) {
     vector chain[CHAINS];
     vector factor = {0}, term = {0};
     factor += 0.999f;
@@ -35,8 +36,8 @@ double roofline_flops(long repeats, float *sink) {
 }
 
 /* The memory traffic of Adam (reads w, dw, m, v; writes w, m, v) without its root and quotient: a bound, not a model. */
-double roofline_stream(long repeats, long n, float *restrict w, const float *restrict dw, float *restrict m,
-                       float *restrict v) {
+static double stream(long repeats, long n, float *restrict w, const float *restrict dw, float *restrict m,
+                     float *restrict v) {
     for (long r = 0; r < repeats; r++) {
         for (long i = 0; i < n; i++) {
             float mi = 0.9f * m[i] + 0.1f * dw[i];
@@ -65,10 +66,52 @@ static inline float exponential(float x) {
     return p * power;
 }
 
-double roofline_exponentials(long repeats, long n, const float *restrict x, float *restrict y) {
+static double exponentials(long repeats, long n, const float *restrict x, float *restrict y) {
     for (long r = 0; r < repeats; r++) {
         for (long i = 0; i < n; i++) y[i] = exponential(x[i]);
         __asm__ volatile("" : : "r"(y) : "memory");
     }
     return (double)n * repeats;
+}
+
+enum { FLOPS, STREAM, EXPONENTIALS };
+
+/* One thread's part: its arrays of n numbers begin `distance` apart. */
+typedef struct {
+    int kind;
+    long repeats, n, distance;
+    float *memory;
+    atomic_int *missing; /* threads that are not here yet */
+    double done;
+} Part;
+
+static void *run(void *argument) {
+    Part *part = argument;
+    float *a = part->memory, *b = a + part->distance, *c = b + part->distance, *d = c + part->distance;
+    atomic_fetch_sub(part->missing, 1);
+    while (atomic_load(part->missing) > 0) {
+    }
+    part->done = part->kind == FLOPS    ? flops(part->repeats, a)
+                 : part->kind == STREAM ? stream(part->repeats, part->n, a, b, c, d)
+                                        : exponentials(part->repeats, part->n, a, b);
+    return NULL;
+}
+
+enum { MOST_THREADS = 1024 };
+
+/* All threads at once; returns how much was done, or 0 if there are too many. A thread's memory is 4 distances. */
+double roofline_run(int threads, int kind, long repeats, long n, long distance, float *memory) {
+    pthread_t thread[MOST_THREADS];
+    Part part[MOST_THREADS];
+    atomic_int missing = threads;
+    double done = 0;
+    if (threads > MOST_THREADS) return 0;
+    for (int t = 0; t < threads; t++)
+        part[t] = (Part){kind, repeats, n, distance, memory + 4 * t * distance, &missing, 0};
+    for (int t = 1; t < threads; t++)
+        if (pthread_create(&thread[t], NULL, run, &part[t])) __builtin_abort();
+    run(&part[0]);
+    for (int t = 1; t < threads; t++) pthread_join(thread[t], NULL);
+    for (int t = 0; t < threads; t++) done += part[t].done;
+    return done;
 }

@@ -36,7 +36,7 @@ class Worker:
 
         from benches import peers
 
-        self.peer = importlib.import_module(f"benches.peers.{peers.MODULES[name]}").Peer(threads)
+        self.peer = importlib.import_module(f"benches.peers.{peers.MODULES.get(name, name)}").Peer(threads)
 
     def versions(self):
         return {"versions": self.peer.versions()}

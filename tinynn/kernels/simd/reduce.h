@@ -123,14 +123,20 @@ INLINE REAL NAME(softmax_vector)(REAL *y, REAL *largest_x, const REAL *x, ptrdif
 {
     const integers lane = LANE_NUMBERS, there = lane < (INTEGER)n;
     const vector all = NAME(select)(there, NAME(load_first)(x, n), NAME(broadcast)(x[0]));
+    /* Rounds in which the upper half would be copies or zeros are left out. */
+    ptrdiff_t widest = LANES / 2;
+    while (widest >= n)
+        widest /= 2;
     vector largest = all;
-    for (ptrdiff_t width = LANES / 2; width >= 1; width /= 2)
+    for (ptrdiff_t width = widest; width >= 1; width /= 2)
         largest = NAME(larger_or_nan)(NAME(shuffle)(largest, largest, lane + (INTEGER)width), largest);
     *largest_x = largest[0];
     const vector e = NAME(vector_exp)(all - largest[0]);
-    const REAL total = NAME(fold)(NAME(select)(there, e, NAME(broadcast)(0)));
-    NAME(store_first)(y, e / total, n);
-    return 1 / total;
+    vector total = NAME(select)(there, e, NAME(broadcast)(0));
+    for (ptrdiff_t width = widest; width >= 1; width /= 2)
+        total += NAME(shuffle)(total, total, lane + (INTEGER)width);
+    NAME(store_first)(y, e / total[0], n);
+    return 1 / total[0];
 }
 
 static REAL NAME(softmax_forward)(REAL *y, REAL *largest_x, const REAL *x_, ptrdiff_t n)
