@@ -101,7 +101,11 @@ def library():
     with tempfile.TemporaryDirectory() as directory:
         target = Path(directory) / "roofline.so"
         options = ["-O3", "-march=native", "-ffp-contract=fast", "-pthread", "-shared", "-fPIC"]
-        subprocess.run([*shlex.split(compiler), *options, str(source), "-o", str(target)], check=True)
+        try:
+            subprocess.run([*shlex.split(compiler), *options, str(source), "-o", str(target)], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            message = f"the machine's limits need a C compiler (cc, or the one that $CC names): {error}"
+            raise RuntimeError(message) from None
         loaded = ctypes.CDLL(str(target))
     loaded.roofline_run.restype = ctypes.c_double
     return loaded
