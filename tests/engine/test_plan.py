@@ -8,19 +8,12 @@ import pytest
 
 from tinynn import Sequential, layers, optimizers, set_num_threads
 from tinynn.engine import plan as plans
-from tinynn.engine.plan import DONE, NOT_FINITE, TIME, Job, aligned, shuffled
+from tinynn.engine.plan import DONE, NOT_FINITE, TIME, Job, shuffled
 
 
 def predictor(chained=None, shape=(3,), dtype="float32"):
     model = Sequential(chained or [layers.Dense(4, "tanh")], shape, dtype=dtype)
     return model, model._plan("predict", shape)
-
-
-def test_aligned():
-    for count in (0, 1, 100):
-        vector = aligned(count, np.float32)
-        assert vector.shape == (count,)
-        assert vector.ctypes.data % 64 == 0 or count == 0
 
 
 def test_arenas_are_lent_out_and_come_back():

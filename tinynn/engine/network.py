@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynn.engine.memory import aligned
 from tinynn.engine.python_op import PythonFunction
 from tinynn.kernels import op as ops
 
@@ -270,18 +271,9 @@ class Network:
         return self._seen(x.buffer, (steps, *x.shape), None if steps is None or x.fold is None else x.fold // steps)
 
 
-def check_bytes(size: int) -> int:
-    """The number of bytes, if an array may have as many; NumPy would call more a wrong value."""
-    if size > np.iinfo(np.intp).max:
-        raise MemoryError(f"Unable to allocate {size:,} bytes")
-    return size
-
-
 def initialize(parameters: dict[str, Parameter], key: int, dtype: np.dtype) -> np.ndarray:
     """The flat vector of initial values. Each parameter has a generator of its own, keyed by (key, its number)."""
-    size = sum(parameter.size for parameter in parameters.values())
-    check_bytes(size * dtype.itemsize)
-    flat = np.empty(size, dtype)
+    flat = aligned(sum(parameter.size for parameter in parameters.values()), dtype)
     for number, parameter in enumerate(parameters.values()):
         generator = np.random.Generator(np.random.Philox(key=np.array([key, number], np.uint64)))
         values = parameter.initializer(parameter.shape, dtype, generator)

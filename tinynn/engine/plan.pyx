@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 
 import tinynn.engine.python_op  # no-cython-lint: registers its ops
-from tinynn.engine.network import check_bytes, product
+from tinynn.engine.memory import CACHE_LINE, aligned, check_bytes
+from tinynn.engine.network import product
 from tinynn.kernels import op as ops
 
 cimport numpy as cnp
@@ -40,7 +41,6 @@ cdef extern from "random.h" nogil:
 
 cnp.import_array()
 
-cdef enum: ALIGNMENT = 64
 cdef enum: SLICE_NANOSECONDS = 100_000_000
 # A team earns its barriers when a step has more arithmetic than this.
 cdef enum: FLOPS_WORTH_A_TEAM = 4_000_000
@@ -490,14 +490,6 @@ cdef void steps_double(void* loop, Worker* worker) noexcept nogil:
     steps(<Loop*> loop, worker, <double*> NULL)
 
 
-def aligned(count, dtype) -> np.ndarray:
-    """An uninitialised vector that begins on a cache line."""
-    size = check_bytes(int(count) * np.dtype(dtype).itemsize)
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
-    return memory[start:start + size].view(dtype)
-
-
 cdef class Arena:
     """The buffers of one call, and the ops' calls bound to them for each batch size."""
     cdef object memory, scratch, bindings
@@ -745,7 +737,7 @@ cdef class Plan:
         def take(size):
             nonlocal place
             start = place
-            place += -(-int(size) // ALIGNMENT) * ALIGNMENT
+            place += -(-int(size) // CACHE_LINE) * CACHE_LINE
             return start
 
         integers = {program.target.buffer} if program.labels else set()
@@ -762,7 +754,7 @@ cdef class Plan:
             layout["workspaces"].append(take((fixed + per_row * rows) * item))
             fixed, per_row = op.temporary(sizes)
             most = max(most, fixed + per_row * rows)
-        layout["temporary_bytes"] = -(-most * item // ALIGNMENT) * ALIGNMENT
+        layout["temporary_bytes"] = -(-most * item // CACHE_LINE) * CACHE_LINE
         layout["temporary"] = take(layout["temporary_bytes"] * (1 + max((n.branch for n in program.nodes), default=0)))
         layout["bytes"] = place
         self._layouts[capacity] = layout
@@ -910,7 +902,7 @@ cdef class Job:
                                                  epoch)
         self.loop.augments = True
         # A cache line apart, so that threads do not disturb each other.
-        self.loop.augmentation_numbers = augmentation_scratch(&self.loop.augmentation) + ALIGNMENT
+        self.loop.augmentation_numbers = augmentation_scratch(&self.loop.augmentation) + CACHE_LINE
 
     def resume(self, step, totals) -> None:
         """Begin at this step of the pass, with the totals of those before it."""

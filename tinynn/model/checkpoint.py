@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynn import __version__
+from tinynn.engine.memory import aligned_copy
 from tinynn.model.arrays import check_count, check_real
 from tinynn.model.callbacks import CallbackList, check_writable
 from tinynn.model.files import (
@@ -152,7 +153,7 @@ class Keeper:
             return
         model, (saved, callbacks) = self.model, self._saved
         model.parameters[...] = saved.parameters
-        model._states = [state.copy() for state in saved._states]
+        model._states = [aligned_copy(state) for state in saved._states]
         model._key, model._iteration = saved._key, saved._iteration
         for name in saved.optimizer.get_config():  # callbacks may have changed the learning rate
             setattr(model.optimizer, name, getattr(saved.optimizer, name))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinynn.engine.memory import aligned, aligned_copy
 from tinynn.engine.network import Network, Shape, view
 from tinynn.model.registry import deserialize, serialize
 
@@ -262,7 +263,8 @@ def _fill(model: Sequential, shape: Shape, tensors: dict[str, np.ndarray]) -> No
     extra = {name for name in tensors.keys() - declared.keys() if not re.fullmatch(STATE + "[0-9]", name)}
     if extra:
         raise ValueError(f"the file has tensors that the architecture does not: {', '.join(sorted(extra))}")
-    weights = np.concatenate([np.empty(0, model._dtype), *(tensors[path].reshape(-1) for path in declared)])
+    weights = aligned(sum(parameter.size for parameter in declared.values()), model._dtype)
+    np.concatenate([np.empty(0, model._dtype), *(tensors[path].reshape(-1) for path in declared)], out=weights)
     model._adopt(declared, weights, shape)
 
 
@@ -273,4 +275,4 @@ def _fill_states(model: Sequential, tensors: dict[str, np.ndarray]) -> None:
     if states and (states != wanted or any(tensors[name].shape != model.parameters.shape
                                            or tensors[name].dtype != model._dtype for name in states)):
         raise ValueError("the optimizer's vectors do not fit the model")
-    model._states = [tensors[name].copy() for name in states]
+    model._states = [aligned_copy(tensors[name]) for name in states]

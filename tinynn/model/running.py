@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from tinynn.engine.memory import aligned, aligned_copy
 from tinynn.engine.network import view
 from tinynn.engine.plan import DONE, FAILED, NOT_FINITE, Job, Plan, Predictor, apply_update, shuffled
 from tinynn.kernels import op as ops
@@ -136,9 +137,9 @@ def exclusive(model: Sequential, function: str) -> Iterator[None]:
 def optimizer_states(model: Sequential) -> list[np.ndarray]:
     """The optimizer's vectors, zero before the first step; the first may be a moving average of the weights."""
     if model.optimizer.use_ema and not model._states:
-        model._states.append(model.parameters.copy())
+        model._states.append(aligned_copy(model.parameters))
     while len(model._states) < model.optimizer.states():  # its options may have changed: momentum needs a velocity
-        model._states.append(np.zeros_like(model.parameters))
+        model._states.append(aligned(model.parameters.size, model._dtype, np.zeros))
     return model._states
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinynn.engine.compiler import compile_program
+from tinynn.engine.memory import aligned
 from tinynn.engine.network import Network, Parameter, Shape, Tensor, initialize, view
 from tinynn.engine.plan import Plan, Predictor
 from tinynn.model import files, losses, optimizers, running
@@ -126,7 +127,7 @@ class Sequential:
     def _adopt(self, parameters: dict[str, Parameter], weights: np.ndarray, shape: Shape) -> None:
         self._parameters, self._weights = parameters, weights
         self._predictor = None
-        self._gradients = np.zeros_like(weights)
+        self._gradients = aligned(weights.size, weights.dtype, np.zeros)
         self.input_shape = shape
 
     def _unbuild(self) -> None:

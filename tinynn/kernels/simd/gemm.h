@@ -12,6 +12,7 @@
 #define TILE_ROWS 6
 #endif
 #define TILE_COLUMNS (2 * LANES)
+#define MOST_VECTORS 8  /* of a tile that is one row */
 #define K_BLOCK 272
 /* For an a that is read across its rows, where each term of a tile may lie in another page of memory; a product of
  * fewer terms than WORTH_CUTTING is faster in one block. (Weight gradient of 640 x 784 x 128: 115 to 140 GFLOP/s.) */
@@ -60,14 +61,14 @@ INLINE void NAME(tile)(const int listed, const int rows, const int vectors, cons
     const REAL *a_rows[TILE_ROWS];
     for (int i = 0; listed && i < rows; i++)
         a_rows[i] = a + left.rows[i];
-    vector sum[TILE_ROWS][2];
+    vector sum[TILE_ROWS][MOST_VECTORS];
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++)
             sum[i][j] = !accumulate ? NAME(broadcast)(0)
                         : WHOLE(j)  ? NAME(load)(c + i * c_row + j * LANES)
                                     : NAME(load_first)(c + i * c_row + j * LANES, last);
     for (ptrdiff_t p = 0; p < k; p++) {
-        vector row[2];
+        vector row[MOST_VECTORS];
         for (int j = 0; j < vectors; j++)
             row[j] = WHOLE(j) ? NAME(load)(b + j * LANES) : NAME(load_first)(b + j * LANES, last);
         const ptrdiff_t column = listed ? left.columns[p] : 0;
@@ -291,39 +292,28 @@ static void NAME(pack_left)(REAL *packed, const REAL *a, ptrdiff_t a_column, ptr
         }
 }
 
-/* c (n) := f([c +] a (k) b (k, n) + bias): eight vectors of columns side by side, to read whole stretches of b's rows. */
+/* c (n) := f([c +] a (k) b (k, n) + bias): tiles of one row, up to eight vectors wide. They read whole stretches of b's rows,
+ * and one chain of multiply-adds does not wait for itself. */
 static void NAME(one_row)(REAL *c, const REAL *a, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row, ptrdiff_t n,
                           ptrdiff_t k, int accumulate, const REAL *bias, int activation)
 {
+    const NAME(Left) left = {a, 0, a_column, 0, NULL, NULL};
     const int relu = activation == RELU;
-    ptrdiff_t j = 0;
-    for (; j + 8 * LANES <= n; j += 8 * LANES) {
-        vector sum[8];
-        for (int v = 0; v < 8; v++)
-            sum[v] = accumulate ? NAME(load)(c + j + v * LANES) : NAME(broadcast)(0);
-        for (ptrdiff_t p = 0; p < k; p++) {
-            const vector element = NAME(broadcast)(a[p * a_column]);
-            for (int v = 0; v < 8; v++)
-                sum[v] = NAME(multiply_add)(element, NAME(load)(b + p * b_row + j + v * LANES), sum[v]);
-        }
-        for (int v = 0; v < 8; v++) {
-            if (bias)
-                sum[v] += NAME(load)(bias + j + v * LANES);
-            NAME(store)(c + j + v * LANES, relu ? NAME(vector_relu)(sum[v]) : sum[v]);
-        }
+    for (ptrdiff_t j = 0, columns; j < n; j += columns) {
+        const ptrdiff_t vectors = (n - j) / LANES;
+        REAL *to = c + j;
+        const REAL *panel = b + j, *shift = bias ? bias + j : NULL;
+        columns = (vectors >= 8 ? 8 : vectors >= 4 ? 4 : 2) * LANES;
+        if (vectors >= 8)
+            NAME(tile)(0, 1, 8, 0, 0, to, 0, left, panel, b_row, k, accumulate, shift, relu);
+        else if (vectors >= 4)
+            NAME(tile)(0, 1, 4, 0, 0, to, 0, left, panel, b_row, k, accumulate, shift, relu);
+        else
+            NAME(tile_columns)(0, 1, n - j < columns ? n - j : columns, to, 0, left, panel, b_row, k, accumulate, shift,
+                               relu);
     }
-    c += j;
-    b += j;
-    FOR_EACH_VECTOR(n - j, {
-        vector sum = accumulate ? LOAD(c) : NAME(broadcast)(0);
-        for (ptrdiff_t p = 0; p < k; p++)
-            sum = NAME(multiply_add)(NAME(broadcast)(a[p * a_column]), LOAD(b + p * b_row), sum);
-        if (bias)
-            sum += LOAD(bias + j);
-        STORE(c, relu ? NAME(vector_relu)(sum) : sum);
-    });
     if (activation != LINEAR && !relu)
-        NAME(activation_forward)(c - j, c - j, n, activation);
+        NAME(activation_forward)(c, c, n, activation);
 }
 
 /* c := f([c +] a b + bias) with both factors packed, of an `a` that is read across its rows. */
@@ -369,7 +359,7 @@ static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row,
     const ptrdiff_t deepest = across ? K_BLOCK_ACROSS : K_BLOCK;
     /* Few rows do not earn back a packing; a narrow b is as good as packed, and a small one in the cache as it is. */
     const int direct = b_column == 1 && (m <= TILE_ROWS || b_row <= 128 / (ptrdiff_t)sizeof(REAL)
-                                         || k * b_row <= 4096 / (ptrdiff_t)sizeof(REAL));
+                                         || k * b_row <= (m <= 3 * TILE_ROWS ? 16384 : 4096) / (ptrdiff_t)sizeof(REAL));
     /* A b that the second-level cache does not hold comes from further away: ask for it early. */
     const int far = !direct && k * n > (1 << 18) / (ptrdiff_t)sizeof(REAL);
     ptrdiff_t p = 0, end;

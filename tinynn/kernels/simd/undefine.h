@@ -28,6 +28,7 @@
 #undef MAP
 #undef TILE_ROWS
 #undef TILE_COLUMNS
+#undef MOST_VECTORS
 #undef K_BLOCK
 #undef WORTH_FETCHING
 #undef TILE_CASE
