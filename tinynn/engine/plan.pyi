@@ -3,7 +3,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from tinynn.engine.compiler import Program
 from tinynn.engine.network import Tensor
