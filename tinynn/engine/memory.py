@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -17,7 +18,7 @@ def check_bytes(size: int) -> int:
     return size
 
 
-def aligned(count: int, dtype: DTypeLike, allocate: Callable[..., NDArray] = np.empty) -> NDArray:
+def aligned(count: int, dtype: DTypeLike, allocate: Callable[..., NDArray[Any]] = np.empty) -> NDArray[Any]:
     """A vector made by np.empty or np.zeros."""
     size = check_bytes(int(count) * np.dtype(dtype).itemsize)
     memory = allocate(size + CACHE_LINE, np.uint8)
@@ -25,7 +26,7 @@ def aligned(count: int, dtype: DTypeLike, allocate: Callable[..., NDArray] = np.
     return memory[start:start + size].view(dtype)
 
 
-def aligned_copy(vector: NDArray) -> NDArray:
+def aligned_copy(vector: NDArray[Any]) -> NDArray[Any]:
     """The same numbers."""
     copy = aligned(vector.size, vector.dtype)
     copy[:] = vector

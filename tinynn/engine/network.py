@@ -273,7 +273,7 @@ class Network:
 
 
 def flat_vector(parameters: dict[str, Parameter], dtype: DTypeLike,
-                allocate: Callable[..., NDArray] = np.empty) -> NDArray:
+                allocate: Callable[..., NDArray[Any]] = np.empty) -> NDArray[Any]:
     """A vector with a place for each parameter, uninitialised or zero.
 
     Those that fill whole cache lines come first: all of them begin on one, whatever biases of ten numbers there are.
