@@ -49,6 +49,12 @@ def test_mask_is_the_word_of_each_element(place, rate, dtype, rng):
         assert_same_bits(kernels.dropout_forward(x, rate, *place), expected, f"{size} numbers")
 
 
+def test_the_mask_of_several_parts_is_one(dtype):
+    x = np.ones(2 * 4096 + 70, dtype)
+    kept = expected_words(x.size, 7, 1, 2) >= 2**31
+    np.testing.assert_array_equal(kernels.dropout_forward(x, 0.5, 7, 1, 2), np.where(kept, 2, 0))
+
+
 def test_forward_and_backward_use_one_mask(dtype, rng):
     x, dy = rng.normal(size=(2, 5, 3, 7)).astype(dtype)
     y = kernels.dropout_forward(x, 0.4, key=3, epoch=1, step=2)

@@ -15,12 +15,14 @@ import pytest
 
 from tests.model.digests import MODELS, digest_of, digests, trained
 from tests.model.reference import prediction, row_losses
+from tests.oracles import philox
 from tinynn import Sequential, kernels, layers, losses, optimizers, set_num_threads
 from tinynn.callbacks import Callback, EarlyStopping
 from tinynn.engine.plan import shuffled
 from tinynn.model.sequential import _with_inner
 
 ROOT = Path(__file__).parents[2]
+FOR_SHUFFLE = 1  # in random.h
 FUSED = [name for name in kernels.instruction_sets() if name != "base"]
 
 
@@ -132,6 +134,17 @@ def test_shuffling_is_a_permutation_of_its_own_for_every_epoch():
     assert (first != shuffled(1000, 6, 0)).any()
     assert (first == shuffled(1000, 5, 0)).all()
     assert list(shuffled(1, 0, 0)) == [0]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17, 33, 100])
+@pytest.mark.parametrize(("key", "epoch"), [(0, 0), (2**64 - 1, 2**32 - 1), (0x1234567890ABCDEF, 3)])
+def test_shuffling_is_that_of_fisher_and_yates(n, key, epoch):
+    order = list(range(n))
+    for i in range(n - 1, 0, -1):
+        high, low, *_ = philox((i, 0, epoch, FOR_SHUFFLE), (key & 0xFFFFFFFF, key >> 32))
+        j = (high << 32 | low) * (i + 1) >> 64
+        order[i], order[j] = order[j], order[i]
+    assert list(shuffled(n, key, epoch)) == order
 
 
 # --- threads -------------------------------------------------------------------------------------------
