@@ -97,15 +97,12 @@ static void *run(void *argument) {
     return NULL;
 }
 
-enum { MOST_THREADS = 1024 };
-
-/* All threads at once; returns how much was done, or 0 if there are too many. A thread's memory is 4 distances. */
+/* All threads at once; returns how much was done. A thread's memory is 4 distances. */
 double roofline_run(int threads, int kind, long repeats, long n, long distance, float *memory) {
-    pthread_t thread[MOST_THREADS];
-    Part part[MOST_THREADS];
+    pthread_t thread[threads];
+    Part part[threads];
     atomic_int missing = threads;
     double done = 0;
-    if (threads > MOST_THREADS) return 0;
     for (int t = 0; t < threads; t++)
         part[t] = (Part){kind, repeats, n, distance, memory + 4 * t * distance, &missing, 0};
     for (int t = 1; t < threads; t++)
