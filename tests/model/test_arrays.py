@@ -227,6 +227,17 @@ def test_finite_data_passes_whatever_its_size():
     check_finite(np.ones((1000, 1000))[:, ::7], "x", "fit")
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("size", [1, 7, 8, 15, 16, 17, 33])
+def test_no_bad_number_is_missed(bad, size, dtype):
+    for place in range(size):
+        x = np.ones(size, dtype)
+        x[place] = bad
+        for array in (x, np.repeat(x, 3)[::3], x.astype("float16"), x.astype("longdouble"), x.astype(">f4")):
+            with pytest.raises(ValueError, match=rf"x holds {bad} at index \({place},\)"):
+                check_finite(array, "x", "fit")
+
+
 def test_opposite_infinities_do_not_cancel():
     with pytest.raises(ValueError, match=r"inf at index \(0,\)"):
         check_finite(np.array([math.inf, -math.inf]), "x", "fit")

@@ -914,13 +914,6 @@ cdef class Job:
         self.loop.predictions = data(predictions)
         self._keep.append(predictions)
 
-    cdef bint is_finite(self, cnp.ndarray items, int kind) noexcept:
-        """Whether these samples hold no NaN and no infinity."""
-        cdef Py_ssize_t n = cnp.PyArray_SIZE(items)
-        if kind == FLOAT:
-            return instruction_set_in_use().f32.all_finite(<const float*> cnp.PyArray_DATA(items), n)
-        return kind == UINT8 or instruction_set_in_use().f64.all_finite(<const double*> cnp.PyArray_DATA(items), n)
-
     cdef void repeat(self, cnp.ndarray items, cnp.ndarray predictions):
         """Run the only step of a job that predicts, on other samples of the same number and kind."""
         cdef Loop* loop = &self.loop
@@ -1061,7 +1054,7 @@ cdef class Predictor:
             job = waiting.pop()
         except IndexError:  # none yet, or all at work in other threads
             job = Job(self.plan, Arena(self.plan, rows), array, None, rows, rows)
-        if finite and not job.is_finite(array, kind):
+        if finite and not is_finite(array, kind):
             waiting.append(job)
             return None
         dimensions = self.output_shape
@@ -1085,6 +1078,20 @@ cdef int kind_of_type(int type) noexcept:
     if type == cnp.NPY_FLOAT32:
         return FLOAT
     return DOUBLE if type == cnp.NPY_FLOAT64 else -1
+
+
+cdef bint is_finite(cnp.ndarray array, int kind) noexcept:
+    """Whether an array of this kind, dense in memory, holds no NaN and no infinity."""
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(array)
+    if kind == FLOAT:
+        return instruction_set_in_use().f32.all_finite(<const float*> cnp.PyArray_DATA(array), n)
+    return kind == UINT8 or instruction_set_in_use().f64.all_finite(<const double*> cnp.PyArray_DATA(array), n)
+
+
+def all_finite(cnp.ndarray array) -> bool | None:
+    """Whether an array holds no NaN and no infinity; None if it is not dense, or of a dtype that no kernel reads."""
+    cdef int kind = kind_of_type(cnp.PyArray_TYPE(array))
+    return is_finite(array, kind) if kind >= 0 and cnp.PyArray_ISCARRAY_RO(array) else None
 
 
 cdef void* data(array) except? NULL:

@@ -29,17 +29,19 @@ from tinynn.kernels.op cimport MOST_SIZES, Prepare, Rule, Update
 cnp.import_array()
 
 
-cdef double power(double base, uint64_t exponent) noexcept nogil:
-    """base^exponent by repeated squaring: the same bits everywhere, which a library's pow does not promise"""
-    cdef double result = 1
-    cdef double[2] factor
-    factor[0] = 1
+cdef void powers(double* result, double a, double b, uint64_t exponent) noexcept nogil:
+    """a^exponent and b^exponent by repeated squaring: the same bits everywhere, which a library's pow does not promise"""
+    cdef double[2] factor_a
+    cdef double[2] factor_b
+    factor_a[0] = factor_b[0] = result[0] = result[1] = 1
     while exponent:
-        factor[1] = base
-        result *= factor[exponent & 1]  # without a branch that no processor can foresee
-        base *= base
+        factor_a[1] = a
+        factor_b[1] = b
+        result[0] *= factor_a[exponent & 1]  # without a branch that no processor can foresee
+        result[1] *= factor_b[exponent & 1]
+        a *= a
+        b *= b
         exponent >>= 1
-    return result
 
 
 # --- sgd: configuration (momentum, nesterov); states [velocity] with momentum, else none ------------------------
@@ -77,7 +79,9 @@ cdef void prepare_adam(double* scalars, const double* configuration, double lear
                        bint decayed) noexcept nogil:
     cdef double beta_1 = configuration[0]
     cdef double beta_2 = configuration[1]
-    scalars[0] = learning_rate * sqrt(1 - power(beta_2, step)) / (1 - power(beta_1, step))
+    cdef double[2] power
+    powers(power, beta_1, beta_2, step)
+    scalars[0] = learning_rate * sqrt(1 - power[1]) / (1 - power[0])
     scalars[1] = 1 - beta_1
     scalars[2] = 1 - beta_2
     scalars[3] = configuration[2]

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinynn.engine.plan import all_finite
+
 __all__ = [
     "as_sample_weight",
     "as_samples",
@@ -254,9 +256,6 @@ def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
 def check_finite(array: Array, argument: str, function: str) -> None:
     """Check that there is no NaN and no infinity.
 
-    One sum per 65,536 elements: a sum is finite only when all its terms are, so the exact look is needed only
-    where it is not.
-
     Parameters
     ----------
     array : ndarray
@@ -277,14 +276,11 @@ def check_finite(array: Array, argument: str, function: str) -> None:
     ValueError: fit: x holds nan at index (1, 0); expected finite numbers. Clean the data, or pass \
 check_finite=False to skip this check
     """
-    if array.dtype.kind != "f" or array.size == 0:
+    if array.dtype.kind != "f" or array.size == 0 or all_finite(array):
         return
     rows = max(1, _CHUNK * len(array) // array.size)
     for first in range(0, len(array), rows):
         part = array[first : first + rows]
-        with np.errstate(all="ignore"):  # the sum of large finite numbers may overflow
-            if np.isfinite(np.add.reduce(part, axis=None)):
-                continue
         finite = np.isfinite(part)
         if finite.all():
             continue
@@ -361,6 +357,8 @@ def check_labels(y: Array, classes: int, argument: str = "y", function: str = "f
     ...
     ValueError: fit: y holds the label 10 at index 2; with 10 classes labels go from 0 to 9
     """
+    if y.dtype.kind == "i" and y.size and y.min() >= 0 and y.max() < classes:
+        return y.astype(np.int64, copy=False)
     # NaN fails both comparisons, so it is caught here even when check_finite is off
     good = (y >= 0) & (y < classes)
     if y.dtype.kind == "f":
