@@ -233,9 +233,9 @@ def test_no_bad_number_is_missed(bad, size, dtype):
     for place in range(size):
         x = np.ones(size, dtype)
         x[place] = bad
-        for array in (x, np.repeat(x, 3)[::3], x.astype("float16"), x.astype("longdouble"), x.astype(">f4")):
+        for values in (x, np.repeat(x, 3)[::3], x.astype("float16"), x.astype("longdouble"), x.astype(">f4")):
             with pytest.raises(ValueError, match=rf"x holds {bad} at index \({place},\)"):
-                check_finite(array, "x", "fit")
+                check_finite(values, "x", "fit")
 
 
 def test_opposite_infinities_do_not_cancel():

@@ -30,7 +30,7 @@ cnp.import_array()
 
 
 cdef void powers(double* result, double a, double b, uint64_t exponent) noexcept nogil:
-    """a^exponent and b^exponent by repeated squaring: the same bits everywhere, which a library's pow does not promise"""
+    """a^exponent, b^exponent by repeated squaring: the same bits everywhere, which a library's pow does not promise"""
     cdef double[2] factor_a
     cdef double[2] factor_b
     factor_a[0] = factor_b[0] = result[0] = result[1] = 1
