@@ -378,10 +378,7 @@ class Sequential:
 
     @property
     def parameters(self) -> np.ndarray:
-        """All parameters in one flat vector: the model's own memory, not a copy.
-
-        Their order is the model's own, too: those that fill whole cache lines come first. `get_weights` has Keras'.
-        """
+        """All parameters in one flat vector: the model's own memory, not a copy."""
         self._require_built("parameters")
         assert self._weights is not None
         return self._weights
