@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinynn.engine import network as network_module
-from tinynn.engine.network import Network, Tensor, flat_vector, initialize, product, view
+from tinynn.engine.network import Network, Tensor, initialize, product, view
 
 
 def zeros(shape, dtype, generator):
@@ -27,22 +27,8 @@ def test_parameters_are_declared_once_and_found_again():
                 second = network.parameter("w", (4,), zeros, decayed=False)
     assert list(parameters) == ["a/w", "a/inner/w"]
     assert parameters["a/w"] is first
-    assert (first.size, first.decayed) == (6, True)
-    assert (second.size, second.decayed) == (4, False)
-
-
-def test_parameters_of_whole_cache_lines_come_first():
-    parameters = {}
-    network = Network(parameters)
-    for name, shape in (("a", (3,)), ("b", (8, 4)), ("c", ()), ("d", (16,)), ("e", (0, 5))):
-        network.parameter(name, shape, zeros)
-    flat = flat_vector(parameters, np.float32, np.zeros)
-    assert flat.shape == (3 + 32 + 1 + 16,)
-    assert {path: parameter.offset for path, parameter in parameters.items()} == {
-        "/b": 0, "/d": 32, "/e": 48, "/a": 48, "/c": 51}  # fmt: skip
-    for number, parameter in enumerate(parameters.values()):
-        view(flat, parameter)[...] = number
-    assert list(flat) == 32 * [1] + 16 * [3] + 3 * [0] + [2]
+    assert (first.offset, first.size, first.decayed) == (0, 6, True)
+    assert (second.offset, second.size, second.decayed) == (6, 4, False)
 
 
 def test_a_parameter_keeps_its_shape():

@@ -8,15 +8,14 @@ have been folded into it) is decided when the plan runs. A dimension that is not
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
-from tinynn.engine.memory import CACHE_LINE, aligned
+from tinynn.engine.memory import aligned
 from tinynn.engine.python_op import PythonFunction
 from tinynn.kernels import op as ops
 
@@ -27,8 +26,6 @@ Shape = tuple[int | None, ...]
 MOST_PARTS = 200_000
 #: Numbers in one buffer, per sample.
 MOST_NUMBERS = 2 ** 40
-#: In single precision; twice as many lines in double.
-NUMBERS_OF_A_LINE = CACHE_LINE // 4
 #: Axes of one sample: with the batch's, as many as any version of NumPy takes.
 MOST_AXES = 31
 
@@ -70,7 +67,7 @@ class Parameter:
     initializer : callable
         ``(shape, dtype, generator) -> array``.
     offset : int
-        Where it begins in the flat vector, once `flat_vector` has found a place for it.
+        Where it begins in the flat vector.
     trainable, decayed : bool
         Whether the optimizer changes it, and whether weight decay applies to it.
     learned : bool
@@ -82,7 +79,7 @@ class Parameter:
     path: str
     shape: tuple[int, ...]
     initializer: Any
-    offset: int = 0
+    offset: int
     trainable: bool = True
     decayed: bool = True
     learned: bool = True
@@ -223,7 +220,9 @@ class Network:
                              "dimension of the layer's input must be known; give input_shape without None there")
         known = self.parameters.get(path)
         if known is None:
-            known = Parameter(path, tuple(shape), initializer, decayed=decayed,  # type: ignore[arg-type]
+            last = next(reversed(self.parameters.values()), None)
+            offset = 0 if last is None else last.offset + last.size
+            known = Parameter(path, tuple(shape), initializer, offset, decayed=decayed,  # type: ignore[arg-type]
                               learned=learned, penalty=penalty)
             self.parameters[path] = known
         elif known.shape != tuple(shape):
@@ -272,22 +271,9 @@ class Network:
         return self._seen(x.buffer, (steps, *x.shape), None if steps is None or x.fold is None else x.fold // steps)
 
 
-def flat_vector(parameters: dict[str, Parameter], dtype: DTypeLike,
-                allocate: Callable[..., NDArray[Any]] = np.empty) -> NDArray[Any]:
-    """A vector with a place for each parameter, uninitialised or zero.
-
-    Those that fill whole cache lines come first: all of them begin on one, whatever biases of ten numbers there are.
-    """
-    size = 0
-    for parameter in sorted(parameters.values(), key=lambda parameter: parameter.size % NUMBERS_OF_A_LINE > 0):
-        parameter.offset = size
-        size += parameter.size
-    return aligned(size, dtype, allocate)
-
-
 def initialize(parameters: dict[str, Parameter], key: int, dtype: np.dtype) -> np.ndarray:
     """The flat vector of initial values. Each parameter has a generator of its own, keyed by (key, its number)."""
-    flat = flat_vector(parameters, dtype)
+    flat = aligned(sum(parameter.size for parameter in parameters.values()), dtype)
     for number, parameter in enumerate(parameters.values()):
         generator = np.random.Generator(np.random.Philox(key=np.array([key, number], np.uint64)))
         values = parameter.initializer(parameter.shape, dtype, generator)

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynn.engine.memory import aligned
-from tinynn.engine.network import Network, Shape, flat_vector, view
+from tinynn.engine.memory import aligned, aligned_copy
+from tinynn.engine.network import Network, Shape, view
 from tinynn.model.registry import deserialize, serialize
 
 if TYPE_CHECKING:
@@ -64,9 +64,8 @@ def tensors_of(model: Sequential, optimizer: bool) -> dict[str, np.ndarray]:
     if model._weights is None:
         return {}
     tensors = {path: view(model._weights, parameter) for path, parameter in model._parameters.items()}
-    for i, state in enumerate(model._states if optimizer else ()):  # in the order of the parameters, wherever they lie
-        parts = [view(state, parameter).reshape(-1) for parameter in model._parameters.values()]
-        tensors[f"{STATE}{i}"] = np.concatenate([np.empty(0, state.dtype), *parts])
+    if optimizer:
+        tensors.update({f"{STATE}{i}": state for i, state in enumerate(model._states)})
     return tensors
 
 
@@ -264,9 +263,8 @@ def _fill(model: Sequential, shape: Shape, tensors: dict[str, np.ndarray]) -> No
     extra = {name for name in tensors.keys() - declared.keys() if not re.fullmatch(STATE + "[0-9]", name)}
     if extra:
         raise ValueError(f"the file has tensors that the architecture does not: {', '.join(sorted(extra))}")
-    weights = flat_vector(declared, model._dtype)
-    for path, parameter in declared.items():
-        view(weights, parameter)[...] = tensors[path]
+    weights = aligned(sum(parameter.size for parameter in declared.values()), model._dtype)
+    np.concatenate([np.empty(0, model._dtype), *(tensors[path].reshape(-1) for path in declared)], out=weights)
     model._adopt(declared, weights, shape)
 
 
@@ -277,13 +275,4 @@ def _fill_states(model: Sequential, tensors: dict[str, np.ndarray]) -> None:
     if states and (states != wanted or any(tensors[name].shape != model.parameters.shape
                                            or tensors[name].dtype != model._dtype for name in states)):
         raise ValueError("the optimizer's vectors do not fit the model")
-    model._states = [_state(model, tensors[name]) for name in states]
-
-
-def _state(model: Sequential, saved: np.ndarray) -> np.ndarray:
-    """One of the optimizer's vectors, whose parts a file has in the order of the parameters."""
-    state, start = aligned(saved.size, saved.dtype), 0
-    for parameter in model._parameters.values():
-        view(state, parameter)[...] = saved[start : start + parameter.size].reshape(parameter.shape)
-        start += parameter.size
-    return state
+    model._states = [aligned_copy(tensors[name]) for name in states]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynn.engine.network import Network, Parameter, Tensor, flat_vector, view
+from tinynn.engine.network import Network, Parameter, Tensor, view
 from tinynn.model.arrays import check_count, check_real
 from tinynn.model.data import as_samples_of
 from tinynn.model.initializers import Zeros
@@ -144,7 +144,7 @@ class _Loss:
         copy._names = list(layers)
         self.parameters: dict[str, Parameter] = {}
         copy._connect(Network(self.parameters), x.shape[1:])
-        copy._adopt(self.parameters, flat_vector(self.parameters, np.float64, np.zeros), x.shape[1:])
+        copy._adopt(self.parameters, np.zeros(sum(p.size for p in self.parameters.values())), x.shape[1:])
         copy.compile("sgd", model.loss)
         copy._key, copy._iteration = model._key, model._iteration
         for path, parameter in model._parameters.items():
