@@ -207,9 +207,10 @@ def row_of(workload, team, directory, options):
                 continue
         turns += [(name, variant) for variant in answer["variants"]]
     row["times"] = measured(turns, team, row["missing"], options.seconds)
-    row["terms"] = {term: row["times"].pop(term)["best"] for term in roofline.TERMS if term in row["times"]}
-    row["limit"] = sum(row["terms"].values()) if row["terms"] and LIMITS not in row["missing"] else None
-    row["rates"] = {term: roofline.work(workload)[term] / seconds for term, seconds in row["terms"].items()}
+    terms = {term: row["times"].pop(term)["best"] for term in roofline.TERMS if term in row["times"]}
+    row["limit"] = sum(terms.values()) if terms and LIMITS not in row["missing"] else None
+    work = roofline.work(workload)
+    row["rates"] = {term: work[term] / seconds for term, seconds in terms.items()}
     return row
 
 

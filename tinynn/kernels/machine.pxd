@@ -157,7 +157,6 @@ cdef extern from "simd/simd.h" nogil:
         const Simd_float* f32
         const Simd_double* f64
         const TapeFunctions* tape
-        void random_words(uint32_t*, uint64_t, uint32_t, uint32_t, uint32_t, uint32_t) noexcept nogil
 
 cdef extern from "parallel.h" nogil:
     ctypedef struct Range:

@@ -4,11 +4,20 @@
 #define ACCUMULATORS 16
 #define VECTORS (ACCUMULATORS / LANES)
 
-/* Lane 0 of: upper half added to the lower half, until one lane is left. */
-INLINE REAL NAME(fold)(vector x)
+/* Half of the lanes, or fewer where only the first n >= 1 of them count: the width of a fold's first round. */
+INLINE ptrdiff_t NAME(first_width)(ptrdiff_t n)
+{
+    ptrdiff_t width = LANES / 2;
+    while (width >= n)
+        width /= 2;
+    return width;
+}
+
+/* Lane 0 of: upper half added to the lower half, until one lane is left. All lanes from n on are 0. */
+INLINE REAL NAME(fold)(vector x, ptrdiff_t n)
 {
     const integers lane = LANE_NUMBERS;
-    for (ptrdiff_t width = LANES / 2; width >= 1; width /= 2)
+    for (ptrdiff_t width = NAME(first_width)(n); width >= 1; width /= 2)
         x += NAME(shuffle)(x, x, lane + (INTEGER)width);
     return x[0];
 }
@@ -22,7 +31,7 @@ INLINE REAL NAME(tree)(const vector *partial)
     for (int width = VECTORS / 2; width >= 1; width /= 2)
         for (int i = 0; i < width; i++)
             x[i] += x[i + width];
-    return NAME(fold)(x[0]);
+    return NAME(fold)(x[0], LANES);
 }
 
 /* TERM(i, count) is the vector of terms from element i on; its lanes from count on must be 0. */
@@ -59,6 +68,15 @@ INLINE vector NAME(larger_or_nan)(vector v, vector largest)
     return NAME(select)((v > largest) | (v != v), v, largest);
 }
 
+/* The same with the larger of two, or NaN; all lanes from n on hold a number that counts. */
+INLINE REAL NAME(fold_largest)(vector x, ptrdiff_t n)
+{
+    const integers lane = LANE_NUMBERS;
+    for (ptrdiff_t width = NAME(first_width)(n); width >= 1; width /= 2)
+        x = NAME(larger_or_nan)(NAME(shuffle)(x, x, lane + (INTEGER)width), x);
+    return x[0];
+}
+
 /* The largest element; NaN if there is one. */
 static REAL NAME(maximum)(const REAL *x, ptrdiff_t n)
 {
@@ -72,9 +90,7 @@ static REAL NAME(maximum)(const REAL *x, ptrdiff_t n)
         const integers there = lane < (INTEGER)(n - i);
         largest = NAME(larger_or_nan)(NAME(select)(there, NAME(load_first)(x + i, n - i), largest), largest);
     }
-    for (ptrdiff_t width = LANES / 2; width >= 1; width /= 2)
-        largest = NAME(larger_or_nan)(NAME(shuffle)(largest, largest, lane + (INTEGER)width), largest);
-    return largest[0];
+    return NAME(fold_largest)(largest, LANES);
 }
 
 static int NAME(all_finite)(const REAL *x, ptrdiff_t n)
@@ -84,7 +100,7 @@ static int NAME(all_finite)(const REAL *x, ptrdiff_t n)
         const vector v = LOAD(x);
         wrong += v - v;  /* 0, but NaN of NaN and of infinity; and NaN stays */
     });
-    return NAME(fold)(wrong) == 0;
+    return NAME(fold)(wrong, LANES) == 0;
 }
 
 /* Eight vectors of columns at a time: a row's cache lines are then read whole, one after the other. */
@@ -123,20 +139,11 @@ INLINE REAL NAME(softmax_vector)(REAL *y, REAL *largest_x, const REAL *x, ptrdif
 {
     const integers lane = LANE_NUMBERS, there = lane < (INTEGER)n;
     const vector all = NAME(select)(there, NAME(load_first)(x, n), NAME(broadcast)(x[0]));
-    /* Rounds in which the upper half would be copies or zeros are left out. */
-    ptrdiff_t widest = LANES / 2;
-    while (widest >= n)
-        widest /= 2;
-    vector largest = all;
-    for (ptrdiff_t width = widest; width >= 1; width /= 2)
-        largest = NAME(larger_or_nan)(NAME(shuffle)(largest, largest, lane + (INTEGER)width), largest);
-    *largest_x = largest[0];
-    const vector e = NAME(vector_exp)(all - largest[0]);
-    vector total = NAME(select)(there, e, NAME(broadcast)(0));
-    for (ptrdiff_t width = widest; width >= 1; width /= 2)
-        total += NAME(shuffle)(total, total, lane + (INTEGER)width);
-    NAME(store_first)(y, e / total[0], n);
-    return 1 / total[0];
+    const REAL largest = *largest_x = NAME(fold_largest)(all, n);
+    const vector e = NAME(vector_exp)(all - largest);
+    const REAL total = NAME(fold)(NAME(select)(there, e, NAME(broadcast)(0)), n);
+    NAME(store_first)(y, e / total, n);
+    return 1 / total;
 }
 
 static REAL NAME(softmax_forward)(REAL *y, REAL *largest_x, const REAL *x_, ptrdiff_t n)
