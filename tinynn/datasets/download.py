@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from tinynn.datasets._files import atomic_file
+from tinynn.io.atomic import atomic_file
 
 CONNECT_SECONDS = 5.0
 """How long a mirror may take, from looking up its name to the first line of its answer."""

@@ -1,0 +1,1 @@
+"""Files: read only if they are files, written whole or not at all."""
