@@ -54,7 +54,7 @@ def test_a_batch_too_large_leaves_the_model_usable():
             function(x, y, **arguments, **({} if function == model.train_on_batch else {"batch_size": 10**4}))
     assert model.parameters.tobytes() == before.tobytes()
     assert model._iteration == 0
-    assert not model._training.locked()
+    assert not model._training.is_held()
 
 
 LIMITED = """

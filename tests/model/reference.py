@@ -105,7 +105,7 @@ def randomized(model, rng, scale=0.5):
 
 def check_prediction(chained, input_shape, rng, dtype="float32", batch=5, factor=512.0):
     """The model's output and the hand-made one."""
-    model = randomized(Sequential(chained, input_shape, dtype=dtype), rng)
+    model = randomized(Sequential([layer.clone() for layer in chained], input_shape, dtype=dtype), rng)
     x = rng.normal(size=(batch, *input_shape)).astype(dtype)
     y = model.predict(x, batch_size=3)
     assert_close(y, prediction(model, x), dtype=dtype, factor=factor)
@@ -114,7 +114,7 @@ def check_prediction(chained, input_shape, rng, dtype="float32", batch=5, factor
 
 def check_gradients(chained, input_shape, rng, loss="mean_squared_error", batch=3, weight=None, target=None):
     """Loss and gradients in float64: against NumPy, and against central differences of NumPy's loss."""
-    model = randomized(Sequential(chained, input_shape, dtype="float64"), rng)
+    model = randomized(Sequential([layer.clone() for layer in chained], input_shape, dtype="float64"), rng)
     model.compile("sgd", loss)
     x = rng.normal(size=(batch, *input_shape))
     y = target if target is not None else target_for(loss, prediction(model, x).shape, rng)

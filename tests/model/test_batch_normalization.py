@@ -105,7 +105,7 @@ def test_learns_from_inputs_of_very_different_size(rng):
     model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
     model.fit(x.astype("f4"), y, epochs=100, verbose=0)
     accuracy = model.evaluate(x.astype("f4"), y)[1]
-    without = Sequential(model.layers[1:], (4,))
+    without = Sequential([layer.clone() for layer in model.layers[1:]], (4,))
     without.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
     without.fit(x.astype("f4"), y, epochs=100, verbose=0)
     assert accuracy > without.evaluate(x.astype("f4"), y)[1] + 0.05

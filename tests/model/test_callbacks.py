@@ -37,6 +37,9 @@ class FakeModel:
     def set_weights(self, weights):
         self.weights = [weight.copy() for weight in weights]
 
+    def check_can_be_saved(self, function):
+        pass
+
     def save(self, path):
         self.saved.append(path)
         with open(path, "w") as file:
@@ -55,7 +58,7 @@ def train(callbacks, epochs_of_logs, model=None, first_epoch=0, end=True, metric
         for epoch, logs in enumerate(epochs_of_logs, first_epoch):
             calls.on_epoch_begin(epoch)
             model.weights[0][0] = epoch + 1
-            calls.on_batch_end(4, {"loss": 0.0})
+            calls.on_progress(4, {"loss": 0.0})
             calls.on_epoch_end(epoch, dict(logs))
             if model.stop_training:
                 break
@@ -87,8 +90,8 @@ class Recorder(Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.calls.append((self.name, "epoch end", epoch))
 
-    def on_batch_end(self, step, logs=None):
-        self.calls.append((self.name, "batch end", step))
+    def on_progress(self, step, logs=None):
+        self.calls.append((self.name, "progress", step))
 
     def close(self):
         self.calls.append((self.name, "close"))
@@ -100,7 +103,7 @@ def test_callbacks_are_called_in_order():
     kinds = [
         ("train begin",),
         ("epoch begin", 0),
-        ("batch end", 4),
+        ("progress", 4),
         ("epoch end", 0),
         ("train end",),
         ("close",),
@@ -215,8 +218,10 @@ STOPPING = [
     ([1.0, 0.5, 0.25, 0.0], {"patience": 1, "min_delta": 0.25}, 3, 1),
     # higher is better
     ([0.1, 0.3, 0.2, 0.9], {"patience": 1, "mode": "max"}, 3, 1),
-    # better every time, but never better than the baseline: `patience` epochs run, the best of them counts
-    ([0.9, 0.8, 0.7, 0.6, 0.5], {"patience": 3, "baseline": 0.1}, 3, 2),
+    # better every time, but never better than the baseline: what improves goes on, as in Keras 3
+    ([0.9, 0.8, 0.7, 0.6, 0.5], {"patience": 3, "baseline": 0.1}, 5, 4),
+    # the first epoch without an improvement ends it then
+    ([0.9, 0.8, 0.7, 0.6, 0.65, 0.5], {"patience": 3, "baseline": 0.1}, 5, 3),
     # the baseline is beaten at epoch 1, then two epochs without improvement
     ([0.9, 0.4, 0.45, 0.45, 0.1], {"patience": 2, "baseline": 0.5}, 4, 1),
     # the first two epochs are not looked at, so 0.1 is not the best

@@ -22,6 +22,7 @@ from tinynn.callbacks import (
     ReduceLROnPlateau,
 )
 from tinynn.datasets import DigitSums
+from tinynn.io.atomic import atomic_file
 from tinynn.model import checkpoint as module
 from tinynn.model.files import canonical, digest, to_bytes
 from tinynn.optimizers import schedules
@@ -145,13 +146,13 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
 def written(monkeypatch):
     """The contents of all checkpoints that are written."""
     contents = []
-    really = module.replace
+    really = module.write_file
 
-    def replace(path, content):
+    def write_file(path, content):
         contents.append(content)
         really(path, content)
 
-    monkeypatch.setattr(module, "replace", replace)
+    monkeypatch.setattr(module, "write_file", write_file)
     return contents
 
 
@@ -235,7 +236,7 @@ def test_by_default_a_short_training_is_written_at_its_end(written):
 
 def test_without_a_path_nothing_is_written_nor_hashed(monkeypatch):
     monkeypatch.setattr(module, "digest", None)
-    monkeypatch.setattr(module, "replace", None)
+    monkeypatch.setattr(module, "write_file", None)
     model, _ = train("sums")
     assert os.listdir() == []
     assert model.provenance["data"]["training"] == {"samples": 20, "sample_shape": [2, 4, 4]}
@@ -251,7 +252,7 @@ def test_load_gives_the_model_as_it_stands(written):
     order = tinynn.engine.plan.shuffled(22, by_hand._key, 1)[:6]
     by_hand.train_on_batch(X[order], Y[order])
     assert model.parameters.tobytes() == by_hand.parameters.tobytes()
-    assert model._states[0].tobytes() == by_hand._states[0].tobytes()
+    assert model._states["velocity"].tobytes() == by_hand._states["velocity"].tobytes()
     assert "training" not in json.dumps(model.notes)
     model.save("model", include_optimizer=True)
     assert not any(name.startswith("training") for name in load_tensors(read("model")))
@@ -268,7 +269,7 @@ def test_a_finished_training_can_be_made_longer():
 
 def test_a_training_that_was_stopped_stays_stopped(written):
     class Stop(Callback):
-        def on_batch_end(self, step, logs=None):
+        def on_progress(self, step, logs=None):
             self.model.stop_training = self.model._iteration == 6
 
     for arguments in ({"checkpoint": "checkpoint"}, {"resume": "checkpoint"}):
@@ -296,7 +297,7 @@ class Interrupt(Callback):
     def __init__(self, at):
         self.at = at
 
-    def on_batch_end(self, step, logs=None):
+    def on_progress(self, step, logs=None):
         if self.model._iteration == self.at:
             raise KeyboardInterrupt
 
@@ -414,10 +415,14 @@ def test_a_file_system_whose_folders_cannot_be_synchronised(monkeypatch):
 
 
 def test_what_a_killed_write_left_is_removed():
-    for name in (module.temporary_prefix(Path(name)) + "0" for name in ("checkpoint", "other")):
-        put(name, b"")
+    for path in ("checkpoint", "other"):
+        with atomic_file(path) as stream:
+            left = os.path.basename(stream.name)
+        put(left, b"")
+    os.unlink("checkpoint")
+    os.unlink("other")
     train("sgd", checkpoint="checkpoint")
-    assert sorted(os.listdir()) == [name, "checkpoint"]
+    assert sorted(os.listdir()) == [left, "checkpoint"]
 
 
 def test_before_any_work_it_is_known_that_it_can_be_written():

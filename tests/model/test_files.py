@@ -111,7 +111,7 @@ def test_what_the_optimizer_remembers_is_left_out_unless_asked_for(data, tmp_pat
     model.save(tmp_path / "model")
     other = tinynn.load(tmp_path / "model")
     assert other._iteration == 0
-    assert other._states == []
+    assert other._states == {}
     assert other.evaluate(*data) == model.evaluate(*data)
     assert np.isfinite(other.fit(*data, verbose=0).history["loss"]).all()
 
@@ -219,7 +219,7 @@ def test_unwritable_paths_are_named(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/null"), reason="no devices")
 def test_a_device_is_not_replaced_by_a_file(tmp_path):
     (tmp_path / "null").symlink_to("/dev/null")
-    with pytest.raises(OSError, match="save: cannot write .*no regular file"):
+    with pytest.raises(ValueError, match="save: .*null.* not a regular file"):
         compiled().save(tmp_path / "null")
     assert (tmp_path / "null").is_symlink()
 
@@ -375,7 +375,7 @@ HOSTILE = {
     "name with a slash": (at(*FIRST, "name", "a/b"), "a layer's name must be"),
     "name that is no text": (at(*FIRST, "name", ["a"]), ""),
     "two equal names": (at(*FIRST, "name", "dense_1"), "two layers are named 'dense_1'"),
-    "no layers": (at("architecture", "layers", []), "needs at least one layer"),
+    "no layers": (at("architecture", "layers", []), "has tensors that the architecture does not"),
     "layers that are none": (at("architecture", "layers", [3]), ""),
     "shape": (at("architecture", "input_shape", [7]), r"needs 'dense/kernel' with shape \(7, 4\)"),
     "huge shape": (at("architecture", "input_shape", [10**11]), "needs 'dense/kernel' with shape"),
@@ -442,7 +442,9 @@ def test_tensors_that_do_not_fit():
     for change, message in (
         ({"extra": np.ones(3)}, "has tensors that the architecture does not: extra"),
         ({"optimizer/0": np.ones(3, "f4")}, "the optimizer's vectors do not fit"),
-        ({"optimizer/x": np.ones(3, "f4")}, "has tensors that the architecture does not"),
+        ({"optimizer/velocity": np.ones(3, "f4")}, "the optimizer's vectors do not fit"),
+        ({"optimizer/1": np.ones(3, "f4")}, "the optimizer's vectors do not fit"),
+        ({"optimizer/a/b": np.ones(3, "f4")}, "the optimizer's vectors do not fit"),
         ({"dense/bias": np.ones((2, 2), "f4")}, "needs 'dense/bias' with shape"),
         ({"dense/bias": np.ones(4)}, "'dense/bias' has dtype float64"),
     ):
@@ -451,11 +453,13 @@ def test_tensors_that_do_not_fit():
     with pytest.raises(ValueError, match="needs 'dense/bias' .* the file has nothing"):
         from_bytes(forged(lambda d: None, {k: v for k, v in tensors.items() if k != "dense/bias"}))
     size = sum(t.size for t in tensors.values())
-    for states in (["optimizer/0"], ["optimizer/0", "optimizer/2"], ["optimizer/0", "optimizer/1", "optimizer/2"]):
-        with pytest.raises(ValueError, match="the optimizer's vectors do not fit"):
-            from_bytes(forged(lambda d: None, {**tensors, **{name: np.zeros(size, "f4") for name in states}}))
     with pytest.raises(ValueError, match="the optimizer's vectors do not fit"):
-        from_bytes(forged(at("compile", None), {**tensors, "optimizer/0": np.zeros(size, "f4")}))
+        from_bytes(forged(lambda d: None, {**tensors, "optimizer/0": np.zeros(size), "optimizer/2": np.zeros(size)}))
+    # Of what fits, the optimizer takes what it needs.
+    for names in (["0"], ["0", "1", "2"], ["velocity"], ["velocity", "average"]):
+        states = {f"optimizer/{name}": np.zeros(size, "f4") for name in names}
+        assert from_bytes(forged(lambda d: None, {**tensors, **states}))._states == {}
+    assert from_bytes(forged(at("compile", None), {**tensors, "optimizer/0": np.zeros(size, "f4")}))._states == {}
 
 
 def test_loading_runs_no_initializer(monkeypatch):

@@ -165,10 +165,14 @@ def test_options_that_change_later(rng):
     model = linear(optimizers.RMSprop(0.01))
     x, y = rng.normal(size=(4, 5)), rng.normal(size=(4, 3))
     model.train_on_batch(x, y)
+    square = model._states["mean_square"]
     model.optimizer.momentum = 0.9
-    model.train_on_batch(x, y)
+    with pytest.warns(UserWarning, match="the options of RMSprop have changed .*: its velocity begins anew"):
+        model.train_on_batch(x, y)
+    assert model._states["mean_square"] is square
     model.optimizer.momentum = 0.0
     model.train_on_batch(x, y)
+    assert model._states.keys() == {"mean_square"}
     assert np.isfinite(model.parameters).all()
 
 
@@ -284,7 +288,7 @@ def test_the_norm_is_that_of_all_parameters_of_a_large_network(rng):
     chain = [layers.Dense(200, "tanh"), layers.Dense(150, "tanh"), layers.Dense(2)]
     models = []
     for options in ({"global_clipnorm": 0.01}, {}):
-        model = Sequential(chain, (100,), dtype="float64", rng=1)
+        model = Sequential([layer.clone() for layer in chain], (100,), dtype="float64", rng=1)
         model.compile(optimizers.SGD(0.1, **options), "mse")
         models.append(model)
     assert models[0].count_params() > 32_768

@@ -21,7 +21,7 @@ def run(progress, epochs=2, steps=10, logs=None):
     progress.on_train_begin()
     for epoch in range(epochs):
         progress.on_epoch_begin(epoch)
-        progress.on_batch_end(4, {"loss": 0.75})
+        progress.on_progress(4, {"loss": 0.75})
         progress.on_epoch_end(epoch, logs or {"loss": 0.5, "val_loss": 0.25})
     progress.on_train_end()
     progress.close()
@@ -102,7 +102,7 @@ def test_close_ends_an_interrupted_line_once(on_terminal):
     progress.set_params({"epochs": 1, "steps": 10})
     progress.on_train_begin()
     progress.on_epoch_begin(0)
-    progress.on_batch_end(3, {"loss": 0.5})
+    progress.on_progress(3, {"loss": 0.5})
     pickle.dumps(progress)  # the open line stays behind
     progress.close()
     progress.close()

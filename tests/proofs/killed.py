@@ -18,7 +18,7 @@ EPOCHS, STEPS = 150, 9
 
 
 class Steps(Callback):
-    def on_batch_end(self, step, logs=None):
+    def on_progress(self, step, logs=None):
         print(step, flush=True)
 
 

@@ -25,7 +25,7 @@ class Interruption(Callback):
         self._came = number
         signal.signal(number, self._before[number])
 
-    def on_batch_end(self, step: int, logs: dict[str, float] | None = None) -> None:
+    def on_progress(self, step: int, logs: dict[str, float] | None = None) -> None:
         if self._came is not None:
             raise Terminated if self._came == signal.SIGTERM else KeyboardInterrupt
 

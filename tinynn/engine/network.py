@@ -124,6 +124,11 @@ class Network:
         The model's parameters by path. Building fills it; later passes find theirs in it.
     training : bool
         Whether this network is for training: layers that act in training only look at it.
+
+    Attributes
+    ----------
+    owners : dict
+        The parameters that were declared within each layer's scope.
     """
 
     parameters: dict[str, Parameter]
@@ -132,6 +137,8 @@ class Network:
     nodes: list[Node] = field(default_factory=list)
     buffers: int = 0
     layers: int = 0
+    owners: dict[Any, list[Parameter]] = field(default_factory=dict)
+    _owners: list[Any] = field(default_factory=list)
     _path: list[str] = field(default_factory=list)
     _stage: int = 0
     _branch: int = 0
@@ -169,17 +176,19 @@ class Network:
         return "/".join(self._path)
 
     @contextmanager
-    def scope(self, name: str, trainable: bool = True) -> Iterator[None]:
-        """Put what happens inside under the name of a layer."""
+    def scope(self, name: str, trainable: bool = True, owner: Any = None) -> Iterator[None]:
+        """Put what happens inside under the name of a layer; `owner` is the layer itself."""
         before = self.trainable
         self.layers += 1
         self._check_parts()
         self._path.append(name)
+        self._owners.append(owner)
         self.trainable = before and trainable
         try:
             yield
         finally:
             self._path.pop()
+            self._owners.pop()
             self.trainable = before
 
     @contextmanager
@@ -225,6 +234,9 @@ class Network:
             known = Parameter(path, tuple(shape), initializer, offset, decayed=decayed,  # type: ignore[arg-type]
                               learned=learned, penalty=penalty)
             self.parameters[path] = known
+            for owner in self._owners:
+                if owner is not None:
+                    self.owners.setdefault(owner, []).append(known)
         elif known.shape != tuple(shape):
             raise ValueError(f"layer {self.path!r}: {name!r} has shape {known.shape}, but this input needs "
                              f"{tuple(shape)}; the model was built for another input shape")

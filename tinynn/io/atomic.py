@@ -16,7 +16,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 NOT_REGULAR = "it is not a regular file"
 
@@ -77,15 +77,9 @@ def target_of(path: str | os.PathLike[str]) -> Path:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise, as `atomic_file` would, unless a file of this name can be written; changes nothing."""
-    target = target_of(path)
-    try:
-        handle = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        os.close(handle)
-        with _temporary(target) as (_, name):
-            os.unlink(name)
-    except OSError as error:
-        raise _about(error, path) from None
+    """Raise, as `write_file` would, unless a file of this name can be written; changes nothing."""
+    with _about(path), _temporary(target_of(path)):
+        pass
 
 
 @contextlib.contextmanager
@@ -99,33 +93,43 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises
     ------
     OSError
-        If it cannot be written; names `path`.
+        If it cannot be written.
     ValueError
         If `path` is empty, or a pipe, a socket or a device.
     """
     target = target_of(path)
     with contextlib.ExitStack() as held:
+        with _about(path):
+            name = held.enter_context(_temporary(target))
+        stream = open(name, "wb")
         try:
-            stream, temporary = held.enter_context(_temporary(target))
-        except OSError as error:
-            raise _about(error, path) from None
-        yield stream
-        try:
+            yield stream
+        except BaseException:
+            with contextlib.suppress(OSError):  # of what is still to be written; the block's own error says so
+                stream.close()
+            raise
+        with _about(path):
             stream.flush()
             os.fsync(stream.fileno())
-            os.replace(temporary, target)  # while its lock is held: nobody takes it for an abandoned one
-        except OSError as error:
-            raise _about(error, path) from None
-    _sync_folder(target.parent)
+            stream.close()
+            os.replace(name, target)
+            _sync_folder(target.parent)
 
 
 def write_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all; raises as `atomic_file`."""
-    with atomic_file(path) as stream:
+    """Write a file whole or not at all; raises as `atomic_file`, and the error names `path`."""
+    target = target_of(path)
+    with _about(path), _temporary(target) as name:
+        handle = os.open(name, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            stream.write(content)
-        except OSError as error:
-            raise _about(error, path) from None
+            rest = memoryview(content)
+            while rest:  # a disk that is nearly full takes a part, and says so the next time
+                rest = rest[os.write(handle, rest):]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(name, target)
+        _sync_folder(target.parent)
 
 
 def remove_abandoned(path: str | os.PathLike[str]) -> None:
@@ -148,44 +152,42 @@ def exclusive_writer(path: str | os.PathLike[str]) -> Iterator[None]:
     """
     target = target_of(path)
     name = target.parent / f"{_prefix(target)}lock"
-    handle = -1
-    try:
-        while handle < 0:
-            handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            if not _locked(handle):
-                holder = os.read(handle, 20).decode(errors="replace").strip()
-                raise BlockingIOError(errno.EAGAIN, f"process {holder or 'unknown'} is writing it", os.fspath(path))
-            if not _is(handle, name):  # whoever held the lock has just removed the file
-                os.close(handle)
-                handle = -1
-        os.truncate(handle, 0)
-        os.write(handle, f"{os.getpid()}\n".encode())
+    while True:
+        lock = open(name, "a+b")
+        if not _locked(lock):
+            with lock:
+                lock.seek(0)
+                holder = lock.read(20).decode(errors="replace").strip()
+            raise BlockingIOError(errno.EAGAIN, f"process {holder or 'unknown'} is writing it", os.fspath(path))
+        if _is(lock, name):
+            break
+        lock.close()  # whoever held it has just removed the file
+    with lock:
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n".encode())
+        lock.flush()
         try:
             yield
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(name)
-    finally:
-        if handle >= 0:
-            os.close(handle)
 
 
 @contextlib.contextmanager
-def _temporary(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
+def _temporary(target: Path) -> Iterator[Path]:
     """A new file beside `target`, locked; removed at the end if it still has its name."""
     while True:
         name = target.parent / f"{_prefix(target)}{secrets.token_hex(8)}"
-        stream = open(name, "xb")  # not `tempfile`: only their owner may read its files
-        if _locked(stream.fileno()) and _is(stream.fileno(), name):
+        lock = open(name, "xb")  # not `tempfile`: only their owner may read its files
+        if _locked(lock) and _is(lock, name):
             break
-        stream.close()  # somebody took it for abandoned before it was locked
-    try:
-        yield stream, name
-    finally:
-        with contextlib.suppress(OSError):  # of what was not written; the block's own error says so
-            stream.close()
-        with contextlib.suppress(OSError):
-            os.unlink(name)
+        lock.close()  # somebody took it for abandoned before it was locked
+    with lock:
+        try:
+            yield name
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
 
 
 def _prefix(target: Path) -> str:
@@ -193,10 +195,10 @@ def _prefix(target: Path) -> str:
     return f".tinynn-{hashlib.sha256(target.name.encode(errors='surrogateescape')).hexdigest()[:16]}-"
 
 
-def _locked(handle: int) -> bool:
+def _locked(stream: IO[bytes]) -> bool:
     """Take the lock of an open file, unless another one has it. Some file systems know no locks: then it is ours."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
@@ -204,17 +206,21 @@ def _locked(handle: int) -> bool:
     return True
 
 
-def _is(handle: int, name: Path) -> bool:
+def _is(stream: IO[bytes], name: Path) -> bool:
     """Whether an open file still has this name."""
     try:
-        return os.path.samestat(os.fstat(handle), os.stat(name))
+        return os.path.samestat(os.fstat(stream.fileno()), os.stat(name))
     except FileNotFoundError:
         return False
 
 
-def _about(error: OSError, path: str | os.PathLike[str]) -> OSError:
-    """The same error, about the file that the caller knows."""
-    return OSError(error.errno, error.strerror, os.fspath(path))
+@contextlib.contextmanager
+def _about(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the system name the file that the caller knows."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -82,9 +82,9 @@ cdef class Rule:
         """The options as the numbers that Prepare reads."""
         return ()
 
-    def states(self, configuration) -> int:
-        """How many state vectors it keeps."""
-        return 0
+    def states(self, configuration) -> tuple:
+        """Names of the state vectors it keeps, in the order in which the update takes them."""
+        return ()
 
     def decays(self, configuration) -> bool:
         """Whether it treats the parameters that take part in weight decay in another way than the rest."""

@@ -44,7 +44,7 @@ cdef void powers(double* result, double a, double b, uint64_t exponent) noexcept
         exponent >>= 1
 
 
-# --- sgd: configuration (momentum, nesterov); states [velocity] with momentum, else none ------------------------
+# --- sgd: configuration (momentum, nesterov); states [velocity] with momentum, else none -----------------------------
 
 cdef void prepare_sgd(double* scalars, const double* configuration, double learning_rate, uint64_t step,
                       bint decayed) noexcept nogil:
@@ -70,10 +70,10 @@ cdef class Sgd(Rule):
         return float(momentum), float(nesterov)
 
     def states(self, configuration):
-        return 1 if configuration[0] else 0
+        return ("velocity",) if configuration[0] else ()
 
 
-# --- adam: configuration (beta_1, beta_2, epsilon, weight_decay); states [m, v] -----------------------------------
+# --- adam: configuration (beta_1, beta_2, epsilon, weight_decay); states [first_moment, second_moment] ---------------
 
 cdef void prepare_adam(double* scalars, const double* configuration, double learning_rate, uint64_t step,
                        bint decayed) noexcept nogil:
@@ -105,13 +105,13 @@ cdef class Adam(Rule):
         return float(beta_1), float(beta_2), float(epsilon), float(weight_decay)
 
     def states(self, configuration):
-        return 2
+        return "first_moment", "second_moment"
 
     def decays(self, configuration):
         return configuration[3] != 0
 
 
-# --- rmsprop: configuration (rho, momentum, epsilon); states [v], with momentum [v, velocity] ------------------------
+# --- rmsprop: configuration (rho, momentum, epsilon); states [mean_square], with momentum [mean_square, velocity] ----
 
 cdef void prepare_rmsprop(double* scalars, const double* configuration, double learning_rate, uint64_t step,
                           bint decayed) noexcept nogil:
@@ -139,7 +139,7 @@ cdef class RMSprop(Rule):
         return float(rho), float(momentum), float(epsilon)
 
     def states(self, configuration):
-        return 2 if configuration[1] else 1
+        return ("mean_square", "velocity") if configuration[1] else ("mean_square",)
 
 
 sgd = Sgd("sgd")
@@ -149,7 +149,7 @@ for each in (sgd, adam, rmsprop):
     register(each)
 
 
-# --- as functions --------------------------------------------------------------------------------------------------
+# --- as functions ----------------------------------------------------------------------------------------------------
 
 def vectors_to_change(function, arrays):
     """Check what is changed in place: a copy would lose the update."""

@@ -1,4 +1,4 @@
-"""Callbacks: what happens between the epochs of a training, with Keras' names and arguments.
+"""Callbacks: what happens between the steps and epochs of a training, with Keras' names and arguments.
 
 `fit` calls a `CallbackList`, which calls each callback in the order given and the History last. ``logs`` is
 one dict per epoch, name of a quantity -> float, shared by all callbacks: what one adds (a learning rate), the
@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import copy
 import csv
-import errno
 import math
 import os
 import string
 import sys
+import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from tinynn.io.atomic import check_writable
+from tinynn.io.suffixes import check_suffix
 from tinynn.model.arrays import check_count, check_real
 from tinynn.model.registry import nearest
 
@@ -34,17 +39,56 @@ __all__ = [
 Logs = dict[str, float]
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is a real number, NaN and infinity among them."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_count(value: Any) -> bool:
+    """Whether it is a whole number of at least 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def is_text(value: Any) -> bool:
+    """Whether it is a string."""
+    return isinstance(value, str)
+
+
+def is_flag(value: Any) -> bool:
+    """Whether it is True or False."""
+    return isinstance(value, bool)
+
+
+def is_optional(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Whether it is None, or passes the check."""
+    return lambda value: value is None or check(value)
+
+
+def is_list_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Whether it is a list whose items all pass the check."""
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
 class Callback:
     """Base class: override what you need.
 
     Attributes
     ----------
     model : Sequential
-        The model in training: ``model.stop_training = True`` ends it after this epoch,
+        The model in training: ``model.stop_training = True`` ends it after this step or epoch,
         ``model.optimizer.learning_rate`` can be read and set. Not pickled with the callback.
     params : dict
         ``epochs``, ``steps`` (per epoch), ``verbose`` and ``metrics`` (the names that the epochs' logs will
         hold).
+    adds : tuple of str
+        Names of the quantities that it adds to the logs of an epoch, so that later callbacks can monitor them.
+
+    Notes
+    -----
+    A training runs for a tenth of a second or so at a time without Python. When a callback overrides a method that is
+    called for every batch, it comes back to Python after each one, which costs some microseconds a step; without such
+    a callback it costs nothing. A learning rate that is set in such a method holds from the next step on. A method
+    whose name begins with ``on_`` and that nobody calls is refused.
 
     Examples
     --------
@@ -54,11 +98,14 @@ class Callback:
     ...             self.model.stop_training = True
     """
 
-    #: Names of the attributes that `get_state` returns.
-    _state: tuple[str, ...] = ()
+    #: Names of the attributes that `get_state` returns, and what each must be to be taken back.
+    _state: Mapping[str, Callable[[Any], bool]] = {}
     #: Whether `set_state` was called and no epoch has ended since: a training resumes, nothing is reset.
     _resumes: bool = False
+    #: What earlier callbacks add to the logs; None if that is not known.
+    _added_before: tuple[str, ...] | None = ()
 
+    adds: tuple[str, ...] = ()
     model: Any = None
     params: Mapping[str, Any] = {}
 
@@ -82,11 +129,52 @@ class Callback:
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """After each epoch and its validation; `logs` holds the epoch's quantities."""
 
-    def on_batch_end(self, step: int, logs: Logs | None = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before each step of an epoch, counted from 0."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After each step of an epoch; `logs` holds the means of the epoch so far."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Another name of `on_train_batch_begin`."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Another name of `on_train_batch_end`."""
+
+    def on_progress(self, step: int, logs: Logs | None = None) -> None:
         """Every tenth of a second or so within an epoch; `step` is the number of its steps done so far."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Before `evaluate`, and before the validation of an epoch."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """After it; `logs` holds loss and metrics."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before each batch that is evaluated, counted from 0."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After each batch that is evaluated; `logs` holds the means so far."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Before `predict`."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """After `predict`."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Before each batch that is predicted, counted from 0."""
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        """After each batch that is predicted; ``logs["outputs"]`` holds its predictions."""
 
     def close(self) -> None:
         """Release what is held (a progress bar); the last call of `fit`, after errors and Ctrl-C too."""
+
+    def _on_divergence(self) -> None:
+        """Before `fit` raises the error of a loss that is not finite."""
 
     def get_state(self) -> dict[str, Any]:
         """Return what training needs to resume: a dict of numbers, strings, None, lists, dicts and NumPy arrays.
@@ -103,19 +191,36 @@ class Callback:
         Raises
         ------
         ValueError
-            If it is the state of another kind of callback.
+            If it is the state of another kind of callback, or a value in it has the wrong type; nothing has been
+            changed then.
         """
+        kind = type(self).__name__
         if set(state) != set(self._state):
-            raise ValueError(
-                f"{type(self).__name__}.set_state: expected the keys {sorted(self._state)}, "
-                f"got {sorted(state)}"
-            )
+            raise ValueError(f"{kind}.set_state: expected the keys {sorted(self._state)}, got {sorted(state)}")
+        for name, value in state.items():
+            if not self._state[name](value):
+                raise ValueError(f"{kind}.set_state: {name} cannot be {_shortened(value)}")
         for name, value in state.items():
             setattr(self, name, copy.deepcopy(value))
         self._resumes = True
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "model"}
+
+
+#: The methods that are called.
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _overrides(callback: Callback, hook: str) -> bool:
+    """Whether a callback has a method of its own for a hook."""
+    method = getattr(callback, hook)
+    return getattr(method, "__func__", method) is not getattr(Callback, hook)
 
 
 class CallbackList(Callback):
@@ -131,13 +236,15 @@ class CallbackList(Callback):
         See `Callback.params`.
     then : iterable of Callback
         Called after them: the progress, the history.
+    function : str
+        What the user called, for messages.
 
     Raises
     ------
     TypeError
         If an item is no Callback (a class instead of an object, for example).
     ValueError
-        If an item is there twice.
+        If an item is there twice, or has a method ``on_...`` that is never called.
     """
 
     def __init__(
@@ -146,16 +253,27 @@ class CallbackList(Callback):
         model: Any,
         params: Mapping[str, Any],
         then: Iterable[Callback] = (),
+        function: str = "fit",
     ) -> None:
+        if callbacks is not None and not isinstance(callbacks, Callback) and not hasattr(callbacks, "__iter__"):
+            raise TypeError(f"{function}: callbacks must be a list of callbacks, got {callbacks!r}")
         given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
         for i, callback in enumerate(given):
             if not isinstance(callback, Callback):
                 is_class = isinstance(callback, type) and issubclass(callback, Callback)
                 got = f"the class {callback.__name__}, not an object of it" if is_class else repr(callback)
-                raise TypeError(f"fit: callbacks[{i}] must be a tinynn.callbacks.Callback, got {got}")
+                raise TypeError(f"{function}: callbacks[{i}] must be a tinynn.callbacks.Callback, got {got}")
             if any(callback is other for other in given[:i]):
-                raise ValueError(f"fit: callbacks[{i}] is the same object as an earlier one: {callback!r}")
+                raise ValueError(f"{function}: callbacks[{i}] is the same object as an earlier one: {callback!r}")
+            _check_hooks(callback, f"{function}: callbacks[{i}]")
         self.callbacks: list[Callback] = [*given, *then]
+        self._next_progress = 0.0
+        added: tuple[str, ...] | None = ()
+        for callback in self.callbacks:
+            callback._added_before = added
+            # One of the user's may add whatever it likes.
+            unknown = _overrides(callback, "on_epoch_end") and not type(callback).__module__.startswith("tinynn.")
+            added = None if added is None or unknown else (*added, *callback.adds)
         self.set_model(model)
         self.set_params(params)
 
@@ -169,27 +287,25 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             callback.set_params(params)
 
-    def on_train_begin(self, logs: Logs | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_train_begin(logs)
-
-    def on_train_end(self, logs: Logs | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_train_end(logs)
-
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_epoch_begin(epoch, logs)
-
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         logs = {} if logs is None else logs
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, logs)
             callback._resumes = False
 
-    def on_batch_end(self, step: int, logs: Logs | None = None) -> None:
-        for callback in self.callbacks:
-            callback.on_batch_end(step, logs)
+    def wants_batches(self, kind: str) -> bool:
+        """Whether a callback has a method that is called for every batch of this kind: train, test or predict."""
+        hooks = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
+        if kind == "train":
+            hooks += ["on_batch_begin", "on_batch_end"]
+        return any(_overrides(callback, hook) for callback in self.callbacks for hook in hooks)
+
+    def progress_is_due(self) -> bool:
+        """Whether a tenth of a second has passed since this was last said, for trainings that go batch by batch."""
+        due = time.monotonic() >= self._next_progress
+        if due:
+            self._next_progress = time.monotonic() + 0.1
+        return due
 
     def close(self) -> None:
         for callback in self.callbacks:
@@ -209,13 +325,37 @@ class CallbackList(Callback):
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Take what `get_state` of a list with the same callbacks in the same order returned."""
         names = [f"{i} {type(c).__name__}" for i, c in enumerate(self.callbacks)]
-        for name, callback_state in state.items():
+        for name in state:
             if name not in names:
                 raise ValueError(
                     f"callbacks: the saved state belongs to {name!r} (position and class), but the callbacks "
                     f"are {names}; pass the same ones in the same order to resume"
                 )
+        for name, callback_state in state.items():
             self.callbacks[names.index(name)].set_state(callback_state)
+
+
+def _to_all(hook: str) -> Callable[..., None]:
+    def call(self: CallbackList, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(*arguments)
+
+    return call
+
+
+for _hook in (*HOOKS, "_on_divergence"):
+    if _hook not in vars(CallbackList):
+        setattr(CallbackList, _hook, _to_all(_hook))
+
+
+def _check_hooks(callback: Callback, where: str) -> None:
+    """Raise ValueError for a method that looks as if `fit` would call it."""
+    for name in dir(callback):
+        if name.startswith("on_") and name not in HOOKS and callable(getattr(callback, name)):
+            raise ValueError(
+                f"{where}: {type(callback).__name__} has the method {name!r}, which is never called; methods that are: "
+                f"{', '.join(HOOKS)}{nearest(name, HOOKS)}"
+            )
 
 
 class History(Callback):
@@ -229,7 +369,11 @@ class History(Callback):
         Name of a quantity (``loss``, ``val_accuracy``, ``learning_rate``) -> its value after each epoch.
     """
 
-    _state = ("epoch", "history")
+    _state = {
+        "epoch": is_list_of(is_count),
+        "history": lambda value: isinstance(value, dict) and all(map(is_text, value)) and all(
+            map(is_list_of(is_number), value.values())),
+    }
 
     def __init__(self) -> None:
         self.epoch: list[int] = []
@@ -303,8 +447,13 @@ class _Monitor(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if "metrics" in self.params:
-            _check_known([self.monitor], self.params["metrics"], type(self).__name__, "monitor")
+            self._check_at_begin([self.monitor], "monitor")
             self._higher_is_better()
+
+    def _check_at_begin(self, names: Iterable[str], argument: str) -> None:
+        """Refuse names of quantities that this training cannot have, as far as that is known before it."""
+        if self._added_before is not None:
+            _check_known(names, [*self.params["metrics"], *self._added_before], type(self).__name__, argument)
 
     def _current(self, logs: Logs | None) -> float:
         _check_known([self.monitor], logs or {}, type(self).__name__, "monitor")
@@ -333,7 +482,8 @@ class EarlyStopping(_Monitor):
     mode : {"auto", "min", "max"}
         Whether lower or higher is better; "auto" reads it off the name.
     baseline : float, optional
-        Epochs that do not improve on it count as epochs without improvement.
+        The wait for an improvement begins anew only with an epoch that also improves on this. An epoch that is the
+        best so far never ends the training.
     restore_best_weights : bool
         Whether the model gets the weights of the best epoch back when training ends.
     start_from_epoch : int
@@ -349,7 +499,13 @@ class EarlyStopping(_Monitor):
         Epochs since the last improvement.
     """
 
-    _state = ("best", "best_epoch", "best_weights", "stopped_epoch", "wait")
+    _state = {
+        "best": is_optional(is_number),
+        "best_epoch": is_count,
+        "best_weights": is_optional(is_list_of(lambda value: isinstance(value, np.ndarray))),
+        "stopped_epoch": is_count,
+        "wait": is_count,
+    }
 
     def __init__(
         self,
@@ -380,20 +536,35 @@ class EarlyStopping(_Monitor):
         value = self._current(logs)
         if epoch < self.start_from_epoch:
             return
-        improves = self._improves(value, self.best)
-        if improves:
-            self.best, self.best_epoch = value, epoch
-            if self.restore_best_weights:
-                self.best_weights = self.model.get_weights()
-        if improves and (self.baseline is None or self._improves(value, self.baseline)):
-            self.wait = 0
-            return
         self.wait += 1
-        if self.wait >= self.patience:
+        if self._improves(value, self.best):
+            self.best = value
+            self._keep_weights(epoch)
+            if self.baseline is None or self._improves(value, self.baseline):
+                self.wait = 0
+            return
+        if self.best is None:  # nothing but NaN yet
+            self._keep_weights(epoch)
+        if self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
             if self.verbose:
                 _say(f"Epoch {epoch + 1}: early stopping, {self.monitor} is no better for {self.wait} epochs")
+
+    def _keep_weights(self, epoch: int) -> None:
+        self.best_epoch = epoch
+        if self.restore_best_weights:
+            self.best_weights = self.model.get_weights()
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        super().set_state(state)
+        if self.best_weights is not None and self.model is not None:
+            shapes = [w.shape for w in self.model.get_weights()]
+            if [w.shape for w in self.best_weights] != shapes:
+                raise ValueError(f"EarlyStopping.set_state: best_weights must have the model's shapes {shapes}")
+
+    def _on_divergence(self) -> None:
+        self.on_train_end()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self.best_weights is not None:
@@ -402,23 +573,18 @@ class EarlyStopping(_Monitor):
                 _say(f"Weights of the best epoch, {self.best_epoch + 1}, restored")
 
 
-def _cannot_write(path: str, function: str, error: OSError) -> OSError:
-    """Say which callback cannot write where; the subclass (PermissionError, ...) follows from the number."""
-    return OSError(error.errno, f"{function}: cannot write {path!r} ({error.strerror}); choose another path")
-
-
-def check_writable(path: str, function: str) -> None:
-    """Make the directory of a file and check that files can be made in it."""
-    import tempfile  # slow to import, and only needed here
-
+def check_path(path: str, argument: str) -> None:
+    """Make the directory of a file and check that a file of this name can be written; names the argument if not."""
     try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with tempfile.TemporaryFile(dir=os.path.dirname(path) or "."):
-            pass
-        if os.path.isdir(path):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if os.path.dirname(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        check_writable(path)
+    except ValueError as error:
+        raise ValueError(f"{argument}: {error}") from None
     except OSError as error:
-        raise _cannot_write(path, function, error) from error
+        # the subclass (PermissionError, ...) follows from the number
+        words = f"{argument}: cannot write {path!r} ({error.strerror}); choose another path"
+        raise OSError(error.errno, words) from error
 
 
 class ModelCheckpoint(_Monitor):
@@ -448,7 +614,7 @@ class ModelCheckpoint(_Monitor):
         The best value so far.
     """
 
-    _state = ("best",)
+    _state = {"best": is_optional(is_number)}
 
     def __init__(
         self,
@@ -465,6 +631,7 @@ class ModelCheckpoint(_Monitor):
         if save_freq != "epoch":
             raise ValueError(f"ModelCheckpoint: save_freq must be 'epoch', got {save_freq!r}")
         self.filepath = os.fspath(filepath)
+        check_suffix(self.filepath, "ModelCheckpoint: filepath")
         self.save_best_only = save_best_only
         self.save_freq = save_freq
         if initial_value_threshold is not None:
@@ -494,10 +661,10 @@ class ModelCheckpoint(_Monitor):
         if self.save_best_only:
             super().on_train_begin(logs)
         if "metrics" in self.params:
-            names = [field for field in self._fields if field != "epoch"]
-            _check_known(names, self.params["metrics"], "ModelCheckpoint", "filepath's field")
+            self._check_at_begin([field for field in self._fields if field != "epoch"], "filepath's field")
+        self.model.check_can_be_saved("ModelCheckpoint")
         # with fields the file's name is not known yet, but the directory may be
-        check_writable(self._known_path + "0" * bool(self._fields), "ModelCheckpoint")
+        check_path(self._known_path + "0" * bool(self._fields), "ModelCheckpoint")
         if not self._resumes:
             self.best = self.initial_value_threshold
 
@@ -531,10 +698,11 @@ class CSVLogger(Callback):
     Notes
     -----
     The columns are ``epoch`` (counted from 0) and the quantities of the first epoch, numbers in full
-    precision.
+    precision. A line that cannot be written (the disk is full) does not end the training: a RuntimeWarning says so, and
+    the line is written together with the next one.
     """
 
-    _state = ("columns", "size")
+    _state = {"columns": is_optional(is_list_of(is_text)), "size": is_count}
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         if not isinstance(separator, str) or len(separator) != 1:
@@ -544,26 +712,53 @@ class CSVLogger(Callback):
         self.append = append
         self.columns: list[str] | None = None
         self.size = 0  # of what is to stay, in bytes
-        self._fresh = False
+        self._fresh = self._torn = False
+        self._waiting: list[dict[str, Any]] = []  # rows that are not in the file yet
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        check_path(self.filename, "CSVLogger")
         # An old table is only replaced when there is a first line to put in its place. The file is open only
         # while a line is written, so that it is whole at any time.
         with self._open("a"):
             pass
         self._fresh = True
+        self._waiting = []
         if not self._resumes:
             self.size = os.path.getsize(self.filename) if self.append else 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        row: dict[str, Any] = {"epoch": epoch, **(logs or {})}
-        lines = []
-        if self._fresh:
-            self._fresh = False
-            # A training that was killed may have written lines after its last checkpoint: those epochs come again.
+        self._waiting.append({"epoch": epoch, **(logs or {})})
+        self._write()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self._waiting:
+            self._write()
+
+    def _write(self) -> None:
+        """Append the rows that wait, if that is possible now."""
+        try:
+            if self._fresh or self._torn:
+                # Half a line, if the disk was full; or epochs that come again, if a training was killed after its last
+                # checkpoint.
+                with self._open("a") as file:
+                    file.truncate(min(self.size, file.tell()))
+            lines = self._lines()
             with self._open("a") as file:
-                file.truncate(min(self.size, file.tell()))
-            header = self._header()
+                csv.writer(file, delimiter=self.separator, lineterminator="\n").writerows(lines)
+            self.size = os.path.getsize(self.filename)
+        except OSError as error:
+            self._torn = True
+            epochs = ", ".join(str(row["epoch"] + 1) for row in self._waiting)
+            warnings.warn(f"CSVLogger: cannot write {self.filename!r} ({error.strerror}): epoch {epochs} is not in it",
+                          RuntimeWarning, stacklevel=2)
+        else:
+            self._fresh, self._torn, self._waiting = False, False, []
+
+    def _lines(self) -> list[list[Any]]:
+        """The rows that wait as lines, behind the header if there is none yet."""
+        lines: list[list[Any]] = []
+        if self._fresh:
+            row, header = self._waiting[0], self._header()
             if header is None:
                 lines.append(list(row))
             elif set(header) != set(row):
@@ -572,21 +767,14 @@ class CSVLogger(Callback):
                     "choose another file, or append=False to replace it"
                 )
             self.columns = header or list(row)
-        lines.append([row.get(name, "") for name in self.columns or ()])
-        with self._open("a") as file:
-            csv.writer(file, delimiter=self.separator, lineterminator="\n").writerows(lines)
-        self.size = os.path.getsize(self.filename)
+        return lines + [[row.get(name, "") for name in self.columns or ()] for row in self._waiting]
 
     def _header(self) -> list[str] | None:
         with self._open("r") as file:
             return next(csv.reader(file, delimiter=self.separator), None)
 
     def _open(self, mode: str) -> Any:
-        try:
-            os.makedirs(os.path.dirname(self.filename) or ".", exist_ok=True)
-            return open(self.filename, mode, newline="", encoding="utf-8")
-        except OSError as error:
-            raise _cannot_write(self.filename, "CSVLogger", error) from error
+        return open(self.filename, mode, newline="", encoding="utf-8")
 
 
 def _learning_rate(model: Any, function: str) -> float:
@@ -612,7 +800,8 @@ class LearningRateScheduler(Callback):
         1 prints it.
     """
 
-    _state = ("epoch",)
+    _state = {"epoch": is_optional(is_count)}
+    adds = ("learning_rate",)
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         import inspect
@@ -674,7 +863,8 @@ class ReduceLROnPlateau(_Monitor):
         It is not lowered below this.
     """
 
-    _state = ("best", "cooldown_counter", "wait")
+    _state = {"best": is_optional(is_number), "cooldown_counter": is_count, "wait": is_count}
+    adds = ("learning_rate",)
 
     def __init__(
         self,

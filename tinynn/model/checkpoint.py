@@ -12,29 +12,20 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinynn import __version__
 from tinynn.engine.memory import aligned_copy
+from tinynn.io.atomic import exclusive_writer, read_file, remove_abandoned, write_file
+from tinynn.io.suffixes import check_suffix
 from tinynn.model.arrays import check_count, check_real
-from tinynn.model.callbacks import CallbackList, check_writable
-from tinynn.model.files import (
-    TRAINING,
-    describe,
-    digest,
-    from_parts,
-    parse,
-    replace,
-    temporary_prefix,
-    to_bytes,
-    whole_number,
-)
+from tinynn.model.callbacks import CallbackList, check_path
+from tinynn.model.files import TRAINING, describe, digest, from_parts, parse, to_bytes, whole_number
 
 if TYPE_CHECKING:
     from tinynn.model.running import Pass
@@ -45,19 +36,30 @@ MANY = 2**31 - 1
 
 NOTHING = "nothing"
 
+#: What arrays in a callback's state may hold: what safetensors knows.
+ARRAYS = frozenset(np.dtype(name) for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
+                                               "uint64", "float16", "float32", "float64"))
+
 
 @dataclass(frozen=True)
 class Position:
-    """How far a training is: so many steps of an epoch are done, with these sums of samples, loss and metrics."""
+    """How far a training is: so many steps of an epoch are done, with these sums of samples, loss and metrics.
+
+    `trained_before` is how many more epochs the model had begun before the training than its `initial_epoch` says:
+    what is random in an epoch is keyed by the sum of the two.
+    """
 
     epoch: int
     step: int = 0
     totals: tuple[float, ...] = ()
     stopped: bool = False
+    trained_before: int = 0
 
 
 class Keeper:
     """Reads a training's checkpoint and writes it from time to time; without a path it does nothing.
+
+    As a context manager, it keeps other trainings from writing to the path meanwhile.
 
     Parameters
     ----------
@@ -75,13 +77,22 @@ class Keeper:
         self.model = model
         path = resume if path is None else path
         self.path = None if path is None else os.fspath(path)
+        if self.path is not None:
+            check_suffix(self.path, "fit: checkpoint")
         self.resume = None if resume is None else os.fspath(resume)
         self.steps = check_count(every, "checkpoint_every", "fit") if hasattr(every, "__index__") else None
         self.seconds = check_real(every, "checkpoint_every", "fit", minimum=0)
         self._given: dict[str, Any] = {}
         self._written: Position | None = None
         self._saved: tuple[Sequential, dict[str, Any]] | None = None
+        self._held = ExitStack()
         self._rest()
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._held.close()
 
     def begin(self, calls: CallbackList, recipe: dict[str, Any], data: dict[str, Any], start: Position) -> Position:
         """Find out all that may be wrong, and where to begin: at `start`, or where the checkpoint is.
@@ -102,10 +113,14 @@ class Keeper:
                      "recipe": {name: value for name, value in recipe.items() if name != "epochs"}, "data": data,
                      "callbacks": [type(callback).__name__ for callback in calls.callbacks]}
             self._given = json.loads(json.dumps(given))  # as it will be read
-            check_writable(self.path, "fit: checkpoint")
-            for name in Path(self.path).parent.glob(f"{temporary_prefix(Path(self.path))}*"):  # of killed processes
-                with suppress(OSError):
-                    name.unlink()
+            check_path(self.path, "fit: checkpoint")
+            try:
+                self._held.enter_context(exclusive_writer(self.path))
+            except BlockingIOError as error:
+                words = (f"fit: checkpoint: another training writes {self.path!r} ({error.strerror}); give each "
+                         "training a file of its own")
+                raise BlockingIOError(error.errno, words) from None
+            remove_abandoned(self.path)
         metrics: dict[str, Any] = {}
         if self.resume is not None:
             start, metrics = self._read(self.resume)
@@ -115,7 +130,9 @@ class Keeper:
 
     def _read(self, path: str) -> tuple[Position, dict[str, Any]]:
         try:
-            content = Path(path).read_bytes()
+            content = read_file(path)
+        except ValueError as error:
+            raise ValueError(f"fit: resume: {error}") from None
         except OSError as error:
             raise OSError(error.errno, f"fit: resume: cannot read the checkpoint {path!r}: {error.strerror}; leave "
                                        "resume out to begin anew") from None
@@ -132,7 +149,8 @@ class Keeper:
             state = decode(training["state"], tensors)
             start = Position(whole_number(state["epoch"], 2**32, "epoch"),
                              whole_number(state["step"], model._iteration + 1, "step"),
-                             tuple(map(float, state["totals"])), bool(state["stopped"]))
+                             tuple(map(float, state["totals"])), bool(state["stopped"]),
+                             whole_number(state.get("trained_before", 0), 2**32, "number of epochs before"))
             if start.step and len(start.totals) != 2 + len(model.metrics):
                 raise ValueError(f"there are {len(start.totals)} totals")
             self._saved = model, dict(state["callbacks"])
@@ -144,20 +162,28 @@ class Keeper:
 
     def check(self) -> None:
         """Find out now, not at the first write, whether a checkpoint can hold the callbacks' state, else TypeError."""
-        if self.path is not None:
-            encode(self.calls.get_state(), {}, "the callbacks")
+        if self.path is None:
+            return
+        try:
+            # As it will be read, too: what is nested too deep can be written, but not read.
+            json.loads(json.dumps({"training": encode(self.calls.get_state(), {}, "the callbacks")}))
+        except RecursionError:
+            raise TypeError("fit: checkpoint: the state of the callbacks is nested too deep, or holds itself") from None
 
     def restore(self) -> None:
         """Put model, optimizer and callbacks where the checkpoint has them, if the training resumes."""
         if self._saved is None:
             return
         model, (saved, callbacks) = self.model, self._saved
+        try:
+            self.calls.set_state(callbacks)  # first: what it refuses has changed nothing
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise ValueError(f"fit: resume: {self.resume!r}: {type(error).__name__}: {error}") from error
         model.parameters[...] = saved.parameters
-        model._states = [aligned_copy(state) for state in saved._states]
-        model._key, model._iteration = saved._key, saved._iteration
+        model._states = {name: aligned_copy(state) for name, state in saved._states.items()}
+        model._key, model._iteration, model._epochs = saved._key, saved._iteration, saved._epochs
         for name in saved.optimizer.get_config():  # callbacks may have changed the learning rate
             setattr(model.optimizer, name, getattr(saved.optimizer, name))
-        self.calls.set_state(callbacks)
         self._rest()
 
     def _rest(self) -> None:
@@ -193,7 +219,7 @@ class Keeper:
         state = encode({**asdict(position), "callbacks": self.calls.get_state()}, tensors, "the callbacks")
         content = to_bytes(self.model, True, {"given": self._given, "state": state}, tensors)
         try:
-            replace(self.path, content)
+            write_file(self.path, content)
         except OSError as error:
             raise OSError(error.errno, f"fit: cannot write the checkpoint {self.path!r}: {error.strerror}. What stood "
                                        "there is whole, and the model keeps what it has learnt; make room or choose "
@@ -248,17 +274,21 @@ def encode(value: Any, tensors: dict[str, np.ndarray], where: str) -> Any:
         return value
     if isinstance(value, float):
         return {"float": repr(value)}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return [encode(item, tensors, where) for item in value]
+    if isinstance(value, tuple):
+        return {"tuple": [encode(item, tensors, where) for item in value]}
     if isinstance(value, Mapping):  # as pairs, for JSON's keys are strings, and here sorted
         return {"dict": [[encode(key, tensors, where), encode(item, tensors, f"{where}[{key!r}]")]
                          for key, item in value.items()]}
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+    if isinstance(value, np.ndarray) and value.dtype.newbyteorder("=") in ARRAYS and not np.ma.isMaskedArray(value):
         name = f"{TRAINING}{len(tensors)}"
         tensors[name] = value
         return {"tensor": name}
-    raise TypeError(f"fit: checkpoint: the state of {where} holds {value!r} ({type(value).__name__}), which a "
-                    "checkpoint cannot hold; let get_state return numbers, strings, None, lists, dicts, NumPy arrays")
+    kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
+    raise TypeError(f"fit: checkpoint: the state of {where} holds {value!r} ({kind}), which a checkpoint cannot hold; "
+                    "let get_state return numbers, strings, None, lists, tuples, dicts, or NumPy arrays of numbers of "
+                    "at most 64 bits")
 
 
 def decode(value: Any, tensors: dict[str, np.ndarray]) -> Any:
@@ -267,8 +297,8 @@ def decode(value: Any, tensors: dict[str, np.ndarray]) -> Any:
     Examples
     --------
     >>> tensors = {}
-    >>> decode(encode({"best": float("inf"), 3: [1.5, None]}, tensors, "it"), tensors)
-    {'best': inf, 3: [1.5, None]}
+    >>> decode(encode({"best": float("inf"), 3: [1.5, None], "shape": (2, 3)}, tensors, "it"), tensors)
+    {'best': inf, 3: [1.5, None], 'shape': (2, 3)}
     """
     if isinstance(value, list):
         return [decode(item, tensors) for item in value]
@@ -277,4 +307,6 @@ def decode(value: Any, tensors: dict[str, np.ndarray]) -> Any:
     (kind, content), = value.items()
     if kind == "dict":
         return {decode(key, tensors): decode(item, tensors) for key, item in content}
+    if kind == "tuple":
+        return tuple(decode(item, tensors) for item in content)
     return float(content) if kind == "float" else tensors[content]

@@ -1,6 +1,6 @@
 """Model files: safetensors with one metadata entry that describes the model.
 
-Tensors are named ``layer/parameter``; the optimizer's vectors ``optimizer/0``, ... The entry ``tinynn`` holds
+Tensors are named ``layer/parameter``; the optimizer's vectors ``optimizer/velocity``, ... The entry ``tinynn`` holds
 canonical JSON: format version, architecture, compile arguments, training state, what the last `fit` was given and
 reached, the user's notes, and the SHA-256 of all that and the tensors. A checkpoint (checkpoint.py) is a model file
 with one more entry, ``training``, whose tensors are ``training/0``, ...
@@ -9,20 +9,20 @@ Nothing in a file is executed.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import re
-import secrets
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinynn.engine.memory import aligned, aligned_copy
 from tinynn.engine.network import Network, Shape, view
+from tinynn.io.atomic import read_file, write_file
+from tinynn.io.suffixes import check_suffix
 from tinynn.model.registry import deserialize, serialize
 
 if TYPE_CHECKING:
@@ -34,21 +34,27 @@ STATE = "optimizer/"
 TRAINING = "training/"
 
 
-def describe(model: Sequential, optimizer: bool) -> dict[str, Any]:
+def describe(model: Sequential, optimizer: bool, compiled: bool = True) -> dict[str, Any]:
     """Everything about a model but its numbers, as JSON can hold it."""
-    compiled = None if model.optimizer is None else serialize(
-        {"optimizer": model.optimizer, "loss": model.loss, "metrics": model.metrics})
     return {
         "format": FORMAT,
-        "architecture": {
-            "name": model.name, "dtype": model._dtype.name,
-            "input_shape": None if model.input_shape is None else list(model.input_shape),
-            "layers": [_describe_layer(layer, name) for name, layer in zip(model._names, model.layers, strict=True)],
-        },
-        "compile": compiled,
-        "state": {"key": model._key, "iteration": model._iteration if optimizer else 0},
+        "architecture": architecture_of(model),
+        "compile": None if model.optimizer is None or not compiled else serialize(
+            {"optimizer": model.optimizer, "loss": model.loss, "metrics": model.metrics}),
+        "state": {"key": model._key, "iteration": model._iteration if optimizer else 0,
+                  "epochs": model._epochs if optimizer else 0},
         **({} if model.provenance is None else {"provenance": model.provenance}),
         **({"notes": serialize(model.notes, "notes")} if model.notes else {}),
+    }
+
+
+def architecture_of(model: Sequential) -> dict[str, Any]:
+    """What a model is made of, as JSON can hold it."""
+    return {
+        "name": model.name, "dtype": model._dtype.name,
+        "input_shape": None if model.input_shape is None else list(model.input_shape),
+        "layers": [_describe_layer(layer, name) for name, layer in zip(model._names, model.layers, strict=True)],
+        **({} if model.trainable else {"trainable": False}),
     }
 
 
@@ -64,8 +70,9 @@ def tensors_of(model: Sequential, optimizer: bool) -> dict[str, np.ndarray]:
     if model._weights is None:
         return {}
     tensors = {path: view(model._weights, parameter) for path, parameter in model._parameters.items()}
-    if optimizer:
-        tensors.update({f"{STATE}{i}": state for i, state in enumerate(model._states)})
+    if optimizer and model.optimizer is not None:
+        states = model._states  # a training may go on beside this
+        tensors.update({STATE + name: states[name] for name in model.optimizer.states() if name in states})
     return tensors
 
 
@@ -85,78 +92,41 @@ def digest(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
 
 
 def to_bytes(model: Sequential, optimizer: bool = True, training: dict[str, Any] | None = None,
-             more: dict[str, np.ndarray] | None = None) -> bytes:
-    """The content of a model file, with or without what the optimizer remembers; of a checkpoint, with its entry."""
+             more: dict[str, np.ndarray] | None = None, compiled: bool = True) -> bytes:
+    """The content of a model file, with or without what the optimizer remembers; of a checkpoint, with its entry.
+
+    The numbers are copied first: another thread may train the model while they are hashed and written.
+    """
     from safetensors.numpy import save as save_tensors  # only now: import time counts
 
-    arrays = {**tensors_of(model, optimizer), **(more or {})}
-    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    description = {**describe(model, optimizer), **({} if training is None else {"training": training})}
+    description = {**describe(model, optimizer, compiled), **({} if training is None else {"training": training})}
+    arrays = {**tensors_of(model, optimizer and compiled), **(more or {})}
+    tensors = {name: np.array(array, array.dtype.newbyteorder("="), order="C") for name, array in arrays.items()}
     return save_tensors(tensors, {"tinynn": canonical({**description, "sha256": digest(description, tensors)})})
-
-
-def replace(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all: into a temporary one beside it, which then takes its name.
-
-    When this returns, the file is on the disk under its name; when the power fails before, the old one is.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is no regular file")
-    temporary = path.parent / f"{temporary_prefix(path)}{secrets.token_hex(8)}"
-    # Not tempfile's, whose files only their owner may read.
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        try:
-            rest = memoryview(content)
-            while rest:  # a disk that is nearly full takes a part, and says so the next time
-                rest = rest[os.write(handle, rest):]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(path.parent)
-
-
-def temporary_prefix(path: Path) -> str:
-    """How the names of a file's temporary ones begin; by them those that a killed process left are found."""
-    return f".tinynn-{hashlib.sha256(path.name.encode(errors='surrogateescape')).hexdigest()[:16]}-"
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name is on the disk, too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot do that with folders
-            raise
-    finally:
-        os.close(handle)
 
 
 def save(model: Sequential, path: str | os.PathLike[str], optimizer: bool) -> None:
     """Write a model file."""
+    check_suffix(path, "save: path")
     content = to_bytes(model, optimizer)
     try:
-        replace(path, content)
+        write_file(path, content)
+    except ValueError as error:
+        raise ValueError(f"save: {error}") from None
     except OSError as error:
         raise type(error)(error.errno, f"save: cannot write {os.fspath(path)!r}: {error.strerror}") from None
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
+def load(path: str | os.PathLike[str], compile: bool = True) -> Sequential:
     """Read a model that `Sequential.save` wrote.
 
     Parameters
     ----------
     path : str or path
         The file.
+    compile : bool
+        Whether to compile the model as the saved one was. Without, its loss, metrics and optimizer need not be known
+        here: a model with a loss of your own can be loaded elsewhere to predict.
 
     Returns
     -------
@@ -169,14 +139,23 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     OSError
         If it cannot be read.
     ValueError
-        If it is no model file, or damaged.
+        If it is no model file, or damaged; also if it is a pipe or a device.
     """
-    return from_bytes(Path(path).read_bytes(), os.fspath(path))
+    name = os.fspath(path)
+    return from_bytes(read(path), name, compile)
 
 
-def from_bytes(content: bytes, name: str = "the model's bytes") -> Sequential:
+def read(path: str | os.PathLike[str]) -> bytes:
+    """The content of a model file."""
+    try:
+        return read_file(path)
+    except ValueError as error:
+        raise ValueError(f"load: {error}") from None
+
+
+def from_bytes(content: bytes, name: str = "the model's bytes", compile: bool = True) -> Sequential:
     """Make the model that a file's content describes."""
-    return from_parts(*parse(content, name), name)
+    return from_parts(*parse(content, name), name, compile)
 
 
 def parse(content: bytes, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -199,17 +178,45 @@ def parse(content: bytes, name: str) -> tuple[dict[str, Any], dict[str, np.ndarr
         raise ValueError(f"load: {name}: {type(error).__name__}: {error}") from None
 
 
-def from_parts(description: dict[str, Any], tensors: dict[str, np.ndarray], name: str) -> Sequential:
+def from_parts(description: dict[str, Any], tensors: dict[str, np.ndarray], name: str,
+               compile: bool = True) -> Sequential:
     """Make the model that a description and tensors stand for."""
+    with _refusals(f"load: {name}"):
+        return _assemble(description, tensors, compile)
+
+
+@contextmanager
+def _refusals(where: str) -> Iterator[None]:
+    """Whatever a description makes go wrong is a ValueError that says where."""
     try:
-        return _assemble(description, tensors)
+        yield
     except ValueError as error:
-        raise ValueError(f"load: {name}: {error}") from None
+        raise ValueError(f"{where}: {error}") from None
     except (TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
-        raise ValueError(f"load: {name}: {type(error).__name__}: {error}") from None
+        raise ValueError(f"{where}: {type(error).__name__}: {error}") from None
 
 
-def _assemble(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Sequential:
+def from_architecture(cls: type[Sequential], architecture: Mapping[str, Any], rng: Any) -> Sequential:
+    """Make the model that `architecture_of` described, with new weights."""
+    with _refusals("from_config"):
+        model = _unbuilt(cls, architecture, rng)
+        if architecture["input_shape"] is not None:
+            model.build(architecture["input_shape"])
+        return model
+
+
+def _unbuilt(cls: type[Sequential], architecture: Mapping[str, Any], rng: Any = 0) -> Sequential:
+    layers = []
+    for entry in architecture["layers"]:
+        layer = deserialize({"class": entry["class"], "config": entry["config"]})
+        layer.name = entry["name"]
+        layers.append(layer)
+    model = cls(layers, rng=rng, dtype=architecture["dtype"], name=architecture["name"])
+    model.trainable = bool(architecture.get("trainable", True))
+    return model
+
+
+def _assemble(description: dict[str, Any], tensors: dict[str, np.ndarray], compile: bool) -> Sequential:
     from tinynn.model.sequential import Sequential, _check_shape
 
     if description["format"] != FORMAT:
@@ -218,27 +225,26 @@ def _assemble(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Se
         raise ValueError("the content does not match its SHA-256; the file is damaged")
     if "training" in description:
         tensors = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(TRAINING + "[0-9]+", name)}
+    states = {name.removeprefix(STATE): tensor for name, tensor in tensors.items() if name.startswith(STATE)}
     architecture, state = description["architecture"], description["state"]
-    layers = []
-    for entry in architecture["layers"]:
-        layer = deserialize({"class": entry["class"], "config": entry["config"]})
-        layer.name = entry["name"]
-        layers.append(layer)
-    model = Sequential(layers, dtype=architecture["dtype"], name=architecture["name"])
+    model = _unbuilt(Sequential, architecture)
     model._key = whole_number(state["key"], 2**64, "key")
     if architecture["input_shape"] is not None:
         _fill(model, _check_shape(architecture["input_shape"]), tensors)
     elif tensors:
         raise ValueError("the file has tensors, but its model has no input shape yet")
-    if description["compile"] is not None:
-        compiled = deserialize(description["compile"])
-        model.compile(compiled["optimizer"], compiled["loss"], compiled["metrics"])
-        model._iteration = whole_number(state["iteration"], 2**32, "iteration")
-    _fill_states(model, tensors)
     for entry in ("provenance", "notes"):
         if not isinstance(description.get(entry, {}), dict):
             raise ValueError(f"the entry {entry!r} must be a dict, got {description[entry]!r}")
     model.provenance, model.notes = description.get("provenance"), description.get("notes", {})
+    if not compile:
+        return model
+    if description["compile"] is not None:
+        compiled = deserialize(description["compile"])
+        model.compile(compiled["optimizer"], compiled["loss"], compiled["metrics"])
+        model._iteration = whole_number(state["iteration"], 2**32, "iteration")
+        model._epochs = whole_number(state.get("epochs", 0), 2**32, "epochs")
+    _fill_states(model, states)
     return model
 
 
@@ -252,27 +258,34 @@ def whole_number(value: Any, bound: int, what: str) -> int:
 def _fill(model: Sequential, shape: Shape, tensors: dict[str, np.ndarray]) -> None:
     """Build the model with the file's numbers."""
     # First the shapes alone, so that a file cannot ask for more memory than it brings.
-    declared: dict[str, Any] = {}
-    model._connect(Network(declared), shape)
+    network = Network({}, trainable=model.trainable)
+    declared = network.parameters
+    model._connect(network, shape)
     for path, parameter in declared.items():
         if path not in tensors or tensors[path].shape != parameter.shape:
             got = tensors[path].shape if path in tensors else "nothing"
             raise ValueError(f"the architecture needs {path!r} with shape {parameter.shape}, but the file has {got}")
         if tensors[path].dtype != model._dtype:
             raise ValueError(f"{path!r} has dtype {tensors[path].dtype}, but the model is {model._dtype}")
-    extra = {name for name in tensors.keys() - declared.keys() if not re.fullmatch(STATE + "[0-9]", name)}
+    extra = {name for name in tensors.keys() - declared.keys() if not name.startswith(STATE)}
     if extra:
         raise ValueError(f"the file has tensors that the architecture does not: {', '.join(sorted(extra))}")
     weights = aligned(sum(parameter.size for parameter in declared.values()), model._dtype)
     np.concatenate([np.empty(0, model._dtype), *(tensors[path].reshape(-1) for path in declared)], out=weights)
-    model._adopt(declared, weights, shape)
+    model._adopt(network, weights, shape)
 
 
-def _fill_states(model: Sequential, tensors: dict[str, np.ndarray]) -> None:
+def _fill_states(model: Sequential, states: dict[str, np.ndarray]) -> None:
     """Give the optimizer back what it remembered."""
-    states = sorted(name for name in tensors if name.startswith(STATE))
-    wanted = [f"{STATE}{i}" for i in range(model.optimizer.states() if model.optimizer is not None else 0)]
-    if states and (states != wanted or any(tensors[name].shape != model.parameters.shape
-                                           or tensors[name].dtype != model._dtype for name in states)):
+    if not states:
+        return
+    if any(state.shape != model.parameters.shape or state.dtype != model._dtype for state in states.values()):
         raise ValueError("the optimizer's vectors do not fit the model")
-    model._states = [aligned_copy(tensors[name]) for name in states]
+    names = () if model.optimizer is None else model.optimizer.states()
+    if states.keys() == {str(number) for number in range(len(states))}:  # written by 0.1.0, which numbered them
+        # With options that have changed since, nobody knows which is which.
+        states = {name: states[str(number)] for number, name in enumerate(names) if len(names) == len(states)}
+    elif any(not re.fullmatch("[a-z_]+", name) for name in states):
+        raise ValueError("the optimizer's vectors do not fit the model")
+    # Its options may have changed since its last step: then it forgets one, or begins one anew.
+    model._states = {name: aligned_copy(states[name]) for name in names if name in states}

@@ -115,6 +115,12 @@ class _Probe(Layer):
         return dy, dy
 
 
+class _Copy(Sequential):
+    """A model over another one's layers, with weights of its own."""
+
+    _owns_layers = False
+
+
 class _Loss:
     """The training loss of a float64 copy of a model on fixed samples, as a function of the copy's flat vector.
 
@@ -140,11 +146,13 @@ class _Loss:
             layers[name] = layer
             if everywhere:
                 layers[f"/{name}"] = _Probe(len(x))
-        self.model = copy = Sequential(list(layers.values()), dtype="float64")
+        self.model = copy = _Copy(list(layers.values()), dtype="float64")
+        copy.trainable = model.trainable
         copy._names = list(layers)
         self.parameters: dict[str, Parameter] = {}
-        copy._connect(Network(self.parameters), x.shape[1:])
-        copy._adopt(self.parameters, np.zeros(sum(p.size for p in self.parameters.values())), x.shape[1:])
+        network = Network(self.parameters, trainable=model.trainable)
+        copy._connect(network, x.shape[1:])
+        copy._adopt(network, np.zeros(sum(p.size for p in self.parameters.values())), x.shape[1:])
         copy.compile("sgd", model.loss)
         copy._key, copy._iteration = model._key, model._iteration
         for path, parameter in model._parameters.items():

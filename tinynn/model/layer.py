@@ -1,23 +1,44 @@
-"""What every layer is: a description that writes its ops into a network. It holds no weights.
+"""What every layer is: a description that writes its ops into a network.
 
 The parameters belong to the model. A layer declares them by name in the network it connects to, so the same
 description can stand in several places (`TimeDistributed`, `Towers`) and the model may rebuild its plan for
-another input shape at any time.
+another input shape at any time. Once a model has been built, its layers know where their weights are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tinynn.engine.network import Network, Parameter, Shape, Tensor
+import numpy as np
+
+from tinynn.engine.network import Network, Parameter, Shape, Tensor, view
 from tinynn.model.registry import Configurable, lookup
+from tinynn.model.weights import read_weights, write_weights
 
 ACTIVATIONS = {"linear": None, "relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "softmax": "softmax"}
 
 #: Every layer class of the package by name; `tinynn.layers` shows them.
 classes: dict[str, type[Layer]] = {}
+
+
+@dataclass(eq=False)
+class LayerWeights:
+    """Where the weights of a layer are: some parameters within the flat vector of the model that was built from it."""
+
+    model: str
+    flat: np.ndarray
+    parameters: list[Parameter]
+
+    def copy(self) -> LayerWeights:
+        """The same weights, in a vector that holds no others."""
+        arrays = [view(self.flat, parameter).reshape(-1) for parameter in self.parameters]
+        offsets = np.cumsum([0, *(array.size for array in arrays)]).tolist()
+        parameters = [replace(parameter, offset=offset)
+                      for parameter, offset in zip(self.parameters, offsets[:-1], strict=True)]
+        return LayerWeights(self.model, np.concatenate([np.empty(0, self.flat.dtype), *arrays]), parameters)
 
 
 class Layer(Configurable, kind="layers"):
@@ -36,6 +57,9 @@ class Layer(Configurable, kind="layers"):
 
     name: str | None = None
     trainable: bool = True
+    #: The weights, once a model has been built from this layer.
+    _built: LayerWeights | None = None
+
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if cls.__module__.startswith("tinynn.") and not cls.__name__.startswith("_"):
@@ -53,6 +77,60 @@ class Layer(Configurable, kind="layers"):
         if not config.get("trainable", True):
             layer.trainable = False
         return layer
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the layer's parameters, in Keras' order and layout.
+
+        Raises
+        ------
+        ValueError
+            If no model has been built from the layer yet.
+        """
+        weights = self._built_weights("get_weights")
+        return read_weights(weights.flat, weights.parameters)
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set the layer's parameters, and so those of its model.
+
+        Parameters
+        ----------
+        weights : sequence of array_like
+            As many as `get_weights` returns, of the same shapes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If no model has been built from the layer yet, or their number, a shape or a value does not fit; nothing
+            has been changed then.
+        """
+        mine = self._built_weights("set_weights")
+        write_weights(mine.flat, mine.parameters, weights, "set_weights")
+
+    def _built_weights(self, function: str) -> LayerWeights:
+        if self._built is None:
+            raise ValueError(f"{function}: the {type(self).__name__} layer has no weights yet; build a model from it "
+                             "first")
+        return self._built
+
+    def clone(self) -> Layer:
+        """A new layer with the same arguments, which belongs to no model and has no weights yet.
+
+        Examples
+        --------
+        >>> import tinynn
+        >>> old = tinynn.Sequential([tinynn.layers.Dense(4), tinynn.layers.Dense(1)], input_shape=(3,))
+        >>> new = tinynn.Sequential([old.layers[0].clone(), tinynn.layers.Dense(2)], input_shape=(3,))
+        >>> new.layers[0].set_weights(old.layers[0].get_weights())
+        """
+        layer = type(self).from_config(self.get_config())
+        layer.name = self.name
+        return layer
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(vars(self))
+        if self._built is not None:
+            state["_built"] = self._built.copy()  # of its own parameters alone, not of the whole model's
+        return state
 
     # Two layers with equal arguments are still two layers.
     __eq__ = object.__eq__

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+import copy
+import weakref
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -11,6 +12,11 @@ from tinynn.kernels import op as ops
 from tinynn.model import schedules
 from tinynn.model.arrays import check_real
 from tinynn.model.registry import Configurable, lookup
+
+#: Below it, epsilon is 0 in float32, and the update of a weight whose gradient is 0 would be 0 / 0.
+SMALLEST_EPSILON = 1e-37
+#: Name of the state that holds the moving average of the weights.
+AVERAGE = "average"
 
 
 class Optimizer(Configurable, kind="optimizers"):
@@ -28,6 +34,12 @@ class Optimizer(Configurable, kind="optimizers"):
         Whether to keep a moving average of the weights, and give it to the model at the end of `fit`.
     ema_momentum : float
         Share of the average that stays in each step, in [0, 1).
+
+    Notes
+    -----
+    Options can be changed between two trainings, ``model.optimizer.momentum = 0.5``; they are checked when they are
+    used next. What the optimizer remembers is kept by name: a change that needs another vector (`use_ema`, the first
+    momentum) begins that one anew, with a warning, and leaves the others as they are.
     """
 
     rule: ClassVar[str]
@@ -37,25 +49,85 @@ class Optimizer(Configurable, kind="optimizers"):
     use_ema: bool = False
     ema_momentum: float = 0.99
 
+    #: Grows when an attribute is set, so that what was computed from the options is known to be outdated.
+    version: int = 0
+    _checked: int = -1
+    #: The model whose optimizer this is.
+    _holder: weakref.ref[Any] | None = None
+
+    def taken_by(self, model: Any) -> Self:
+        """The optimizer, checked, as the model's own: itself, or a copy while another model has it."""
+        self.check_again()
+        holder = None if self._holder is None else self._holder()
+        mine = self if holder is None or holder is model else copy.copy(self)
+        object.__setattr__(mine, "_holder", weakref.ref(model))
+        return mine
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_holder"}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        super().__setattr__("version", self.version + 1)
+
+    def check(self) -> None:
+        """Check the options, and bring each to the form in which it is used.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one is out of range; names it.
+        """
+        name = type(self).__name__
+        if callable(self.learning_rate):
+            self.learning_rate = schedules.get(self.learning_rate)
+        else:
+            self._check_real("learning_rate", minimum=0)
+        if self.clipvalue is not None and self.global_clipnorm is not None:
+            raise ValueError(f"{name}: give clipvalue or global_clipnorm, not both")
+        for limit in ("clipvalue", "global_clipnorm"):
+            if getattr(self, limit) is not None:
+                self._check_real(limit, above=0)
+        self._check_bool("use_ema")
+        self._check_real("ema_momentum", minimum=0, below=1)
+
+    def check_again(self) -> None:
+        """Check the options if any has been set since the last time; raises as `check`."""
+        if self._checked != self.version:
+            self.check()
+            object.__setattr__(self, "_checked", self.version)
+
+    def _check_real(self, option: str, **bounds: float) -> None:
+        setattr(self, option, check_real(getattr(self, option), option, type(self).__name__, **bounds))
+
+    def _check_bool(self, option: str) -> None:
+        value = getattr(self, option)
+        if not isinstance(value, (bool, np.bool_)) and value not in (0, 1):
+            raise TypeError(f"{type(self).__name__}: {option} must be True or False, got {value!r}")
+        setattr(self, option, bool(value))
+
     def options(self) -> dict[str, float]:
         """What the update rule is configured with."""
         raise NotImplementedError
 
     def configuration(self) -> tuple[float, ...]:
         """The same as the numbers that the kernel reads."""
+        self.check_again()
         return tuple(ops.registered[self.rule].configuration(**self.options()))
 
-    def states(self) -> int:
-        """How many vectors of state, each as long as the parameters, it keeps."""
-        return int(ops.registered[self.rule].states(self.configuration())) + self.use_ema
+    def states(self) -> tuple[str, ...]:
+        """Names of the vectors it keeps, each as long as the parameters; the average of the weights comes first."""
+        names = tuple(ops.registered[self.rule].states(self.configuration()))
+        return (AVERAGE, *names) if self.use_ema else names
 
     def limits(self) -> tuple[float, float, float]:
         """What happens around the rule: largest number, largest norm, share of the weights in their average."""
+        self.check_again()
         return self.clipvalue or 0.0, self.global_clipnorm or 0.0, 1 - self.ema_momentum if self.use_ema else 0.0
 
     def rates(self, first_step: int, steps: int) -> np.ndarray:
         """Learning rates of consecutive steps, float64."""
-        self._set_learning_rate(self.learning_rate)  # a callback may have put anything there
+        self.check_again()
         if isinstance(self.learning_rate, schedules.Schedule):
             rates = np.ascontiguousarray(self.learning_rate.array(first_step, steps), np.float64)
             if rates.shape != (steps,) or not np.isfinite(rates).all():
@@ -64,24 +136,11 @@ class Optimizer(Configurable, kind="optimizers"):
             return rates
         return np.full(steps, self.learning_rate, np.float64)
 
-    def _set_common(self, learning_rate: Any, clipvalue: Any, global_clipnorm: Any, use_ema: Any,
-                    ema_momentum: Any) -> None:
-        """Check and store what all optimizers take."""
-        name = type(self).__name__
-        self._set_learning_rate(learning_rate)
-        if clipvalue is not None and global_clipnorm is not None:
-            raise ValueError(f"{name}: give clipvalue or global_clipnorm, not both")
-        self.clipvalue = None if clipvalue is None else check_real(clipvalue, "clipvalue", name, above=0)
-        self.global_clipnorm = (None if global_clipnorm is None
-                                else check_real(global_clipnorm, "global_clipnorm", name, above=0))
-        self.use_ema = bool(use_ema)
-        self.ema_momentum = check_real(ema_momentum, "ema_momentum", name, minimum=0, below=1)
-
-    def _set_learning_rate(self, learning_rate: float | Callable[[int], float] | schedules.Schedule) -> None:
-        if callable(learning_rate):
-            self.learning_rate = schedules.get(learning_rate)
-        else:
-            self.learning_rate = check_real(learning_rate, "learning_rate", type(self).__name__, minimum=0)
+    def _store(self, **options: Any) -> None:
+        """Store options under their names, and check them."""
+        for option, value in options.items():
+            setattr(self, option, value)
+        self.check_again()
 
 
 class SGD(Optimizer):
@@ -100,13 +159,19 @@ class SGD(Optimizer):
     """
 
     rule = "sgd"
+    momentum: float
+    nesterov: bool
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False,
                  clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
                  ema_momentum: float = 0.99) -> None:
-        self._set_common(learning_rate, clipvalue, global_clipnorm, use_ema, ema_momentum)
-        self.momentum = check_real(momentum, "momentum", "SGD", minimum=0, maximum=1)
-        self.nesterov = bool(nesterov)
+        self._store(learning_rate=learning_rate, clipvalue=clipvalue, global_clipnorm=global_clipnorm, use_ema=use_ema,
+                    ema_momentum=ema_momentum, momentum=momentum, nesterov=nesterov)
+
+    def check(self) -> None:
+        super().check()
+        self._check_real("momentum", minimum=0, maximum=1)
+        self._check_bool("nesterov")
 
     def options(self) -> dict[str, float]:
         return {"momentum": self.momentum, "nesterov": self.nesterov}
@@ -128,15 +193,22 @@ class Adam(Optimizer):
     """
 
     rule = "adam"
+    beta_1: float
+    beta_2: float
+    epsilon: float
 
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999,
                  epsilon: float = 1e-7,
                  clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
                  ema_momentum: float = 0.99) -> None:
-        self._set_common(learning_rate, clipvalue, global_clipnorm, use_ema, ema_momentum)
-        self.beta_1 = check_real(beta_1, "beta_1", "Adam", minimum=0, below=1)
-        self.beta_2 = check_real(beta_2, "beta_2", "Adam", minimum=0, below=1)
-        self.epsilon = check_real(epsilon, "epsilon", "Adam", above=0)
+        self._store(learning_rate=learning_rate, clipvalue=clipvalue, global_clipnorm=global_clipnorm, use_ema=use_ema,
+                    ema_momentum=ema_momentum, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+    def check(self) -> None:
+        super().check()
+        self._check_real("beta_1", minimum=0, below=1)
+        self._check_real("beta_2", minimum=0, below=1)
+        self._check_real("epsilon", minimum=SMALLEST_EPSILON)
 
     def options(self) -> dict[str, float]:
         return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
@@ -161,8 +233,12 @@ class AdamW(Adam):
                  beta_2: float = 0.999, epsilon: float = 1e-7,
                  clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
                  ema_momentum: float = 0.99) -> None:
+        self.weight_decay = weight_decay
         super().__init__(learning_rate, beta_1, beta_2, epsilon, clipvalue, global_clipnorm, use_ema, ema_momentum)
-        self.weight_decay = check_real(weight_decay, "weight_decay", "AdamW", minimum=0)
+
+    def check(self) -> None:
+        super().check()
+        self._check_real("weight_decay", minimum=0)
 
     def options(self) -> dict[str, float]:
         return {**super().options(), "weight_decay": self.weight_decay}
@@ -186,15 +262,22 @@ class RMSprop(Optimizer):
     """
 
     rule = "rmsprop"
+    rho: float
+    momentum: float
+    epsilon: float
 
     def __init__(self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0,
                  epsilon: float = 1e-7,
                  clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
                  ema_momentum: float = 0.99) -> None:
-        self._set_common(learning_rate, clipvalue, global_clipnorm, use_ema, ema_momentum)
-        self.rho = check_real(rho, "rho", "RMSprop", minimum=0, below=1)
-        self.momentum = check_real(momentum, "momentum", "RMSprop", minimum=0, maximum=1)
-        self.epsilon = check_real(epsilon, "epsilon", "RMSprop", above=0)
+        self._store(learning_rate=learning_rate, clipvalue=clipvalue, global_clipnorm=global_clipnorm, use_ema=use_ema,
+                    ema_momentum=ema_momentum, rho=rho, momentum=momentum, epsilon=epsilon)
+
+    def check(self) -> None:
+        super().check()
+        self._check_real("rho", minimum=0, below=1)
+        self._check_real("momentum", minimum=0, maximum=1)
+        self._check_real("epsilon", minimum=SMALLEST_EPSILON)
 
     def options(self) -> dict[str, float]:
         return {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon}

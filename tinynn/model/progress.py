@@ -79,7 +79,7 @@ class Progress(Callback):
         if self._shows_bar:
             self._bar = self._make_bar(self._title(epoch))
 
-    def on_batch_end(self, step: int, logs: Logs | None = None) -> None:
+    def on_progress(self, step: int, logs: Logs | None = None) -> None:
         if self._bar is not None:
             self._advance(step, logs)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -27,6 +29,7 @@ from tinynn.model.augmentation import Augmentation, check_augmentation
 from tinynn.model.callbacks import CallbackList, History
 from tinynn.model.checkpoint import MANY, Keeper, Position, data_of
 from tinynn.model.data import Samples, as_samples_of, is_data_set, targets_for
+from tinynn.model.optimizers import AVERAGE
 from tinynn.model.progress import Progress, check_verbose, describe
 from tinynn.model.registry import serialize
 
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
 
 #: A batch size: all samples at once.
 ALL: Any = object()
+
+#: Epochs that a model can begin: what is random is keyed by a number of 32 bits.
+MOST_EPOCHS = 2**32 - 1
 
 
 class Pass:
@@ -52,6 +58,7 @@ class Pass:
         self.plan: Plan = model._plan(kind, self.samples.sample_shape, output)
         self.n = len(self.samples)
         self.batch_size = self.n if batch_size is ALL else min(batch_size, self.n)
+        self.steps = -(-self.n // self.batch_size)
         self.targets: np.ndarray | None = None
         self.weights: np.ndarray | None = None
         self.augmentation: Augmentation | None = None
@@ -110,6 +117,23 @@ def run(job: Job, model: Sequential, function: str, after_slice: Callable[[], bo
             return
 
 
+def run_test(job: Job, model: Sequential, calls: CallbackList, function: str) -> None:
+    """Run a job that evaluates, with the callbacks' methods for each batch if there are any."""
+    if not calls.wants_batches("test"):
+        run(job, model, function)
+        return
+
+    def after_batch() -> bool:
+        done = job.next_step
+        calls.on_test_batch_end(done - 1, logs_of(job, model))
+        if done < job.steps:
+            calls.on_test_batch_begin(done)
+        return False
+
+    calls.on_test_batch_begin(0)
+    run(job, model, function, after_batch, lambda: 1)
+
+
 def logs_of(job: Job, model: Sequential, prefix: str = "") -> dict[str, float]:
     """Mean loss and metrics of the samples so far."""
     totals = job.totals
@@ -123,31 +147,27 @@ def metric_names(model: Sequential) -> list[str]:
     return [metric.name or metric.__class__.__name__ for metric in model.metrics]
 
 
-@contextmanager
-def exclusive(model: Sequential, function: str) -> Iterator[None]:
-    """The right to change the model's weights."""
-    if not model._training.acquire(blocking=False):
-        raise RuntimeError(f"{function}: this model is being trained by another thread; train a copy, or wait")
-    try:
-        yield
-    finally:
-        model._training.release()
-
-
 def optimizer_states(model: Sequential) -> list[np.ndarray]:
-    """The optimizer's vectors, zero before the first step; the first may be a moving average of the weights."""
-    if model.optimizer.use_ema and not model._states:
-        model._states.append(aligned_copy(model.parameters))
-    while len(model._states) < model.optimizer.states():  # its options may have changed: momentum needs a velocity
-        model._states.append(aligned(model.parameters.size, model._dtype, np.zeros))
-    return model._states
+    """The optimizer's vectors in its rule's order, an average of the weights first; zero before the first step."""
+    names = model.optimizer.states()
+    new = [name for name in names if name not in model._states]
+    if new and model._iteration:
+        warnings.warn(f"the options of {type(model.optimizer).__name__} have changed since its last step: its "
+                      f"{', '.join(new)} begins anew", UserWarning, stacklevel=2)
+    for name in new:
+        model._states[name] = (aligned_copy(model.parameters) if name == AVERAGE
+                               else aligned(model.parameters.size, model._dtype, np.zeros))
+    for name in model._states.keys() - set(names):
+        del model._states[name]
+    return [model._states[name] for name in names]
 
 
 def take_average(model: Sequential) -> None:
     """Put the moving average of the weights in their place."""
+    average = model._states[AVERAGE]
     for parameter in model._parameters.values():
         if parameter.trainable:
-            view(model.parameters, parameter)[...] = view(optimizer_states(model)[0], parameter)
+            view(model.parameters, parameter)[...] = view(average, parameter)
 
 
 @contextmanager
@@ -162,18 +182,22 @@ def undone_on_failure(model: Sequential) -> Iterator[None]:
         raise
 
 
-def start(job: Job, model: Sequential, plan: Plan, steps: int, update: bool = True) -> None:
-    """Make a job train, or only compute gradients. Its randomness is keyed by the number of updates before it."""
+def start(job: Job, model: Sequential, plan: Plan, steps: int, update: bool = True) -> np.ndarray:
+    """Make a job train, or only compute gradients. Its randomness is keyed by the number of updates before it.
+
+    Returns the learning rates of its steps: what is written there holds for the steps to come.
+    """
     iteration = model._iteration - job.next_step
     for parameter in model._parameters.values():  # what is frozen keeps no gradient of earlier steps
         if parameter.path not in plan.learning:
             view(model.gradients, parameter)[...] = 0
     if not update:
         job.train(None, (), None, iteration, [], model._key, (), update=False)
-        return
-    job.train(ops.registered[model.optimizer.rule], model.optimizer.configuration(),
-              model.optimizer.rates(iteration, steps), iteration, optimizer_states(model), model._key,
-              model.optimizer.limits())
+        return np.empty(0)
+    rates: np.ndarray = model.optimizer.rates(iteration, steps)
+    job.train(ops.registered[model.optimizer.rule], model.optimizer.configuration(), rates, iteration,
+              optimizer_states(model), model._key, model.optimizer.limits())
+    return rates
 
 
 def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose: Any, callbacks: Any,
@@ -186,6 +210,9 @@ def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose
     initial_epoch = check_count(initial_epoch, "initial_epoch", "fit", minimum=0)
     verbose = check_verbose(verbose)
     fraction = check_real(validation_split, "validation_split", "fit", minimum=0, below=1)
+    trained_before = max(model._epochs - initial_epoch, 0)
+    if trained_before + epochs > MOST_EPOCHS:
+        raise ValueError(f"fit: epochs must be at most {MOST_EPOCHS - trained_before}, got {epochs}")
     check_augmentation(augment, "fit")
     keeper = Keeper(model, checkpoint, checkpoint_every, resume)
     if class_weight is not None and sample_weight is not None:
@@ -199,7 +226,7 @@ def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose
         weight = None if sample_weight is None else as_targets(sample_weight, "sample_weight", "fit")
         check_same_length("fit", x=x, y=y, sample_weight=weight)
         (x, y, sample_weight), validation_data = split_validation(x, y, weight, fraction)
-    with exclusive(model, "fit"):
+    with model._training.held("fit"):
         with undone_on_failure(model):
             training = Pass(model, "train", x, y, batch_size, sample_weight, "fit", finite)
             training.augmentation = augment
@@ -211,8 +238,9 @@ def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose
         hashed = hash_data or keeper.path is not None
         data = {"training": data_of(training, hashed),
                 "validation": None if validation is None else data_of(validation, hashed)}
-        return _epochs(model, training, validation, data, initial_epoch, epochs, verbose, callbacks, bool(shuffle),
-                       keeper)
+        with keeper:
+            return _epochs(model, training, validation, data, Position(initial_epoch, trained_before=trained_before),
+                           epochs, verbose, callbacks, bool(shuffle), keeper)
 
 
 def _validation(model: Sequential, data: Any, batch_size: Any, finite: bool) -> Pass:
@@ -225,43 +253,59 @@ def _validation(model: Sequential, data: Any, batch_size: Any, finite: bool) -> 
     return Pass(model, "evaluate", x, y, batch_size, weight, "fit: validation_data", finite)
 
 
-def _epochs(model: Sequential, training: Pass, validation: Pass | None, data: dict[str, Any], initial_epoch: int,
+def _epochs(model: Sequential, training: Pass, validation: Pass | None, data: dict[str, Any], position: Position,
             epochs: int, verbose: int, callbacks: Any, shuffle: bool, keeper: Keeper) -> History:
     history = History()
-    steps = -(-training.n // training.batch_size)
+    steps = training.steps
     names = ["loss", *metric_names(model)]
     parameters = {"epochs": epochs, "steps": steps, "verbose": verbose,
                   "metrics": names + [f"val_{name}" for name in names if validation is not None]}
     model.stop_training = False
     with CallbackList(callbacks, model, parameters, then=[Progress(verbose), history]) as calls:
-        recipe = {"batch_size": training.batch_size, "initial_epoch": initial_epoch, "epochs": epochs,
+        recipe = {"batch_size": training.batch_size, "initial_epoch": position.epoch, "epochs": epochs,
                   "shuffle": shuffle, "augment": serialize(training.augmentation)}
-        position = keeper.begin(calls, recipe, data, Position(initial_epoch))
+        position = keeper.begin(calls, recipe, data, position)
         calls.on_train_begin()
         keeper.check()
         keeper.restore()
-        for epoch in range(position.epoch, position.epoch if position.stopped else epochs):
-            calls.on_epoch_begin(epoch)
-            if position.step:
-                keeper.restore()
-            logs = _train_epoch(model, training, position, steps, shuffle, calls, keeper)
-            if validation is not None:
-                with validation.job(0) as job:
-                    run(job, model, "fit")
-                    logs.update(logs_of(job, model, "val_"))
-            model.provenance = {"recipe": recipe, "data": data, "metrics": _finite(logs)}  # for callbacks that save it
-            calls.on_epoch_end(epoch, logs)
-            model.provenance = {**model.provenance, "metrics": _finite(logs)}
-            position = Position(epoch + 1, stopped=model.stop_training)
-            if model.stop_training:
-                break
-            if keeper.is_due():
-                keeper.write(position)
+        model.history = history
+        try:
+            for epoch in range(position.epoch, position.epoch if position.stopped else epochs):
+                calls.on_epoch_begin(epoch)
+                if position.step:
+                    keeper.restore()
+                logs = _train_epoch(model, training, position, steps, shuffle, calls, keeper)
+                if validation is not None:
+                    logs.update(_validate(model, validation, calls))
+                # for callbacks that save it
+                model.provenance = {"recipe": recipe, "data": data, "metrics": _finite(logs)}
+                calls.on_epoch_end(epoch, logs)
+                model.provenance = {**model.provenance, "metrics": _finite(logs)}
+                position = replace(position, epoch=epoch + 1, step=0, totals=(), stopped=model.stop_training)
+                if model.stop_training:
+                    break
+                if keeper.is_due():
+                    keeper.write(position)
+        except FloatingPointError as error:
+            calls._on_divergence()
+            error.history = history  # type: ignore[attr-defined]
+            raise
         keeper.write(position)  # before anything that only the end of a training does, so that it can be continued
-        if model.optimizer.use_ema:
+        if model.optimizer.use_ema and AVERAGE in model._states:
             take_average(model)
         calls.on_train_end()
+    history.set_model(None)  # which holds it: a circle would keep a dropped model's memory
     return history
+
+
+def _validate(model: Sequential, validation: Pass, calls: CallbackList) -> dict[str, float]:
+    """The quantities of the validation after an epoch."""
+    calls.on_test_begin()
+    with validation.job(0) as job:
+        run_test(job, model, calls, "fit")
+        logs = logs_of(job, model)
+    calls.on_test_end(logs)
+    return {f"val_{name}": value for name, value in logs.items()}
 
 
 def _finite(logs: dict[str, float]) -> dict[str, float | None]:
@@ -271,27 +315,42 @@ def _finite(logs: dict[str, float]) -> dict[str, float | None]:
 
 def _train_epoch(model: Sequential, training: Pass, position: Position, steps: int, shuffle: bool,
                  calls: CallbackList, keeper: Keeper) -> dict[str, float]:
-    epoch = position.epoch
-    order = shuffled(training.n, model._key, epoch) if shuffle else None
-    with training.job(epoch, order) as job:
+    begun = position.epoch + position.trained_before
+    model._epochs = begun + 1
+    order = shuffled(training.n, model._key, begun) if shuffle else None
+    by_batch = calls.wants_batches("train")
+    with training.job(begun, order) as job:
         if position.step:
             job.resume(position.step, position.totals)
-        start(job, model, training.plan, steps)
+        rates = start(job, model, training.plan, steps)
         before = model._iteration - position.step
 
         def reached() -> Position:
             model._iteration = before + job.next_step
-            return Position(epoch, job.next_step, tuple(job.totals.tolist()))
+            return replace(position, step=job.next_step, totals=tuple(job.totals.tolist()))
+
+        def begin_batch() -> None:
+            calls.on_train_batch_begin(job.next_step)
+            # The callback, or one of those after the last batch, may have set another learning rate.
+            rates[job.next_step:job.next_step + 1] = model.optimizer.rates(model._iteration, 1)
 
         def after_slice() -> bool:
             here = reached()
-            calls.on_batch_end(job.next_step, logs_of(job, model))
+            logs = logs_of(job, model)
+            if by_batch:
+                calls.on_train_batch_end(job.next_step - 1, logs)
+            if not by_batch or calls.progress_is_due():
+                calls.on_progress(job.next_step, logs)
             if keeper.is_due() and not model.stop_training:
                 keeper.write(here)
+            if by_batch and job.next_step < steps and not model.stop_training:
+                begin_batch()
             return model.stop_training
 
         try:
-            run(job, model, "fit", after_slice, keeper.steps_to_go)
+            if by_batch:
+                begin_batch()
+            run(job, model, "fit", after_slice, lambda: 1 if by_batch else keeper.steps_to_go())
         except KeyboardInterrupt:
             here = reached()
             # Not if an op in Python was interrupted, amid a step.
@@ -304,31 +363,54 @@ def _train_epoch(model: Sequential, training: Pass, position: Position, steps: i
 
 
 def evaluate(model: Sequential, x: Any, y: Any, batch_size: Any, verbose: Any, sample_weight: Any,
-             finite: bool, function: str = "evaluate") -> dict[str, float]:
+             finite: bool, callbacks: Any = (), function: str = "evaluate") -> dict[str, float]:
     """See `Sequential.evaluate`."""
     model._require_compiled(function)
     verbose = check_verbose(verbose, function)
-    with Pass(model, "evaluate", x, y, batch_size, sample_weight, function, finite).job(0) as job:
-        run(job, model, function)
-        logs = logs_of(job, model)
+    work = Pass(model, "evaluate", x, y, batch_size, sample_weight, function, finite)
+    with CallbackList(callbacks, model, {"steps": work.steps, "verbose": verbose}, function=function) as calls:
+        calls.on_test_begin()
+        with work.job(0) as job:
+            run_test(job, model, calls, function)
+            logs = logs_of(job, model)
+        calls.on_test_end(logs)
     if verbose:
         print(describe(logs))
     return logs
 
 
-def predict(model: Sequential, x: Any, batch_size: Any, output: str | None, finite: bool) -> np.ndarray:
+def predict(model: Sequential, x: Any, batch_size: Any, output: str | None, finite: bool,
+            callbacks: Any = ()) -> np.ndarray:
     """See `Sequential.predict`."""
     model._require_built("predict")
     work = Pass(model, "predict", x, None, batch_size, None, "predict", finite, output)
     result = work.plan.program.output
-    with work.job(0) as job:
+    with CallbackList(callbacks, model, {"steps": work.steps}, function="predict") as calls, work.job(0) as job:
         predictions = np.empty((work.n, *result_shape(result)), work.plan.dtype)
         job.predict(predictions)
-        run(job, model, "predict")
+        calls.on_predict_begin()
+        if calls.wants_batches("predict"):
+            _predict_batches(job, work, model, calls, predictions)
+        else:
+            run(job, model, "predict")
+        calls.on_predict_end()
     if output is None and (model._predictor is None or model._predictor.plan is not work.plan):
         # The next call of this kind goes a shorter way.
         model._predictor = Predictor(work.plan, work.samples.sample_shape, predictions.shape[1:])
     return predictions
+
+
+def _predict_batches(job: Job, work: Pass, model: Sequential, calls: CallbackList, predictions: np.ndarray) -> None:
+    """Predict batch by batch, with the callbacks' methods for each."""
+    def after_batch() -> bool:
+        done, size = job.next_step, work.batch_size
+        calls.on_predict_batch_end(done - 1, {"outputs": predictions[(done - 1) * size:done * size]})
+        if done < job.steps:
+            calls.on_predict_batch_begin(done)
+        return False
+
+    calls.on_predict_batch_begin(0)
+    run(job, model, "predict", after_batch, lambda: 1)
 
 
 def result_shape(tensor: Any) -> tuple[int, ...]:
@@ -339,7 +421,7 @@ def result_shape(tensor: Any) -> tuple[int, ...]:
 def step(model: Sequential, function: str, x: Any, y: Any, sample_weight: Any, update: bool) -> dict[str, float]:
     """One training step on one batch, or its gradient segment alone."""
     model._require_compiled(function)
-    with exclusive(model, function):
+    with model._training.held(function):
         with undone_on_failure(model):
             work = Pass(model, "train", x, y, ALL, sample_weight, function)
         with work.job(0) as job:
@@ -359,7 +441,7 @@ def apply_gradients(model: Sequential) -> None:
     plan = model._last_gradient_plan
     if plan is None:
         raise ValueError("apply_gradients: there are no gradients; call compute_gradients first")
-    with exclusive(model, "apply_gradients"):
+    with model._training.held("apply_gradients"):
         optimizer = model.optimizer
         done: list[bool] = []
         try:

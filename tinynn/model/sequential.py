@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import os
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinynn.engine.compiler import compile_program
-from tinynn.engine.memory import aligned
-from tinynn.engine.network import Network, Parameter, Shape, Tensor, initialize, view
+from tinynn.engine.memory import aligned, aligned_copy
+from tinynn.engine.network import Network, Parameter, Shape, Tensor, initialize
 from tinynn.engine.plan import Plan, Predictor
 from tinynn.model import files, losses, optimizers, running
 from tinynn.model import metrics as known_metrics
 from tinynn.model.augmentation import Augmentation
 from tinynn.model.callbacks import History
-from tinynn.model.layer import Layer
+from tinynn.model.exclusive import Exclusive
+from tinynn.model.layer import Layer, LayerWeights
 from tinynn.model.registry import nearest
-from tinynn.model.wrappers import as_layers, unique_names
+from tinynn.model.weights import read_weights, write_weights
+from tinynn.model.wrappers import FixedList, as_layers, unique_names
 
 #: Plans that a model keeps: sequences of ever new lengths would fill the memory with them.
 MOST_PLANS = 64
@@ -31,7 +33,8 @@ class Sequential:
     Parameters
     ----------
     layers : sequence of Layer
-        The layers, first to last.
+        The layers, first to last; more can follow with `add`. A layer that belongs to a built model cannot be used in
+        another one: take its `clone` and copy the weights.
     input_shape : tuple of int or None, optional
         Shape of one sample. Where it holds None, any size is taken. Left out, it is that of the first data.
     rng : int, SeedSequence or Generator
@@ -44,9 +47,13 @@ class Sequential:
     Attributes
     ----------
     layers : list of Layer
-        The layers.
+        The layers; the list cannot be changed in place.
     optimizer : Optimizer or None
-        Set by `compile`.
+        Set by `compile`. Another one set here begins anew, as after `compile`.
+    trainable : bool
+        Whether training changes any parameters at all; False freezes the whole model.
+    history : History or None
+        What the last `fit` has recorded, also one that was interrupted.
     stop_training : bool
         A callback sets it to end `fit`.
     provenance : dict or None
@@ -68,11 +75,13 @@ class Sequential:
     1.0
     """
 
-    def __init__(self, layers: Sequence[Layer], input_shape: Shape | None = None, rng: Any = 0,
+    #: Whether the layers' weights are this model's; a copy that only computes with them leaves them where they are.
+    _owns_layers = True
+
+    def __init__(self, layers: Layer | Sequence[Layer] = (), input_shape: Shape | None = None, rng: Any = 0,
                  dtype: Any = "float32", name: str | None = None) -> None:
-        self.layers = as_layers(layers, "Sequential")
-        _check_each_once(self.layers)
-        self._names = unique_names(self.layers)
+        self._weights: np.ndarray | None = None
+        self._set_layers(layers)
         if name is not None and not (isinstance(name, str) and name.isprintable()):
             raise ValueError(f"Sequential: name must be a string of printable characters, got {name!r}")
         self.name = name or "sequential"
@@ -84,23 +93,91 @@ class Sequential:
             raise ValueError(f"Sequential: dtype must be 'float32' or 'float64', got {dtype!r}")
         self._key = key_from(rng)
         self.input_shape: Shape | None = None
-        self.optimizer: Any = None
+        self.trainable = True
+        self._optimizer: Any = None
         self.loss: Any = None
         self.metrics: list[Any] = []
         self.stop_training = False
         self.provenance: dict[str, Any] | None = None
         self.notes: dict[str, Any] = {}
+        self.history: History | None = None
         self._iteration = 0          # updates so far
+        self._epochs = 0             # epochs begun so far: they key what is random in training
         self._parameters: dict[str, Parameter] = {}
-        self._weights: np.ndarray | None = None
         self._gradients: np.ndarray | None = None
-        self._states: list[np.ndarray] = []
+        self._states: dict[str, np.ndarray] = {}
         self._plans: dict[Any, Plan] = {}
         self._last_gradient_plan: Plan | None = None
         self._predictor: Predictor | None = None
-        self._training = threading.Lock()
+        self._training = Exclusive()
         if input_shape is not None:
             self.build(input_shape)
+
+    # --- layers ----------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, first to last."""
+        return self._layers
+
+    def _set_layers(self, layers: Layer | Sequence[Layer]) -> None:
+        empty = not isinstance(layers, Layer) and hasattr(layers, "__len__") and len(layers) == 0
+        listed = FixedList() if empty else as_layers(layers, "Sequential")
+        _check_each_once(listed)
+        self._check_free(listed)
+        self._names = unique_names(listed)
+        self._layers = listed
+
+    def _check_free(self, layers: Sequence[Layer]) -> None:
+        """Raise ValueError if a layer belongs to another model: that one's weights would be left behind."""
+        for layer in _with_inner(layers) if self._owns_layers else ():
+            if layer._built is not None and layer._built.flat is not self._weights:
+                raise ValueError(f"Sequential: the {type(layer).__name__} layer {layer.name or ''!r} belongs to the "
+                                 f"model {layer._built.model!r}, and two models cannot share weights yet; give "
+                                 "layer.clone(), build the model and copy the weights: "
+                                 "new.set_weights(layer.get_weights())")
+
+    def add(self, layer: Layer) -> None:
+        """Append a layer. The others keep their weights; an optimizer begins anew.
+
+        Parameters
+        ----------
+        layer : Layer
+            What reads the output so far.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is no layer, belongs to another model, or cannot take what reaches it; nothing has been changed then.
+        RuntimeError
+            If the model is being trained.
+
+        Examples
+        --------
+        >>> import tinynn
+        >>> model = tinynn.Sequential(input_shape=(3,))
+        >>> model.add(tinynn.layers.Dense(4, activation="relu"))
+        >>> model.add(tinynn.layers.Dense(1))
+        >>> model.count_params()
+        21
+        """
+        if not isinstance(layer, Layer):
+            raise TypeError(f"add: layer must be a layer, got {layer!r}")
+        self._check_untrained("add")
+        before = self._layers, self._names
+        self._set_layers([*self._layers, layer])
+        if self.input_shape is None:
+            return
+        network = Network({}, trainable=self.trainable)
+        try:
+            self._connect(network, self.input_shape)
+            weights = initialize(network.parameters, self._key, self._dtype)
+        except BaseException:
+            self._layers, self._names = before
+            raise
+        weights[:self.parameters.size] = self.parameters  # the new layer's come last
+        self._adopt(network, weights, self.input_shape)
+        self._begin_optimizer()
 
     # --- building --------------------------------------------------------------------------------------
 
@@ -120,17 +197,24 @@ class Sequential:
         if self.input_shape is not None:
             raise ValueError(f"build: the model is built already, for samples of shape {self.input_shape}")
         shape = _check_shape(input_shape)
-        parameters: dict[str, Parameter] = {}
-        self._connect(Network(parameters), shape)
-        self._adopt(parameters, initialize(parameters, self._key, self._dtype), shape)
+        self._check_free(self._layers)
+        network = Network({}, trainable=self.trainable)
+        self._connect(network, shape)
+        self._adopt(network, initialize(network.parameters, self._key, self._dtype), shape)
 
-    def _adopt(self, parameters: dict[str, Parameter], weights: np.ndarray, shape: Shape) -> None:
-        self._parameters, self._weights = parameters, weights
-        self._predictor = None
+    def _adopt(self, network: Network, weights: np.ndarray, shape: Shape) -> None:
+        """Take the parameters that a network has declared, with their values."""
+        self._parameters, self._weights = network.parameters, weights
+        if self._owns_layers:
+            for layer in _with_inner(self._layers):
+                layer._built = LayerWeights(self.name, weights, network.owners.get(layer, []))
+        self._plans, self._last_gradient_plan, self._predictor = {}, None, None
         self._gradients = aligned(weights.size, weights.dtype, np.zeros)
         self.input_shape = shape
 
     def _unbuild(self) -> None:
+        for layer in _with_inner(self._layers):
+            layer._built = None
         self.input_shape = self._weights = self._gradients = None
         self._parameters, self._plans, self._last_gradient_plan, self._predictor = {}, {}, None, None
 
@@ -139,7 +223,7 @@ class Sequential:
         x = y = network.input(shape)
         outputs = {}
         for name, layer in zip(self._names, self.layers, strict=True):
-            with network.scope(name, layer.trainable):
+            with network.scope(name, layer.trainable, layer):
                 y = layer.connect(network, y)
             outputs[name] = y
         return x, y, outputs
@@ -150,7 +234,7 @@ class Sequential:
                              "build(input_shape) or fit first")
 
     def _require_compiled(self, function: str) -> None:
-        if self.optimizer is None:
+        if self._optimizer is None:
             raise ValueError(f"{function}: the model is not compiled; call compile(optimizer=..., loss=...) first")
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = ()) -> None:
@@ -159,7 +243,8 @@ class Sequential:
         Parameters
         ----------
         optimizer : str or Optimizer
-            ``"sgd"``, ``"adam"``, ``"adamw"``, ``"rmsprop"`` or an object of `tinynn.optimizers`.
+            ``"sgd"``, ``"adam"``, ``"adamw"``, ``"rmsprop"`` or an object of `tinynn.optimizers`. The model takes the
+            object itself, or a copy if another model has it, so that no model changes the learning rate of another.
         loss : str or Loss
             A name or an object of `tinynn.losses`.
         metrics : sequence of str or Metric
@@ -175,17 +260,35 @@ class Sequential:
         if isinstance(metrics, str):
             raise TypeError(f"compile: metrics must be a list, got the string {metrics!r}; write metrics=[{metrics!r}]")
         chosen = optimizers.get(optimizer), losses.get(loss), [known_metrics.get(m) for m in metrics]
-        if self._training.locked():
-            raise RuntimeError("compile: this model is being trained; compile it before or after")
+        self._check_untrained("compile")
         self.optimizer, self.loss, self.metrics = chosen
-        self._iteration = 0
-        self._states = []
         self._plans = {}
         self._last_gradient_plan = self._predictor = None
 
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer, None before `compile`."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: Any) -> None:
+        self._check_untrained("optimizer")
+        self._optimizer = optimizers.get(optimizer).taken_by(self)
+        self._begin_optimizer()
+
+    def _begin_optimizer(self) -> None:
+        """Forget what the optimizer remembers."""
+        self._iteration = 0
+        self._states = {}
+        self._last_gradient_plan = None
+
+    def _check_untrained(self, function: str) -> None:
+        if self._training.is_held():
+            raise RuntimeError(f"{function}: this model is being trained; change it before or after")
+
     def _plan(self, kind: str, shape: Shape, output: str | None = None) -> Plan:
         """The plan for ``"train"``, ``"evaluate"`` or ``"predict"`` and a sample shape, made the first time."""
-        key = kind, tuple(shape), output, tuple(layer.trainable for layer in _with_inner(self.layers))
+        key = kind, tuple(shape), output, self.trainable, tuple(layer.trainable for layer in _with_inner(self._layers))
         plans = self._plans  # compile begins new ones, among which one of before must not come
         plan = plans.get(key)
         if plan is None:
@@ -196,7 +299,9 @@ class Sequential:
         return plan
 
     def _make_plan(self, kind: str, shape: Shape, output: str | None) -> Plan:
-        network = Network(dict(self._parameters), training=kind == "train")
+        if not self._layers:
+            raise ValueError(f"{kind}: the model has no layers yet; append some with model.add(layer)")
+        network = Network(dict(self._parameters), training=kind == "train", trainable=self.trainable)
         x, y, outputs = self._connect(network, shape)
         if len(network.parameters) != len(self._parameters):
             new = ", ".join(path for path in network.parameters if path not in self._parameters)
@@ -238,7 +343,7 @@ class Sequential:
         batch_size : int
             Samples in a step. The last step of an epoch takes what is left.
         epochs : int
-            Number of the epoch to end with.
+            Number of the epoch to end with: from `initial_epoch` 0 on, how many to train.
         verbose : {"auto", 0, 1, 2}
             0 silent, 1 a progress line on a terminal, 2 a line per epoch.
         callbacks : Callback or sequence of Callback
@@ -248,13 +353,14 @@ class Sequential:
         validation_data : tuple or data set, optional
             (x, y) or (x, y, sample_weight) to evaluate after each epoch.
         shuffle : bool
-            Take the samples in a new random order every epoch; the order of an epoch depends on rng and its number.
+            Take the samples in a new random order every epoch. The order, like all that is random, depends on rng and
+            on how many epochs the model has begun so far, by this and earlier calls.
         class_weight : dict, optional
             Weight of each class's losses.
         sample_weight : array_like, optional
             Weight of each sample's loss, (n,), or of each of its losses.
         initial_epoch : int
-            Number of the epoch to begin with.
+            Number of the epoch to begin with, for callbacks and history.
         check_finite : bool
             Look for NaN and infinity in the data first.
         augment : Augmentation, optional
@@ -285,7 +391,8 @@ class Sequential:
         OSError
             If a checkpoint cannot be read or written. What stood there is whole; the model keeps what it has learnt.
         FloatingPointError
-            If the loss becomes NaN or infinite; the model keeps the weights from before that step.
+            If the loss becomes NaN or infinite; the model keeps the weights from before that step, or gets those that
+            `EarlyStopping` was to restore. What was recorded is in its attribute ``history``.
         RuntimeError
             If this model is being trained by another thread.
         """
@@ -294,7 +401,7 @@ class Sequential:
                            checkpoint_every, resume, hash_data)
 
     def evaluate(self, x: Any, y: Any = None, batch_size: int = 32, verbose: Any = 0, sample_weight: Any = None,
-                 return_dict: bool = False, check_finite: bool = True) -> Any:
+                 return_dict: bool = False, check_finite: bool = True, callbacks: Any = ()) -> Any:
         """Compute loss and metrics.
 
         Parameters
@@ -305,16 +412,19 @@ class Sequential:
             Other than 0: print the result.
         return_dict : bool
             Return a dict by name instead of a number or a list.
+        callbacks : Callback or sequence of Callback
+            Their methods ``on_test_...`` are called.
 
         Returns
         -------
         float, list of float or dict
             The loss; with metrics, the list [loss, metric, ...].
         """
-        logs = running.evaluate(self, x, y, batch_size, verbose, sample_weight, check_finite)
+        logs = running.evaluate(self, x, y, batch_size, verbose, sample_weight, check_finite, callbacks)
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
 
-    def predict(self, x: Any, batch_size: int = 32, output: str | None = None, check_finite: bool = True) -> np.ndarray:
+    def predict(self, x: Any, batch_size: int = 32, output: str | None = None, check_finite: bool = True,
+                callbacks: Any = ()) -> np.ndarray:
         """Compute the output. Any number of threads may call this on one model at once.
 
         Parameters
@@ -327,17 +437,19 @@ class Sequential:
             Name of a layer: return what that one puts out.
         check_finite : bool
             Look for NaN and infinity in x first.
+        callbacks : Callback or sequence of Callback
+            Their methods ``on_predict_...`` are called.
 
         Returns
         -------
         ndarray
             (n, ...), of the model's dtype.
         """
-        if output is None and self._predictor is not None:
+        if output is None and self._predictor is not None and not callbacks:
             predictions = self._predictor.predict(x, batch_size, check_finite)
             if predictions is not None:
                 return predictions
-        return running.predict(self, x, batch_size, output, check_finite)
+        return running.predict(self, x, batch_size, output, check_finite, callbacks)
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Do one step on these samples; returns what `evaluate` returns, for the weights before the step."""
@@ -346,7 +458,7 @@ class Sequential:
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Evaluate these samples as one batch."""
-        logs = running.evaluate(self, x, y, running.ALL, 0, sample_weight, True, "test_on_batch")
+        logs = running.evaluate(self, x, y, running.ALL, 0, sample_weight, True, (), "test_on_batch")
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
 
     def compute_gradients(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -393,7 +505,7 @@ class Sequential:
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the parameters, layer by layer, in Keras' order and layout."""
         self._require_built("get_weights")
-        return [view(self.parameters, parameter).copy() for parameter in self._parameters.values()]
+        return read_weights(self.parameters, self._parameters.values())
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all parameters.
@@ -409,24 +521,7 @@ class Sequential:
             If their number, a shape or a value does not fit; nothing has been changed then.
         """
         self._require_built("set_weights")
-        known = list(self._parameters.values())
-        arrays = [np.asarray(w) for w in weights]
-        if len(arrays) != len(known):
-            raise ValueError(f"set_weights: expected {len(known)} arrays ({', '.join(p.path for p in known)}), got "
-                             f"{len(arrays)}")
-        for array, parameter in zip(arrays, known, strict=True):
-            if array.shape != parameter.shape:
-                raise ValueError(f"set_weights: {parameter.path!r} has shape {parameter.shape}, got {array.shape}")
-            if array.dtype.kind not in "fiub":
-                raise ValueError(f"set_weights: {parameter.path!r} must be numbers, got dtype {array.dtype}")
-        with np.errstate(over="ignore"):  # too large for float32 is found below
-            converted = [array.astype(self._dtype) for array in arrays]
-        for old, new, parameter in zip(arrays, converted, known, strict=True):
-            if (np.isinf(new) & np.isfinite(old)).any():
-                raise ValueError(f"set_weights: {parameter.path!r} holds {np.abs(old).max()}, too large for "
-                                 f"{self._dtype}")
-        for array, parameter in zip(converted, known, strict=True):
-            view(self.parameters, parameter)[...] = array
+        write_weights(self.parameters, list(self._parameters.values()), weights, "set_weights")
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that stand for the parameters: equal only if all bits are.
@@ -465,7 +560,7 @@ class Sequential:
         """Print the layers with their output shapes and numbers of parameters."""
         self._require_built("summary")
         assert self.input_shape is not None
-        _, _, outputs = self._connect(Network(dict(self._parameters)), self.input_shape)
+        _, _, outputs = self._connect(Network(dict(self._parameters), trainable=self.trainable), self.input_shape)
         rows = [("layer", "type", "output", "parameters")]
         for name, layer in zip(self._names, self.layers, strict=True):
             count = sum(p.size for path, p in self._parameters.items() if path.startswith(f"{name}/"))
@@ -502,8 +597,76 @@ class Sequential:
         self._require_built("save")
         files.save(self, path, include_optimizer)
 
+    def check_can_be_saved(self, function: str) -> None:
+        """Raise TypeError if the model holds something that a file cannot (a function as schedule)."""
+        try:
+            files.describe(self, False)
+        except TypeError as error:
+            raise TypeError(f"{function}: the model cannot be saved: {error}") from None
+
+    def get_config(self) -> dict[str, Any]:
+        """What the model is made of, without weights: what `from_config` makes an equal model from.
+
+        Returns
+        -------
+        dict
+            ``name``, ``dtype``, ``input_shape`` and ``layers``; only what JSON can hold.
+
+        Raises
+        ------
+        TypeError
+            If a layer has an argument that JSON cannot hold (a function).
+        """
+        return files.architecture_of(self)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], rng: Any = 0) -> Sequential:
+        """Make a model from what `get_config` returned, with new weights and not compiled.
+
+        Parameters
+        ----------
+        config : dict
+            From `get_config`.
+        rng : int, SeedSequence or Generator
+            Seed of everything random.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the configuration does not describe a model.
+        """
+        return files.from_architecture(cls, config, rng)
+
+    def clone(self) -> Sequential:
+        """A new model like this one, with layers of its own, the weights that this one began with, and not compiled.
+
+        `copy.deepcopy` copies the weights, too, and the optimizer with all it remembers.
+
+        Examples
+        --------
+        >>> import numpy as np, tinynn
+        >>> model = tinynn.Sequential([tinynn.layers.Dense(2)], input_shape=(3,), rng=7)
+        >>> model.clone().fingerprint() == model.fingerprint()
+        True
+        """
+        model = type(self).from_config(self.get_config())
+        model._key = self._key
+        if self.input_shape is not None:
+            model.parameters[...] = initialize(model._parameters, self._key, self._dtype)
+        return model
+
     def __reduce__(self) -> Any:
         return files.from_bytes, (files.to_bytes(self),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
+        # Not by way of `__reduce__` alone: functions, as schedules or in losses, can be copied but not written.
+        model = files.from_bytes(files.to_bytes(self, compiled=False))
+        memo[id(self)] = model
+        if self._optimizer is not None:
+            model.compile(*copy.deepcopy((self._optimizer, self.loss, self.metrics), memo))
+            model._states = {name: aligned_copy(state) for name, state in list(self._states.items())}
+            model._iteration, model._epochs = self._iteration, self._epochs
+        return model
 
     def __repr__(self) -> str:
         return f"<Sequential {self.name!r}: {', '.join(self._names)}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from tinynn.engine.network import Network, Tensor
 from tinynn.model.layer import Layer, check_units
@@ -10,7 +11,21 @@ from tinynn.model.layer import Layer, check_units
 MOST_TOWERS = 4096
 
 
-def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> list[Layer]:
+class FixedList(list[Layer]):
+    """The layers of a model or a wrapper: a list that says how to change it instead of changing."""
+
+    def _refuse(self, *arguments: Any, **keywords: Any) -> Any:
+        raise TypeError("layers: the list of layers cannot be changed, since weights belong to them; append one with "
+                        "model.add(layer), or make another model from layer.clone() of those to keep")
+
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+    def __reduce__(self) -> Any:  # copies are made all at once, not by appending
+        return type(self), (list(self),)
+
+
+def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> FixedList:
     """A layer or a sequence of layers as a list."""
     if not isinstance(layers, Layer) and (isinstance(layers, str) or not hasattr(layers, "__iter__")):
         raise TypeError(f"{wrapper}: layers must be a layer or a list of layers, got {layers!r}")
@@ -20,13 +35,13 @@ def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> list[Layer]:
             raise TypeError(f"{wrapper}: layers[{number}] must be a layer, got {layer!r}")
     if not listed:
         raise ValueError(f"{wrapper}: needs at least one layer")
-    return listed
+    return FixedList(listed)
 
 
 def connect_chain(layers: Sequence[Layer], network: Network, x: Tensor) -> Tensor:
     """One layer after the other, each under its name; equal class names are numbered."""
     for name, layer in zip(unique_names(layers), layers, strict=True):
-        with network.scope(name, layer.trainable):
+        with network.scope(name, layer.trainable, layer):
             x = layer.connect(network, x)
     return x
 

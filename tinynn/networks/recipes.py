@@ -9,7 +9,7 @@ import numpy as np
 
 from tinynn.model.arrays import check_count, check_real
 from tinynn.model.augmentation import Augmentation, check_augmentation
-from tinynn.model.callbacks import Callback
+from tinynn.model.callbacks import Callback, is_flag, is_text
 from tinynn.model.optimizers import Adam, AdamW
 from tinynn.model.registry import lookup
 from tinynn.model.schedules import Constant, OneCycle, Schedule
@@ -140,7 +140,7 @@ class Plateau(Callback):
         What it saw.
     """
 
-    _state = ("stopped", "reason")
+    _state = {"stopped": is_flag, "reason": is_text}
 
     def __init__(self, digits: int, epochs: int) -> None:
         sums = sums_of_random_digits(check_count(digits, "digits", "Plateau"))

@@ -1,0 +1,35 @@
+"""The right to change a model's weights: one thread at a time has it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Exclusive:
+    """A lock that a forked child does not inherit: nobody trains its copy of the model."""
+
+    def __init__(self) -> None:
+        self._lock, self._process = threading.Lock(), os.getpid()
+
+    def _current(self) -> threading.Lock:
+        if self._process != os.getpid():
+            self._lock, self._process = threading.Lock(), os.getpid()
+        return self._lock
+
+    @contextmanager
+    def held(self, function: str) -> Iterator[None]:
+        """Hold it; RuntimeError if another thread does."""
+        lock = self._current()
+        if not lock.acquire(blocking=False):
+            raise RuntimeError(f"{function}: this model is being trained by another thread; train a copy, or wait")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_held(self) -> bool:
+        """Whether a thread holds it."""
+        return self._current().locked()
