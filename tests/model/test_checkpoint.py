@@ -4,10 +4,14 @@ import errno
 import json
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
@@ -683,3 +687,227 @@ def test_notes_are_kept():
     model.notes = {"what": open}
     with pytest.raises(TypeError, match="notes"):
         model.save("model")
+
+
+# --- what callbacks may remember -------------------------------------------------------------------------
+
+
+class Remembers(Callback):
+    def __init__(self, value):
+        self.value = value
+        self.got = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model._iteration == 5 and self.got is None:
+            raise KeyboardInterrupt
+
+    def get_state(self):
+        return {"value": self.value}
+
+    def set_state(self, state):
+        self.got = state["value"]
+
+
+def remembered(value):
+    """A value as a training that resumes gets it."""
+    with pytest.raises(KeyboardInterrupt):
+        dense().fit(**DENSE, verbose=0, checkpoint="checkpoint", callbacks=Remembers(value))
+    tinynn.load("checkpoint")
+    callback = Remembers(None)
+    dense().fit(**DENSE, verbose=0, resume="checkpoint", callbacks=callback)
+    os.unlink("checkpoint")
+    return callback.got
+
+
+ARRAYS = [
+    np.arange(3, dtype=">i4"),
+    np.arange(3, dtype=">f8"),
+    np.array(2.5),
+    np.array(True),
+    np.zeros((0, 3), "u2"),
+    np.arange(12).reshape(3, 4)[:, ::2],
+    np.arange(12.0).reshape(3, 4).T,
+    np.arange(4, dtype="f2"),
+    np.broadcast_to(np.float32(3), (2, 2)),
+    np.array([2**64 - 1], np.uint64),
+]
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype.str}{array.shape}")
+def test_arrays_come_back_as_they_were(array):
+    found = remembered(array)
+    assert found.shape == array.shape
+    assert found.dtype == array.dtype.newbyteorder("=")
+    np.testing.assert_array_equal(found, array)
+
+
+@pytest.mark.parametrize("value", [(1, (2.5, "a")), {(1, 2): [None]}, {True: 1, 2.5: {}}, "\u00e4\ud800", 10**30, -0.0,
+                                   {"tuple": ()}, {"float": 1}, {"dict": {"tensor": 0}}, np.float32(0.1)])
+def test_values_come_back_as_they_were(value):
+    found = remembered(value)
+    assert found == value
+    assert repr(found) == repr(value if not isinstance(value, np.generic) else value.item())
+
+
+def holding_itself():
+    value = []
+    value.append(value)
+    return value
+
+
+def nested(depth):
+    value = 0
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(3, dtype=np.longdouble),
+        np.longdouble(2),
+        np.zeros(2, complex),
+        np.ma.masked_array([1, 2], [True, False]),
+        np.array(["a"]),
+        np.array([None]),
+        np.zeros(2, "M8[s]"),
+        {1, 2},
+        b"bytes",
+        object(),
+        holding_itself(),
+        nested(5000),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_checkpoint_cannot_hold_is_refused_before_training(value):
+    model = dense()
+    with pytest.raises(TypeError, match="fit: checkpoint: the state of "):
+        model.fit(**DENSE, verbose=0, checkpoint="checkpoint", callbacks=Remembers(value))
+    assert model._iteration == 0
+    assert os.listdir() == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(
+        st.text(max_size=3) | st.integers(-2, 2), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100)
+@given(JSON)
+def test_any_state_comes_back(value):
+    tensors = {}
+    written = canonical({"state": module.encode(value, tensors, "it")})
+    assert repr(module.decode(json.loads(written)["state"], tensors)) == repr(value)
+
+
+def state_of(callback, name, value):
+    """Change one entry in the state of a callback of a checkpoint."""
+    def change(description):
+        pairs = description["training"]["state"]["dict"]
+        callbacks = dict(pairs)["callbacks"]["dict"]
+        (state,) = [state["dict"] for key, state in callbacks if callback in key]
+        state[[key for key, _ in state].index(name)][1] = value
+
+    return change
+
+
+@pytest.mark.parametrize("callback, name, value", [
+    ("EarlyStopping", "best", "low"), ("EarlyStopping", "wait", None), ("EarlyStopping", "wait", -1),
+    ("EarlyStopping", "best_epoch", 1.5), ("EarlyStopping", "best_weights", [1, 2]), ("EarlyStopping", "best", True),
+    ("EarlyStopping", "best_weights", []), ("ReduceLROnPlateau", "best", {"dict": []}),
+    ("ReduceLROnPlateau", "cooldown_counter", "1"), ("LearningRateScheduler", "epoch", [1]),
+    ("ModelCheckpoint", "best", "x"), ("CSVLogger", "columns", "loss"), ("CSVLogger", "size", -5),
+    ("History", "epoch", 3), ("History", "epoch", ["a"]), ("History", "history", [1]),
+    ("History", "history", {"dict": [["loss", 3]]}), ("History", "history", {"dict": [[1, [1.0]]]}),
+    ("Tensors", "seen", 3),
+])
+def test_a_state_of_the_wrong_type_is_refused_before_training(callback, name, value):
+    model, arguments = with_callbacks()
+    model.fit(**{**arguments, "epochs": 2}, verbose=0, checkpoint="checkpoint")
+    forged(state_of(callback, name, value))
+    model, arguments = with_callbacks()
+    before = model.fingerprint(), model._epochs
+    tensors = arguments["callbacks"][-1]
+    tensors.on_train_begin = lambda logs=None: setattr(tensors, "seen", {})  # its own changes a weight
+    with pytest.raises(ValueError, match=f"fit: resume: 'forged': .*({callback}|TypeError)"):
+        model.fit(**arguments, verbose=0, resume="forged")
+    assert (model.fingerprint(), model._epochs, model._iteration) == (*before, 0)
+
+
+# --- paths -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path, message", [
+    ("", "fit: checkpoint: the path is empty"),
+    ("/dev/null", "fit: checkpoint: '/dev/null' would be replaced, but it is not a regular file"),
+    ("fifo", "fit: checkpoint: 'fifo' would be replaced, but it is not a regular file"),
+])
+def test_what_is_no_file_is_refused_before_training(path, message):
+    os.mkfifo("fifo")
+    model = dense()
+    with pytest.raises(ValueError, match=message):
+        model.fit(**DENSE, verbose=0, checkpoint=path)
+    assert model._iteration == 0
+    with pytest.raises((ValueError, OSError), match="fit: resume"):  # and none is read, for ever
+        model.fit(**DENSE, verbose=0, resume=path, checkpoint="new")
+    for read_from in ("fifo", "/dev/zero"):
+        with pytest.raises(ValueError, match=f"load: {read_from}: it is not a regular file"):
+            tinynn.load(read_from)
+    assert os.listdir() == ["fifo"]
+
+
+def test_a_symbolic_link_is_written_through():
+    os.mkdir("folder")
+    os.symlink("folder/real", "link")
+    dense().fit(**DENSE, verbose=0, checkpoint="link")
+    assert os.path.islink("link")
+    model = dense()
+    model.fit(**{**DENSE, "epochs": 4}, verbose=0, resume="link")
+    assert tinynn.load("folder/real").fingerprint() == model.fingerprint()
+
+
+SECOND = """
+import sys
+from tests.model.test_checkpoint import DENSE, dense
+try:
+    dense().fit(**DENSE, verbose=0, checkpoint=sys.argv[1])
+except OSError as error:
+    print(error)
+"""
+
+
+def test_a_second_training_with_the_same_checkpoint_is_refused_and_the_first_goes_on():
+    said = []
+
+    class Meanwhile(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch:
+                return
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+            for path in ("checkpoint", "link", os.path.abspath("checkpoint")):
+                said.append(subprocess.run([sys.executable, "-c", SECOND, path], env=environment, check=True,
+                                           capture_output=True, text=True).stdout)
+            with pytest.raises(BlockingIOError) as caught:  # in this process, too
+                dense().fit(**DENSE, verbose=0, checkpoint="checkpoint")
+            said.append(str(caught.value))
+
+    os.symlink("checkpoint", "link")
+    model = dense()
+    model.fit(**DENSE, verbose=0, checkpoint="checkpoint", checkpoint_every=1, callbacks=Meanwhile())
+    for words in said:
+        assert "fit: checkpoint: another training writes '" in words
+        assert f"(process {os.getpid()} is writing it); give each training a file of its own" in words
+    assert tinynn.load("checkpoint").fingerprint() == model.fingerprint()
+    assert sorted(os.listdir()) == ["checkpoint", "link"]
+    dense().fit(**DENSE, verbose=0, checkpoint="checkpoint")  # afterwards it may
+
+
+def test_an_interrupted_training_lets_go_of_its_path():
+    with pytest.raises(KeyboardInterrupt):
+        dense().fit(**DENSE, verbose=0, checkpoint="checkpoint", callbacks=Remembers(1))
+    assert os.listdir() == ["checkpoint"]
+    dense().fit(**DENSE, verbose=0, resume="checkpoint", callbacks=Remembers(1))

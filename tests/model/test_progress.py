@@ -93,7 +93,7 @@ def test_the_line_starts_no_thread(on_terminal):
 def test_an_unknown_number_of_steps(on_terminal):
     terminal = on_terminal()
     run(Progress(1), steps=None)
-    assert "4step" in terminal.getvalue()
+    assert "Epoch 1/2 - 4 - " in terminal.getvalue()
 
 
 def test_close_ends_an_interrupted_line_once(on_terminal):

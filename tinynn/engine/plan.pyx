@@ -805,7 +805,7 @@ cdef class Job:
     cdef Loop loop
     cdef readonly Arena arena
     cdef readonly object totals
-    cdef object _keep
+    cdef object _keep, _batch
     cdef int _dtype
     cdef bint _team
     cdef void* _scratch
@@ -925,8 +925,50 @@ cdef class Job:
         with nogil:
             self.run_threads(threads_wanted() if self._team else 1)
 
+    cdef void take(self, cnp.ndarray samples, cnp.ndarray targets):
+        """Have another batch of the same number and kind as the only one."""
+        self.loop.x.data = <const char*> cnp.PyArray_DATA(samples)
+        self.loop.targets = <const char*> cnp.PyArray_DATA(targets)
+        self.loop.next_step = 0
+        self._batch = samples, targets
+
+    def step(self, uint64_t iteration, double learning_rate, bint update) -> int:
+        """Run the only step of a job that trains, once more, as update number `iteration`; returns as `run`.
+
+        Without `update`, only the gradients are computed.
+        """
+        cdef Loop* loop = &self.loop
+        cdef bint fused = loop.fused
+        cdef Py_ssize_t i
+        for i in range(2 + loop.metric_count):
+            loop.totals[i] = 0
+        loop.iteration = iteration
+        (<double*> loop.learning_rates)[0] = learning_rate
+        loop.first_step = loop.next_step = loop.reason = 0
+        loop.stop_step = 1
+        loop.deadline = INT64_MAX  # a step is not interrupted
+        loop.update = update
+        loop.fused = fused and update
+        with nogil:
+            self.run_threads(1)
+        loop.fused = fused
+        if loop.reason == RUN_NOT_FINITE:
+            loop.next_step = 0
+        return loop.reason
+
+    def means(self) -> list[float]:
+        """Loss and metrics of the samples so far."""
+        cdef Py_ssize_t i
+        cdef Loop* loop = &self.loop
+        return [loop.totals[i] / loop.totals[0] for i in range(1, 2 + loop.metric_count)]
+
     cdef void run_threads(self, int threads) noexcept nogil:
         run_team(threads, self._scratch, steps_double if self._dtype else steps_float, &self.loop)
+
+    @property
+    def trains(self) -> bool:
+        """Whether `train` has been called."""
+        return self.loop.gradient
 
     @property
     def steps(self) -> int:
@@ -1069,6 +1111,114 @@ cdef class Predictor:
         if len(self.jobs) >= MOST_BINDINGS:
             self.jobs.clear()
         return self.jobs.setdefault((rows, kind), [])
+
+
+cdef class BatchTrainer:
+    """Training steps on single small batches, for which looking at the arguments would take longer than the arithmetic.
+
+    What a step needs is bound once for each number of rows and kind of samples. One thread at a time may use it.
+
+    Parameters
+    ----------
+    plan : Plan
+        A plan that trains.
+    sample_shape, target_shape : tuple of int
+        Shapes of one sample and of its target.
+    classes : int
+        Labels go from 0 to classes - 1; 0: targets are no labels, but of the plan's dtype.
+    """
+    cdef readonly Plan plan
+    cdef dict jobs
+    cdef int dimensions, target_dimensions, target_type
+    cdef Py_ssize_t shape[MOST_DIMENSIONS]
+    cdef Py_ssize_t target_shape[MOST_DIMENSIONS]
+    cdef int64_t classes
+
+    def __init__(self, Plan plan, sample_shape, target_shape, int64_t classes):
+        self.plan = plan
+        self.jobs = {}
+        self.classes = classes
+        self.target_type = (cnp.NPY_INT64 if classes else
+                            cnp.NPY_FLOAT32 if plan.dtype == np.float32 else cnp.NPY_FLOAT64)
+        # With an op in Python, or more dimensions than there is room for, all steps are left to others.
+        self.dimensions = -1
+        if max(len(sample_shape), len(target_shape)) < MOST_DIMENSIONS and not any(
+                node.python is not None for node in plan.program.nodes):
+            self.dimensions, self.target_dimensions = 1 + len(sample_shape), 1 + len(target_shape)
+            for i, n in enumerate(sample_shape):
+                self.shape[1 + <int> i] = n
+            for i, n in enumerate(target_shape):
+                self.target_shape[1 + <int> i] = n
+
+    def job(self, x, y) -> Job | None:
+        """The job of this batch; None unless both are plain arrays, small, and what the checks want.
+
+        The caller makes a new one train; one that has trained before does its next step.
+        """
+        cdef cnp.ndarray samples, targets
+        cdef Job job
+        cdef int i, kind
+        cdef Py_ssize_t rows
+        if type(x) is not np.ndarray or type(y) is not np.ndarray:
+            return None
+        samples = x
+        if not cnp.PyArray_ISCARRAY_RO(samples) or cnp.PyArray_NDIM(samples) != self.dimensions:
+            return None
+        kind = kind_of_type(cnp.PyArray_TYPE(samples))
+        rows = cnp.PyArray_DIM(samples, 0)
+        if kind < 0 or not 1 <= rows <= MOST_ROWS:
+            return None
+        for i in range(1, self.dimensions):
+            if cnp.PyArray_DIM(samples, i) != self.shape[i]:
+                return None
+        targets = self.as_targets(y, rows)
+        if targets is None or not is_finite(samples, kind):
+            return None
+        job = self.jobs.get((rows, kind))
+        if job is None:
+            job = Job(self.plan, Arena(self.plan, rows), samples, None, rows, rows, targets)
+            if job._team:
+                return None
+            if len(self.jobs) >= MOST_BINDINGS:
+                self.jobs.clear()
+            self.jobs[rows, kind] = job
+        job.take(samples, targets)
+        return job
+
+    cdef cnp.ndarray as_targets(self, cnp.ndarray y, Py_ssize_t rows):
+        """The targets as the engine reads them; None if they must be looked at more closely."""
+        cdef int i, axes = cnp.PyArray_NDIM(y), compared = self.target_dimensions
+        if axes != self.target_dimensions:
+            # A last axis of length 1 may be left out of targets, and stand behind labels.
+            if self.classes and axes == compared + 1 and cnp.PyArray_DIM(y, compared) == 1:
+                pass
+            elif not self.classes and axes == compared - 1 >= 1 and self.target_shape[compared - 1] == 1:
+                compared = axes
+            else:
+                return None
+        if cnp.PyArray_DIM(y, 0) != rows:
+            return None
+        for i in range(1, compared):
+            if cnp.PyArray_DIM(y, i) != self.target_shape[i]:
+                return None
+        if cnp.PyArray_TYPE(y) != self.target_type or not cnp.PyArray_ISCARRAY_RO(y):
+            if y.dtype.kind not in ("iu" if self.classes else "f"):
+                return None
+            with np.errstate(over="ignore"):  # found below
+                y = np.array(y, np.int64 if self.classes else self.plan.dtype, order="C")
+        if self.classes:
+            return y if are_labels(y, self.classes) else None
+        return y if is_finite(y, kind_of_type(self.target_type)) else None
+
+
+cdef bint are_labels(cnp.ndarray labels, int64_t classes) noexcept:
+    """Whether an array of int64, dense in memory, holds labels from 0 to classes - 1 only."""
+    cdef const int64_t* y = <const int64_t*> cnp.PyArray_DATA(labels)
+    cdef Py_ssize_t i
+    for i in range(cnp.PyArray_SIZE(labels)):
+        if not 0 <= y[i] < classes:
+            return False
+    return True
 
 
 cdef int kind_of_type(int type) noexcept:

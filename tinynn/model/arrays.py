@@ -125,7 +125,10 @@ def check_real(
     if not is_number:
         got = f"{value!r} ({type(value).__name__})"
         raise TypeError(f"{function}: {argument} must be a real number, got {got}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
     fits = (
         math.isfinite(number)
         and (minimum is None or number >= minimum)

@@ -19,17 +19,22 @@ class Exclusive:
             self._lock, self._process = threading.Lock(), os.getpid()
         return self._lock
 
-    @contextmanager
-    def held(self, function: str) -> Iterator[None]:
-        """Hold it; RuntimeError if another thread does."""
+    def taken(self, function: str) -> threading.Lock:
+        """Take the lock, which is to be released; RuntimeError if another thread has it."""
         lock = self._current()
         if not lock.acquire(blocking=False):
             raise RuntimeError(f"{function}: this model is being trained by another thread; train a copy, or wait")
+        return lock
+
+    @contextmanager
+    def held(self, function: str) -> Iterator[None]:
+        """Hold the lock within a block."""
+        lock = self.taken(function)
         try:
             yield
         finally:
             lock.release()
 
     def is_held(self) -> bool:
-        """Whether a thread holds it."""
+        """Whether a thread holds the lock."""
         return self._current().locked()

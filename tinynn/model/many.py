@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 from tinynn.engine.pool import get_num_threads, limit_this_thread
 from tinynn.model.arrays import check_count
-from tinynn.model.callbacks import History
+from tinynn.model.callbacks import Callback, History
+from tinynn.model.progress import label
+from tinynn.model.registry import nearest
 from tinynn.model.sequential import Sequential
 
 #: Seconds between two looks at whether all models have stopped.
 POLL = 0.02
 
 
-def fit_many(models: Sequence[Sequential], x: Any, y: Any = None, callbacks: Sequence[Any] | None = None,
-             workers: int | None = None, **arguments: Any) -> list[History]:
-    """Train several models on the same data, as many at a time as there are threads.
+def fit_many(models: Sequence[Sequential], x: Any = None, y: Any = None, callbacks: Sequence[Any] | None = None,
+             workers: int | None = None, each: Sequence[Mapping[str, Any]] | None = None,
+             **arguments: Any) -> list[History]:
+    """Train several models, as many at a time as there are threads.
 
     A network too small to keep several threads busy trains on one; many such networks, a sweep over seeds or learning
-    rates, keep all of them busy. Each model ends with the same bits as after ``model.fit(x, y, ...)`` alone.
+    rates, or the folds of a cross-validation, keep all of them busy. Each model ends with the same bits as after
+    ``model.fit(x, y, ...)`` alone.
 
     Parameters
     ----------
@@ -34,8 +39,12 @@ def fit_many(models: Sequence[Sequential], x: Any, y: Any = None, callbacks: Seq
         For each model its callbacks.
     workers : int, optional
         How many models train at a time; None: `tinynn.get_num_threads()`.
+    each : sequence of dict, optional
+        For each model, arguments of `Sequential.fit` in place of those for all: its own ``x`` and ``y`` (a fold),
+        ``epochs``, ``validation_data``, ...
     **arguments
-        Others of `Sequential.fit`: batch_size, epochs, validation_data, ... Unless `verbose` is given, all is silent.
+        Others of `Sequential.fit`: batch_size, epochs, validation_data, ... Unless `verbose` is given, all is silent;
+        with it, the lines of a model begin with its number and name.
 
     Returns
     -------
@@ -45,9 +54,10 @@ def fit_many(models: Sequence[Sequential], x: Any, y: Any = None, callbacks: Seq
     Raises
     ------
     TypeError, ValueError
-        If the models or callbacks do not fit together.
+        If the models, callbacks or arguments do not fit together.
     Exception
-        What the first model that failed raised, once all others have ended; a note says which model it was.
+        What the first model that failed raised, once all others have ended; a note says which model it was. Its
+        attribute ``histories`` holds for each model what it has recorded, as do the models' attributes ``history``.
 
     Examples
     --------
@@ -58,6 +68,10 @@ def fit_many(models: Sequence[Sequential], x: Any, y: Any = None, callbacks: Seq
     >>> histories = fit_many(models, np.ones((4, 2), "float32"), np.ones((4, 1)), epochs=5)
     >>> len(histories), len(histories[0].history["loss"])
     (3, 5)
+    >>> x, y = np.ones((6, 2), "float32"), np.ones((6, 1))
+    >>> folds = [{"x": x[:4], "y": y[:4]}, {"x": x[2:], "y": y[2:]}, {"x": x[::2], "y": y[::2], "epochs": 2}]
+    >>> [len(history.epoch) for history in fit_many(models, each=folds, epochs=5)]
+    [5, 5, 2]
     """
     models = list(models)
     for number, model in enumerate(models):
@@ -66,13 +80,26 @@ def fit_many(models: Sequence[Sequential], x: Any, y: Any = None, callbacks: Seq
         first = next(i for i, other in enumerate(models) if other is model)
         if first < number:
             raise ValueError(f"fit_many: models[{number}] is models[{first}] again; give each model once")
-    if callbacks is not None and len(callbacks) != len(models):
-        raise ValueError(f"fit_many: there are {len(models)} models, but callbacks for {len(callbacks)}")
-    for name in ("checkpoint", "resume"):
-        if arguments.get(name) is not None:
-            raise ValueError(f"fit_many: {name} is one model's file; call fit of each model instead")
+    for name, of_each in (("callbacks", callbacks), ("each", each)):
+        if of_each is not None and len(of_each) != len(models):
+            raise ValueError(f"fit_many: there are {len(models)} models, but {name} for {len(of_each)}")
+    own = [dict(arguments, x=x, y=y, callbacks=() if callbacks is None else callbacks[number],
+                **({} if "verbose" in arguments else {"verbose": 0})) for number in range(len(models))]
+    for number, more in enumerate(each or ()):
+        if not isinstance(more, Mapping):
+            raise TypeError(f"fit_many: each[{number}] must be a dict of arguments of fit, got {type(more).__name__}")
+        own[number].update(more)
+    known = inspect.signature(Sequential.fit).parameters
+    for number, given in enumerate(own):
+        for name in given:
+            if name not in known:
+                where = f"each[{number}]" if each is not None and name in each[number] else "arguments"
+                raise TypeError(f"fit_many: {where}: fit has no argument {name!r}{nearest(name, known)}")
+        for name in ("checkpoint", "resume"):
+            if given.get(name) is not None:
+                raise ValueError(f"fit_many: {name} is one model's file; call fit of each model instead")
+    _check_callbacks([given["callbacks"] for given in own])
     workers = get_num_threads() if workers is None else check_count(workers, "workers", "fit_many")
-    arguments = {"verbose": 0, **arguments}
 
     at_work: set[int] = set()
     interrupted = threading.Event()
@@ -82,7 +109,8 @@ def fit_many(models: Sequence[Sequential], x: Any, y: Any = None, callbacks: Seq
         try:
             if interrupted.is_set():
                 raise CancelledError
-            return models[number].fit(x, y, callbacks=() if callbacks is None else callbacks[number], **arguments)
+            label.set(f"models[{number}] {models[number].name}: ")  # in the context of this thread alone
+            return models[number].fit(**own[number])
         finally:
             at_work.remove(number)
 
@@ -101,5 +129,16 @@ def fit_many(models: Sequence[Sequential], x: Any, y: Any = None, callbacks: Seq
     for number, error in enumerate(errors):
         if error is not None:
             error.add_note(f"fit_many: this was models[{number}]")
+            error.histories = [model.history for model in models]  # type: ignore[attr-defined]
             raise error
     return [future.result() for future in futures]
+
+
+def _check_callbacks(given: Sequence[Any]) -> None:
+    """Raise ValueError if a callback that remembers is to watch two models: one would decide about the other."""
+    first: dict[int, int] = {}
+    for number, callbacks in enumerate(given):
+        for callback in [callbacks] if isinstance(callbacks, Callback) else callbacks or ():
+            if getattr(callback, "_state", None) and first.setdefault(id(callback), number) != number:
+                raise ValueError(f"fit_many: the {type(callback).__name__} of models[{number}] is that of "
+                                 f"models[{first[id(callback)]}], too; give each model callbacks of its own")

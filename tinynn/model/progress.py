@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
+from contextvars import ContextVar
 from typing import Any
 
 from tinynn.model.callbacks import Callback, Logs
@@ -54,44 +56,64 @@ def describe(logs: Logs | None) -> str:
     )
 
 
+#: What the lines of a training begin with, where several models train at once.
+label: ContextVar[str] = ContextVar("label", default="")
+
+#: Columns that the whole of tqdm's line takes besides title, count and quantities, and that a bar needs at least.
+RATE_COLUMNS, BAR_COLUMNS = 45, 12
+
+
 class Progress(Callback):
     """Shows how training goes.
 
     Parameters
     ----------
     verbose : {"auto", 0, 1, 2}
-        0 is silent. 1 (and "auto") shows a moving line on stderr with steps, loss and metrics; where stderr
-        is not a terminal it does as 2, which prints one line per epoch on stdout.
+        0 is silent. 1 (and "auto") shows a moving line with steps, loss and metrics, and leaves a line for each epoch:
+        on stderr if that is a terminal, in notebooks below the cell. Elsewhere it does as 2, which prints one line per
+        epoch on stdout.
     """
 
     def __init__(self, verbose: Any = "auto") -> None:
         self.verbose = check_verbose(verbose)
-        self._shows_bar = False
+        self._stream: Any = None  # where the line moves
         self._bar: Any = None
         self._start = 0.0
+        self._label = ""
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        # sys.stderr is None in a program without a console
-        self._shows_bar = self.verbose == 1 and sys.stderr is not None and sys.stderr.isatty()
+        self._label = label.get()
+        self._stream = None
+        if self.verbose == 1 and not self._label:  # lines of several models would overwrite each other
+            # A stream is None in a program without a console.
+            if sys.stderr is not None and sys.stderr.isatty():
+                self._stream = sys.stderr
+            elif type(sys.stdout).__module__.startswith("ipykernel."):
+                self._stream = sys.stdout
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._start = time.perf_counter()
-        if self._shows_bar:
+        if self._stream is not None:
             self._bar = self._make_bar(self._title(epoch))
 
     def on_progress(self, step: int, logs: Logs | None = None) -> None:
         if self._bar is not None:
-            self._advance(step, logs)
+            text = describe(logs)
+            self._bar.bar_format = self._format(len(text))
+            self._bar.set_postfix_str(text, refresh=False)
+            self._bar.update(step - self._bar.n)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if not self.verbose:
+            return
+        parts = [self._title(epoch), f"{time.perf_counter() - self._start:.1f}s", describe(logs)]
         if self._bar is not None:
             steps = self.params.get("steps")
-            self._advance(self._bar.n if steps is None else steps, logs)
+            parts.insert(1, f"{self._bar.n}" if steps is None else f"{steps}/{steps}")
+            self._bar.leave = False  # the line in its place has room for all quantities, on however narrow a terminal
             self.close()
-        elif self.verbose:
-            seconds = time.perf_counter() - self._start
-            line = f"{self._title(epoch)} - {seconds:.1f}s - {describe(logs)}"
-            print(line.removesuffix(" - "), flush=True)  # a pipe shows it now, not when its buffer is full
+        # A pipe shows it now, not when its buffer is full.
+        print(" - ".join(part for part in parts if part), file=self._stream, flush=True)
 
     def close(self) -> None:
         """End the moving line, leaving it as it stands; calling it twice does no harm."""
@@ -101,9 +123,8 @@ class Progress(Callback):
 
     def _title(self, epoch: int) -> str:
         epochs = self.params.get("epochs")
-        if epochs is None:
-            return f"Epoch {epoch + 1}"
-        return f"Epoch {epoch + 1:{len(str(epochs))}d}/{epochs}"
+        number = f"{epoch + 1}" if epochs is None else f"{epoch + 1:{len(str(epochs))}d}/{epochs}"
+        return f"{self._label}Epoch {number}"
 
     def _make_bar(self, title: str) -> Any:
         from tqdm import tqdm  # type: ignore[import-untyped]  # only now: import time counts
@@ -111,12 +132,18 @@ class Progress(Callback):
         # no watching thread: the bar hears from us every tenth of a second, and threads and fork do not mix
         bar = type("Bar", (tqdm,), {"monitor_interval": 0})
         return bar(
-            total=self.params.get("steps"), desc=title, unit="step", file=sys.stderr, dynamic_ncols=True
+            total=self.params.get("steps"), desc=title, unit="step", file=self._stream, dynamic_ncols=True
         )
 
-    def _advance(self, step: int, logs: Logs | None) -> None:
-        self._bar.set_postfix_str(describe(logs), refresh=False)
-        self._bar.update(step - self._bar.n)
+    def _format(self, length: int) -> str | None:
+        """The form of a line with quantities of this length: where columns are few, rate and bar give way."""
+        if self._bar.total is None:
+            return None
+        count = 2 * len(str(self._bar.total)) + 1
+        room = shutil.get_terminal_size().columns - len(self._bar.desc) - count - length - 6
+        if room >= RATE_COLUMNS:
+            return None
+        return f"{{desc}}: {'|{bar}| ' if room >= BAR_COLUMNS else ''}{{n_fmt}}/{{total_fmt}}{{postfix}}"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_bar": None}
+        return {**super().__getstate__(), "_bar": None, "_stream": None}

@@ -26,6 +26,7 @@ from tinynn.model.arrays import (
     split_validation,
 )
 from tinynn.model.augmentation import Augmentation, check_augmentation
+from tinynn.model.batches import Batches
 from tinynn.model.callbacks import CallbackList, History
 from tinynn.model.checkpoint import MANY, Keeper, Position, data_of
 from tinynn.model.data import Samples, as_samples_of, is_data_set, targets_for
@@ -106,15 +107,20 @@ def run(job: Job, model: Sequential, function: str, after_slice: Callable[[], bo
     """Run a job to its end, a tenth of a second or `most` steps at a time, so that callbacks and Ctrl-C get through."""
     while True:
         reason = job.run(most())
-        if reason == FAILED:
-            raise job.python_error() or RuntimeError(f"{function}: an op written in Python failed")
-        if reason == NOT_FINITE:
-            raise FloatingPointError(
-                f"{function}: the loss became {job.last_loss} in step {job.next_step + 1}; it began in "
-                f"{job.first_not_finite()}. The model keeps its weights from before this step; try a smaller "
-                "learning rate")
+        check_reason(job, reason, function)
         if (after_slice is not None and after_slice()) or reason == DONE:
             return
+
+
+def check_reason(job: Job, reason: int, function: str) -> None:
+    """Raise what made a job end early."""
+    if reason == FAILED:
+        raise job.python_error() or RuntimeError(f"{function}: an op written in Python failed")
+    if reason == NOT_FINITE:
+        raise FloatingPointError(
+            f"{function}: the loss became {job.last_loss} in step {job.next_step + 1}; it began in "
+            f"{job.first_not_finite()}. The model keeps its weights from before this step; try a smaller "
+            "learning rate")
 
 
 def run_test(job: Job, model: Sequential, calls: CallbackList, function: str) -> None:
@@ -418,21 +424,39 @@ def result_shape(tensor: Any) -> tuple[int, ...]:
     return tensor.shape if tensor.fold == 1 else (tensor.fold, *tensor.shape)
 
 
-def step(model: Sequential, function: str, x: Any, y: Any, sample_weight: Any, update: bool) -> dict[str, float]:
-    """One training step on one batch, or its gradient segment alone."""
+def step(model: Sequential, function: str, x: Any, y: Any, sample_weight: Any, update: bool) -> list[float]:
+    """One training step on one batch, or its gradient segment alone; returns loss and metrics."""
     model._require_compiled(function)
-    with model._training.held(function):
-        with undone_on_failure(model):
-            work = Pass(model, "train", x, y, ALL, sample_weight, function)
-        with work.job(0) as job:
-            start(job, model, work.plan, 1, update)
-            try:
-                run(job, model, function)
-            finally:  # also after Ctrl-C: an update that was done counts
-                if update:
-                    model._iteration += job.next_step
-            model._last_gradient_plan = work.plan
-            return logs_of(job, model)
+    lock = model._training.taken(function)
+    try:
+        batches = model._batches
+        if batches is not None and sample_weight is None and batches.fit(model):
+            done = batches.step(model, x, y, update)
+            if done is not None:
+                job, reason = done
+                check_reason(job, reason, function)
+                model._last_gradient_plan = batches.plan
+                return job.means()
+        return _first_step(model, function, x, y, sample_weight, update)
+    finally:
+        lock.release()
+
+
+def _first_step(model: Sequential, function: str, x: Any, y: Any, sample_weight: Any, update: bool) -> list[float]:
+    """The same for a batch, or a model, that has not been looked at yet."""
+    with undone_on_failure(model):
+        work = Pass(model, "train", x, y, ALL, sample_weight, function)
+    with work.job(0) as job:
+        start(job, model, work.plan, 1, update)
+        try:
+            run(job, model, function)
+        finally:  # also after Ctrl-C: an update that was done counts
+            if update:
+                model._iteration += job.next_step
+        model._last_gradient_plan = work.plan
+        if Batches.serve(model) and not is_data_set(x):
+            model._batches = Batches(model, work.plan, work.samples.sample_shape, model.all_layers(), start)
+        return job.means()
 
 
 def apply_gradients(model: Sequential) -> None:

@@ -16,6 +16,7 @@ from tinynn.engine.plan import Plan, Predictor
 from tinynn.model import files, losses, optimizers, running
 from tinynn.model import metrics as known_metrics
 from tinynn.model.augmentation import Augmentation
+from tinynn.model.batches import Batches
 from tinynn.model.callbacks import History
 from tinynn.model.exclusive import Exclusive
 from tinynn.model.layer import Layer, LayerWeights
@@ -109,6 +110,7 @@ class Sequential:
         self._plans: dict[Any, Plan] = {}
         self._last_gradient_plan: Plan | None = None
         self._predictor: Predictor | None = None
+        self._batches: Batches | None = None
         self._training = Exclusive()
         if input_shape is not None:
             self.build(input_shape)
@@ -119,6 +121,10 @@ class Sequential:
     def layers(self) -> list[Layer]:
         """The layers, first to last."""
         return self._layers
+
+    def all_layers(self) -> list[Layer]:
+        """The layers and those inside them."""
+        return list(_with_inner(self._layers))
 
     def _set_layers(self, layers: Layer | Sequence[Layer]) -> None:
         empty = not isinstance(layers, Layer) and hasattr(layers, "__len__") and len(layers) == 0
@@ -208,7 +214,7 @@ class Sequential:
         if self._owns_layers:
             for layer in _with_inner(self._layers):
                 layer._built = LayerWeights(self.name, weights, network.owners.get(layer, []))
-        self._plans, self._last_gradient_plan, self._predictor = {}, None, None
+        self._plans, self._last_gradient_plan, self._predictor, self._batches = {}, None, None, None
         self._gradients = aligned(weights.size, weights.dtype, np.zeros)
         self.input_shape = shape
 
@@ -216,7 +222,8 @@ class Sequential:
         for layer in _with_inner(self._layers):
             layer._built = None
         self.input_shape = self._weights = self._gradients = None
-        self._parameters, self._plans, self._last_gradient_plan, self._predictor = {}, {}, None, None
+        self._parameters, self._plans = {}, {}
+        self._last_gradient_plan = self._predictor = self._batches = None
 
     def _connect(self, network: Network, shape: Shape) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The network's input, its output, and every layer's output."""
@@ -263,7 +270,7 @@ class Sequential:
         self._check_untrained("compile")
         self.optimizer, self.loss, self.metrics = chosen
         self._plans = {}
-        self._last_gradient_plan = self._predictor = None
+        self._last_gradient_plan = self._predictor = self._batches = None
 
     @property
     def optimizer(self) -> Any:
@@ -453,8 +460,10 @@ class Sequential:
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Do one step on these samples; returns what `evaluate` returns, for the weights before the step."""
-        logs = running.step(self, "train_on_batch", x, y, sample_weight, update=True)
-        return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
+        values = running.step(self, "train_on_batch", x, y, sample_weight, update=True)
+        if return_dict:
+            return dict(zip(["loss", *running.metric_names(self)], values, strict=True))
+        return values if len(values) > 1 else values[0]
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Evaluate these samples as one batch."""
@@ -474,7 +483,7 @@ class Sequential:
         float
             The loss.
         """
-        return running.step(self, "compute_gradients", x, y, sample_weight, update=False)["loss"]
+        return running.step(self, "compute_gradients", x, y, sample_weight, update=False)[0]
 
     def apply_gradients(self) -> None:
         """The update segment of a step: change the weights by what stands in `gradients`.
