@@ -55,6 +55,8 @@ cdef enum: MOST_BINDINGS = 16
 # What a Predictor takes: more rows are worth the look at the arguments.
 cdef enum: MOST_ROWS = 256
 cdef enum: MOST_DIMENSIONS = 8
+# 2^128 - 2^103: the smallest double that becomes an infinite float.
+cdef double BEYOND_FLOAT = 3.4028235677973366e38
 
 # Why a run returned.
 cdef enum Reason:
@@ -1054,7 +1056,7 @@ cdef class Predictor:
             job = waiting.pop()
         except IndexError:  # none yet, or all at work in other threads
             job = Job(self.plan, Arena(self.plan, rows), array, None, rows, rows)
-        if finite and not is_finite(array, kind):
+        if finite and not is_finite(array, kind, self.output_type == cnp.NPY_FLOAT32):
             waiting.append(job)
             return None
         dimensions = self.output_shape
@@ -1080,18 +1082,33 @@ cdef int kind_of_type(int type) noexcept:
     return DOUBLE if type == cnp.NPY_FLOAT64 else -1
 
 
-cdef bint is_finite(cnp.ndarray array, int kind) noexcept:
-    """Whether an array of this kind, dense in memory, holds no NaN and no infinity."""
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(array)
+cdef bint is_finite(cnp.ndarray array, int kind, bint single) noexcept:
+    """Whether an array of this kind, dense in memory, holds no NaN and no infinity, nor, in single, becomes one."""
+    cdef Py_ssize_t i, n = cnp.PyArray_SIZE(array)
+    cdef const double* x
     if kind == FLOAT:
         return instruction_set_in_use().f32.all_finite(<const float*> cnp.PyArray_DATA(array), n)
-    return kind == UINT8 or instruction_set_in_use().f64.all_finite(<const double*> cnp.PyArray_DATA(array), n)
+    if kind == UINT8:
+        return True
+    x = <const double*> cnp.PyArray_DATA(array)
+    if not single:
+        return instruction_set_in_use().f64.all_finite(x, n)
+    # No number is larger than the root of the sum of their squares; only when that is large, look at each.
+    if instruction_set_in_use().f64.dot(x, x, n) < 1e77:
+        return True
+    for i in range(n):
+        if not fabs(x[i]) < BEYOND_FLOAT:
+            return False
+    return True
 
 
-def all_finite(cnp.ndarray array) -> bool | None:
-    """Whether an array holds no NaN and no infinity; None if it is not dense, or of a dtype that no kernel reads."""
+def all_finite(cnp.ndarray array, bint single=False) -> bool | None:
+    """Whether an array holds no NaN and no infinity, also once it is float32 if `single`.
+
+    None if it is not dense, or of a dtype that no kernel reads.
+    """
     cdef int kind = kind_of_type(cnp.PyArray_TYPE(array))
-    return is_finite(array, kind) if kind >= 0 and cnp.PyArray_ISCARRAY_RO(array) else None
+    return is_finite(array, kind, single) if kind >= 0 and cnp.PyArray_ISCARRAY_RO(array) else None
 
 
 cdef void* data(array) except? NULL:
