@@ -18,6 +18,7 @@ from tinynn.model import metrics as known_metrics
 from tinynn.model.augmentation import Augmentation
 from tinynn.model.callbacks import History
 from tinynn.model.layer import Layer
+from tinynn.model.progress import check_verbose
 from tinynn.model.registry import nearest
 from tinynn.model.wrappers import as_layers, unique_names
 
@@ -213,6 +214,7 @@ class Sequential:
             return Plan(compile_program(network, x, y), self.parameters, self.gradients)
         if not y.shape:
             raise ValueError(f"{kind}: the model puts out single numbers; the loss needs a last axis")
+        losses.check_output(self.loss, network, y)
         targets_shape = y.shape[:-1] if self.loss.labels else y.shape
         specs = tuple(metric.spec(self.loss, y.shape) for metric in self.metrics)
         program = compile_program(network, x, y, self.loss.spec(), specs, targets_shape, kind == "train")
@@ -231,8 +233,9 @@ class Sequential:
         Parameters
         ----------
         x : array_like or data set
-            Samples (n, ...): any buffer, ``__array__`` or DLPack exporter; or an object with the data-set
-            protocol, such as `tinynn.datasets.DigitSums`, which holds its targets itself.
+            Samples (n, ...): any buffer, ``__array__`` or DLPack exporter; a table, such as pandas has, whose columns
+            are numbers or booleans; or an object with the data-set protocol, such as `tinynn.datasets.DigitSums`,
+            which holds its targets itself.
         y : array_like, optional
             Targets: labels (n, ...) or arrays shaped as the output.
         batch_size : int
@@ -314,7 +317,8 @@ class Sequential:
         logs = running.evaluate(self, x, y, batch_size, verbose, sample_weight, check_finite)
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
 
-    def predict(self, x: Any, batch_size: int = 32, output: str | None = None, check_finite: bool = True) -> np.ndarray:
+    def predict(self, x: Any, batch_size: int = 32, output: str | None = None, check_finite: bool = True,
+                verbose: Any = "auto") -> np.ndarray:
         """Compute the output. Any number of threads may call this on one model at once.
 
         Parameters
@@ -327,16 +331,22 @@ class Sequential:
             Name of a layer: return what that one puts out.
         check_finite : bool
             Look for NaN and infinity in x first.
+        verbose : {"auto", 0, 1, 2}
+            As for `fit`, but nothing is printed whatever it is.
 
         Returns
         -------
         ndarray
             (n, ...), of the model's dtype.
         """
+        if verbose != "auto":
+            check_verbose(verbose, "predict")
         if output is None and self._predictor is not None:
             predictions = self._predictor.predict(x, batch_size, check_finite)
             if predictions is not None:
                 return predictions
+        if output is not None and not isinstance(output, str):
+            raise TypeError(f"predict: output must be the name of a layer, such as {self._names[-1]!r}, got {output!r}")
         return running.predict(self, x, batch_size, output, check_finite)
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
