@@ -1,5 +1,19 @@
 """Metrics."""
 
-from tinynn.model.metrics import Accuracy, MeanAbsoluteError, MeanSquaredError, Metric
+from tinynn.model.metrics import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Metric,
+)
 
-__all__ = ["Accuracy", "MeanAbsoluteError", "MeanSquaredError", "Metric"]
+__all__ = [
+    "Accuracy",
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Metric",
+]

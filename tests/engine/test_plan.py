@@ -8,7 +8,7 @@ import pytest
 
 from tinynn import Sequential, layers, optimizers, set_num_threads
 from tinynn.engine import plan as plans
-from tinynn.engine.plan import DONE, NOT_FINITE, TIME, Job, shuffled
+from tinynn.engine.plan import DONE, NOT_FINITE, TIME, Job, all_finite, shuffled
 
 
 def predictor(chained=None, shape=(3,), dtype="float32"):
@@ -267,3 +267,21 @@ def test_many_numbers_of_rows_do_not_pile_up():
     model = predicting()
     for rows in range(1, 200):
         assert model.predict(np.zeros((rows, 3), "float32"), batch_size=256).shape == (rows, 2)
+
+
+def test_all_finite(dtype, rng):
+    """What is no infinity itself but becomes one in float32 counts if that is asked."""
+    assert all_finite(np.empty(0, dtype)) and all_finite(np.empty(0, dtype), True)
+    for size in (1, 5, 16, 100):
+        x = rng.normal(size=size).astype(dtype)
+        assert all_finite(x) and all_finite(x, True)
+        for bad in (np.nan, np.inf, -np.inf):
+            x[size // 2] = bad
+            assert not all_finite(x) and not all_finite(x, True)
+    assert all_finite(np.ones(9, dtype)[::2], True) is None
+    large = np.full(40, np.nextafter(2.0**128 - 2.0**103, 0))
+    assert all_finite(large) and all_finite(large, True)
+    large[-1] = -(2.0**128 - 2.0**103)
+    assert all_finite(large) and not all_finite(large, True)
+    assert all_finite(np.arange(9, dtype="uint8"), True)
+    assert all_finite(np.arange(9), True) is None

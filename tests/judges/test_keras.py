@@ -234,3 +234,33 @@ def test_same_numbers_as_keras(seed):
     for variable, before, after in zip(theirs.weights, weights, ours.get_weights(), strict=True):
         assert_close(after, variable, f"{variable.path} after ten steps", rtol=1e-7)
         assert variable.trainable or "moving" in variable.path or np.array_equal(after, before), variable.path
+
+
+ACCURACIES = [*((loss, units, targets) for loss in ("mean_squared_error", "binary_crossentropy")
+                for units in (1, 4) for targets in ("one-hot", "bits")),
+              ("categorical_crossentropy", 4, "one-hot"), ("sparse_categorical_crossentropy", 4, "labels")]
+
+
+@pytest.mark.parametrize("loss, units, targets", ACCURACIES)
+def test_same_accuracy_as_keras(loss, units, targets):
+    """By the shape of the output, whatever the loss; for sequences, too."""
+    rng = np.random.default_rng(units)
+    metric = ["accuracy"] if targets == "labels" else ["accuracy", "binary_accuracy"]
+    for shape in ((3,), (5, 3)):
+        layers = [("Dense", {"units": units, "activation": "softmax" if "categorical" in loss else "sigmoid"})]
+        ours = tinynn.Sequential([made(tinynn, *each) for each in layers], input_shape=shape, dtype="float64")
+        theirs = keras.Sequential([keras.Input(shape), *(made(keras, *each) for each in layers)])
+        theirs.set_weights(ours.get_weights())
+        x = rng.normal(size=(SAMPLES, *shape))
+        y = target("labels" if targets == "labels" else "numbers", (SAMPLES, *shape[:-1], units), rng)
+        if targets == "one-hot":
+            y = (y == y.max(axis=-1, keepdims=True)).astype(np.float64)
+        elif targets == "bits":
+            y = (y > 0).astype(np.float64)
+            y[..., 0] = 1  # some class for every row
+        for model in (ours, theirs):
+            model.compile("sgd", loss, metrics=metric)
+        expected = theirs.evaluate(x, y, batch_size=SAMPLES, verbose=0, return_dict=True)
+        actual = ours.evaluate(x, y, return_dict=True)
+        for name in metric:
+            assert actual[name] == pytest.approx(expected[name], abs=1e-6), name

@@ -44,6 +44,17 @@ def test_one_half_is_not_above_one_half(dtype):
     np.testing.assert_array_equal(kernels.binary_accuracy(prediction, np.zeros((2, 1), dtype)), [1, 0])
 
 
+@pytest.mark.parametrize("threshold", [0, -1.5, 0.3, 2])
+def test_a_threshold_is_for_the_prediction_alone(threshold, dtype, rng):
+    for shape in shapes():
+        prediction = rng.normal(size=shape).astype(dtype)
+        target = rng.integers(0, 2, size=shape).astype(dtype)
+        expected = ((prediction > dtype.type(threshold)) == (target > 0.5)).mean(axis=-1)
+        assert_close(kernels.binary_accuracy(prediction, target, threshold), expected, dtype=dtype, factor=1)
+    at = np.array([[dtype.type(threshold)], [np.nextafter(dtype.type(threshold), dtype.type(9))]], dtype)
+    np.testing.assert_array_equal(kernels.binary_accuracy(at, np.ones((2, 1), dtype), threshold=threshold), [0, 1])
+
+
 def test_mean_absolute_error_equals_numpy(dtype, rng):
     for shape in shapes():
         prediction, target = rng.normal(size=(2, *shape)).astype(dtype)

@@ -3,6 +3,7 @@
 import array
 import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -137,15 +138,6 @@ def test_memory_maps_stay_mapped(tmp_path):
     assert np.shares_memory(samples, x)
 
 
-def test_data_frames():
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"a": [1, 2], "b": [0.5, 1.5]})
-    assert as_samples(frame).tolist() == [[1, 0.5], [2, 1.5]]
-    assert as_targets(frame["a"]).tolist() == [1, 2]
-    with pytest.raises(TypeError, match="columns different types"):
-        as_samples(pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
-
-
 def test_sparse_matrices_say_what_to_do():
     sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(TypeError, match=r"toarray"):
@@ -159,7 +151,7 @@ def test_sparse_matrices_say_what_to_do():
             np.zeros(3, complex),
             r"predict: samples has dtype complex128; expected real numbers .*two features",
         ),
-        (np.array([1, "a"], object), r"predict: samples has dtype object"),
+        (np.array([1, "a"], object), r"predict: samples holds 'a' \(str\) at index \(1,\)"),
         (np.array(["a", "b"]), r"predict: samples has dtype <U1"),
         (b"abc", r"predict: samples has dtype \|S3"),
         (np.array(["2020-01-01"], "datetime64[D]"), "datetime64"),
@@ -171,7 +163,7 @@ def test_sparse_matrices_say_what_to_do():
         ),
         (np.ma.masked_array([1.0, 2.0], [True, False]), "masked values"),
         (None, "predict: samples is None"),
-        (io.StringIO(), "dtype object"),
+        (io.StringIO(), "predict: samples must be an array of numbers, got StringIO"),
     ],
 )
 def test_what_is_no_array_of_numbers_is_a_type_error(data, message):
@@ -201,6 +193,14 @@ def test_targets_of_integers_are_int64(given):
 )
 def test_targets_of_floats_stay_floats(given, expected):
     assert as_targets(np.array([0.5, 1]).astype(given)).dtype == np.dtype(expected)
+
+
+def test_only_where_it_is_allowed_there_may_be_no_samples():
+    assert as_samples(np.zeros((0, 3), ">f4"), empty=True).shape == (0, 3)
+    assert as_samples([], empty=True).shape == (0,)
+    for data, empty in ((np.zeros((0, 3)), False), (np.zeros((3, 0)), True), (np.zeros((3, 0)), False)):
+        with pytest.raises(ValueError, match="fit: x is empty: .*; give at least one sample"):
+            as_samples(data, empty=empty)
 
 
 def test_targets_out_of_reach():
@@ -236,6 +236,56 @@ def test_no_bad_number_is_missed(bad, size, dtype):
         for values in (x, np.repeat(x, 3)[::3], x.astype("float16"), x.astype("longdouble"), x.astype(">f4")):
             with pytest.raises(ValueError, match=rf"x holds {bad} at index \({place},\)"):
                 check_finite(values, "x", "fit")
+
+
+# The largest that rounds to the largest float32, 2^128 - 2^104, and the smallest that is rounded to infinity.
+LARGEST, TOO_LARGE = np.nextafter(2.0**128 - 2.0**103, 0), 2.0**128 - 2.0**103
+
+
+@pytest.mark.parametrize("size", [1, 7, 16, 33])
+@pytest.mark.parametrize("bad", [TOO_LARGE, -TOO_LARGE, 1e300, -1e39, 1.7e308])
+def test_what_is_too_large_for_float32_is_found(bad, size):
+    with np.errstate(over="ignore"):
+        assert np.isinf(np.float32(bad)) and not np.isinf(np.float32(LARGEST))
+    for place in range(size):
+        x = np.full(size, LARGEST)
+        x[place] = bad
+        for values in (x, np.repeat(x, 3)[::3], x.astype("longdouble"), x.astype(">f8")):
+            message = rf"x holds {re.escape(str(x[place]))} at index \({place},\), too large for float32"
+            with pytest.raises(ValueError, match=message):
+                check_finite(values, "x", "fit", "float32")
+            check_finite(values, "x", "fit", "float64")
+
+
+def test_large_numbers_that_fit_pass():
+    for x in (np.full((7, 100), LARGEST), np.full((7, 100), -LARGEST)[:, ::2], np.array([1e39, -1e300], "longdouble")):
+        check_finite(x, "x", "fit", "float64")
+    for x in (np.full((7, 100), LARGEST), np.full((7, 100), -LARGEST)[:, ::2], np.float32([3.4e38])):
+        check_finite(x, "x", "fit", "float32")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_nan_and_infinity_are_no_large_numbers(bad):
+    with pytest.raises(ValueError, match=rf"x holds {bad} at index \(1,\); expected finite numbers"):
+        check_finite(np.array([1e38, bad, 1e300]), "x", "fit", "float32")
+
+
+def test_what_is_too_large_for_float64_is_found():
+    x = np.array(["1", "-1e4000"]).astype("longdouble")
+    for convert in (as_samples, as_targets):
+        with pytest.raises(ValueError, match=r"holds -inf at index \(1,\)"):
+            check_finite(convert(x), "x", "fit")
+    with pytest.raises(ValueError, match=r"sample_weight holds -inf at index \(1,\)"):
+        as_sample_weight(x, (2,))
+
+
+def test_weights_too_large_for_float32():
+    assert as_sample_weight([1, 1e300], (2,)).tolist() == [1, 1e300]
+    with pytest.raises(ValueError, match=r"sample_weight holds 1e\+300 at index \(1,\), too large for float32"):
+        as_sample_weight([1, 1e300], (2,), dtype="float32")
+    assert class_weight_to_sample_weight({0: 1e300}, np.array([1, 0])).tolist() == [1, 1e300]
+    with pytest.raises(ValueError, match=r"fit: class_weight\[0\] must be .* <= 3.40282e\+38, got 1e\+300"):
+        class_weight_to_sample_weight({0: 1e300}, np.array([1, 0]), "fit", "float32")
 
 
 def test_opposite_infinities_do_not_cancel():
@@ -314,6 +364,7 @@ def test_class_weight(y):
         ({0: math.nan}, [0, 1], r"class_weight\[0\] must be a finite number"),
         ({0: 1.0}, [[0, 2], [1, 1]], r"one class per sample.*\(2, 2\)"),
         ({0: 1.0}, [[[0]]], r"one class per sample"),
+        ({0: 1.0}, [[0, 1], [1, 0], [0, 0]], r"one class per sample.* of shape \(3, 2\) whose row 2 sums to 0;"),
     ],
 )
 def test_bad_class_weight(weights, y, message):
@@ -400,3 +451,14 @@ def test_bounds_are_named():
 
 def test_everything_public_is_listed():
     assert all(hasattr(arrays, name) for name in arrays.__all__)
+
+
+@pytest.mark.parametrize("stored", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("computed", ["f4", "f8"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_found_in_any_dtype(stored, computed, value):
+    array = np.ones((3, 2), stored)
+    check_finite(array, "x", "fit", np.dtype(computed))
+    array[2, 1] = value
+    with pytest.raises(ValueError, match=rf"fit: x holds {value} at index \(2, 1\); expected finite numbers"):
+        check_finite(array, "x", "fit", np.dtype(computed))

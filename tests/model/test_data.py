@@ -1,6 +1,7 @@
 """What users hand in: every kind of array, and data sets good and hostile."""
 
 import array
+import re
 
 import numpy as np
 import pytest
@@ -124,12 +125,15 @@ WRONG_X = {
     "too few": (np.zeros((4, 2, 3)), ValueError, r"x has shape \(4, 2, 3\).*\(batch, 2, 4\)"),
     "one axis less": (np.zeros((2, 4)), ValueError, r"x has shape \(2, 4\).*\(batch, 2, 4\)"),
     "no axis": (np.float32(3), ValueError, "x is a single number"),
-    "object": (np.array([[None]]), TypeError, "x has dtype object"),
+    "object": (np.array([[None]]), TypeError, r"x holds None \(NoneType\) at index \(0, 0\)"),
     "complex": (np.zeros((2, 2, 4), complex), TypeError, "x has dtype complex128"),
     "text": (np.array(["a"]), TypeError, "x has dtype <U1"),
     "ragged": ([[1, 2], [3]], TypeError, "x.*cannot be read as an array"),
     "None": (None, TypeError, "x is None"),
-    "empty": (np.zeros((0, 2, 4)), ValueError, r"x is empty: it has shape \(0, 2, 4\)"),
+    "generator": ((row for row in np.ones((2, 2, 4))), TypeError, r"x must be an array.*got generator.*np\.stack"),
+    "empty samples": (np.zeros((2, 0, 4)), ValueError, r"x is empty: it has shape \(2, 0, 4\)"),
+    "too large": (np.array([[[0.0] * 4, [0, 0, -1e300, 0]]]), ValueError,
+                  r"x holds -1e\+300 at index \(0, 1, 2\), too large for float32"),
     "nan": (np.full((2, 2, 4), np.nan), ValueError, r"x holds nan at index \(0, 0, 0\)"),
     "infinite": (np.array([[[0.0] * 4, [0, 0, np.inf, 0]]]), ValueError, r"x holds inf at index \(0, 1, 2\)"),
 }
@@ -156,7 +160,10 @@ WRONG_Y = {
     "fraction": ([0, 1.5, 1], ValueError, "y holds the label 1.5 at index 1.*whole"),
     "nan": ([0, np.nan, 1], ValueError, "y holds the label nan at index 1"),
     "one-hot": (np.eye(3), ValueError, "categorical_crossentropy"),
-    "text": (["a", "b", "c"], TypeError, "y has dtype"),
+    "text": (["a", "b", "c"], TypeError, r"y has dtype <U1; .*np\.unique\(y, return_inverse=True\)\[1\]"),
+    "objects": (np.array(["a", "b", "c"], object), TypeError, r"y holds 'a' .*np\.unique\(y, return_inverse=True\)"),
+    "zip": (zip([0, 1, 2], strict=True), TypeError, "y must be an array of numbers, got zip"),
+    "dict": ({"y": [0, 1, 2]}, TypeError, "y must be an array .*got dict; pass one of its values.*'y'"),
     "huge": (np.full(3, 2**63, np.uint64), ValueError, "y holds"),
 }
 
@@ -202,9 +209,93 @@ def test_the_check_can_be_turned_off(model):
         model.fit(x, [0, 1], check_finite=False, verbose=0)
 
 
-def test_predict_says_how_to_give_one_sample(model):
-    with pytest.raises(ValueError, match=r"give x\[None\]"):
+def test_targets_and_weights_too_large_for_float32(rng):
+    x, large = rng.normal(size=(2, 2)), [1.0, 1e39]
+    model = Sequential([layers.Dense(1)], (2,))
+    model.compile("sgd", "mse")
+    for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch, model.compute_gradients):
+        with pytest.raises(ValueError, match=rf"{call.__name__}: y holds 1e\+39 at index \(1,\), too large"):
+            call(x, large)
+        with pytest.raises(ValueError, match=rf"{call.__name__}: sample_weight holds 1e\+39 .*too large for float32"):
+            call(x, [1.0, 2.0], sample_weight=large)
+    assert model.evaluate(x, large, check_finite=False) == np.inf
+    model = Sequential([layers.Dense(1)], (2,), dtype="float64")
+    model.compile("sgd", "mse")
+    assert model.evaluate(x, large) == pytest.approx(1e78 / 2)
+    assert np.isfinite(model.evaluate(x, [1.0, 2.0], sample_weight=large))
+
+
+def test_class_weights_too_large_for_float32(model):
+    with pytest.raises(ValueError, match=r"fit: class_weight\[1\] must be .*3.40282e\+38, got 1e\+300"):
+        model.fit(np.ones((2, 2, 4)), [0, 1], class_weight={1: 1e300}, verbose=0)
+
+
+def test_the_short_way_of_predict_finds_what_is_too_large(rng):
+    """The first call makes the predictor that answers the others."""
+    model = Sequential([layers.Dense(3)], (4,), rng=1)
+    x = rng.normal(size=(5, 4))
+    expected = model.predict(x).tobytes()
+    assert model.predict(x).tobytes() == expected
+    for bad in (1e39, -1e300, 2.0**128 - 2.0**103, np.nan, np.inf):
+        wrong = x.copy()
+        wrong[3, 2] = bad
+        for _ in range(2):
+            with pytest.raises(ValueError, match=rf"predict: x holds {re.escape(str(bad))} at index \(3, 2\)"):
+                model.predict(wrong)
+            assert not np.isfinite(model.predict(wrong, check_finite=False)[3]).all()
+        wrong[3, 2] = 2.0**127
+        assert np.isfinite(model.predict(wrong)).all()
+    assert model.predict(x).tobytes() == expected
+
+
+def test_hints_are_given_where_they_make_it_fit(model):
+    with pytest.raises(ValueError, match=r"predict takes a batch: give x\[None\]"):
         model.predict(np.zeros((2, 4)))
+    with pytest.raises(ValueError, match=r"\(batch, 2, 4\)$"):
+        model.predict(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"\(batch, 2, 4\)$"):
+        model.evaluate(np.zeros((2, 4)), [0, 0])
+    images = Sequential([layers.Flatten(), layers.Dense(3)], (4, 4, 1))
+    with pytest.raises(ValueError, match=r"an axis of length 1 is missing at the end: give x\[\.\.\., None\]"):
+        images.predict(np.zeros((5, 4, 4)))
+    sequences = Sequential([layers.LSTM(2)], (None, 65))
+    with pytest.raises(ValueError, match=r"whole numbers are classes, give one-hot vectors: np\.eye\(65\)\[x\]$"):
+        sequences.predict(np.arange(32)[None])
+    for x in (np.arange(40, 72)[None], np.full((1, 32), 0.5), np.full((1, 32), -1)):
+        with pytest.raises(ValueError, match=r"x has shape \(1, 32\), but the model's input is \(batch, any, 65\)$"):
+            sequences.predict(x)
+    with pytest.raises(ValueError, match="did you drop or add a column"):
+        Sequential([layers.Dense(2)], (3,)).predict(np.full((2, 4), 0.5))
+
+
+# --- no samples ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("x", [[], np.zeros((0, 2, 4)), np.zeros((0, 2, 4), "uint8"), np.zeros(0)], ids=np.shape)
+def test_predict_of_no_samples_is_empty(x, dtype):
+    model = Sequential([layers.Flatten(name="flat"), layers.Dense(3)], (2, 4), dtype=dtype)
+    for _ in range(2):
+        for arguments, shape in (({}, (0, 3)), ({"batch_size": 7}, (0, 3)), ({"output": "flat"}, (0, 8))):
+            predictions = model.predict(x, **arguments)
+            assert predictions.shape == shape
+            assert predictions.dtype == dtype
+        model.predict(np.zeros((1, 2, 4)))
+    model.compile("sgd", "mse")
+    for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch, model.compute_gradients):
+        with pytest.raises(ValueError, match=f"{call.__name__}: x is empty.*; give at least one sample"):
+            call(x, np.zeros((0, 3)))
+
+
+def test_no_samples_must_have_the_right_shape(model):
+    for x in (np.zeros((0, 2, 5)), np.zeros((0, 4))):
+        with pytest.raises(ValueError, match=r"x has shape \(0, .*\(batch, 2, 4\)"):
+            model.predict(x)
+    sequences = Sequential([layers.LSTM(2, return_sequences=True)], (None, 3))
+    assert sequences.predict(np.zeros((0, 7, 3))).shape == (0, 7, 2)
+    with pytest.raises(ValueError, match="predict: x is empty; give at least one sample"):
+        sequences.predict(np.zeros((0, 0, 3)))
+    with pytest.raises(ValueError, match=r"x has shape \(0,\), but the model's input is \(batch, any, 3\)"):
+        sequences.predict([])
 
 
 def test_fits():
@@ -213,6 +304,69 @@ def test_fits():
     assert not fits((2, 3), (2, 4))
     assert fits((), ())
     assert len(as_samples_of(np.ones((4, 2)), None, "fit", True)) == 4
+
+
+# --- targets without a class -----------------------------------------------------------------------------
+
+
+def with_empty_rows(*rows):
+    targets = np.eye(3)[[0, 1, 2, 0, 1, 2]]
+    targets[list(rows)] = 0
+    return targets
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("dtype_of_y", ["float32", "float64", "int64", "bool"])
+def test_rows_that_sum_to_zero_are_a_warning(smoothing, dtype_of_y, rng):
+    model = Sequential([layers.Dense(3, "softmax")], (4,))
+    model.compile("sgd", losses.CategoricalCrossentropy(label_smoothing=smoothing))
+    x, y = rng.normal(size=(6, 4)), with_empty_rows(2, 4).astype(dtype_of_y)
+    for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch, model.compute_gradients):
+        with pytest.warns(UserWarning, match=rf"{call.__name__}: row 2 of y \(and 1 more\) sums to 0") as caught:
+            call(x, y)
+        assert [warning.filename for warning in caught] == [__file__]
+        with pytest.warns(UserWarning, match=f"{call.__name__}: row 4 of y sums to 0"):
+            call(x, y, sample_weight=[1, 1, 0, 1, 1, 1])
+        call(x, y, sample_weight=[1, 1, 0, 1, 0, 1])
+        call(x, with_empty_rows())
+    with pytest.warns(UserWarning, match="validation_data: row 5 of y sums to 0"):
+        model.fit(x, with_empty_rows(), validation_data=(x, with_empty_rows(5)), verbose=0)
+
+
+def test_the_warning_comes_once_in_a_fit(rng):
+    model = Sequential([layers.Flatten(), layers.Dense(3, "softmax")], (2, 4))
+    model.compile("sgd", "categorical_crossentropy")
+    data = Pairs(rng, 6)
+    data.targets = with_empty_rows(1)
+    for arguments in ((data,), (data.arrays()[0], data.targets)):
+        with pytest.warns(UserWarning, match="row 1 of y sums to 0") as caught:
+            model.fit(*arguments, epochs=4, verbose=0)
+        assert len(caught) == 1
+
+
+def test_rows_of_sequences_that_sum_to_zero(rng):
+    model = Sequential([layers.Dense(3, "softmax")], (2, 4))
+    model.compile("sgd", "categorical_crossentropy")
+    x, y = rng.normal(size=(3, 2, 4)), with_empty_rows(3).reshape(3, 2, 3)
+    with pytest.warns(UserWarning, match=r"the row at index \(1, 1\) of y sums to 0"):
+        model.evaluate(x, y)
+    for weight in ([1, 0, 1], [[1, 1], [1, 0], [1, 1]]):
+        model.evaluate(x, y, sample_weight=weight)
+    with pytest.warns(UserWarning, match=r"\(1, 1\)"):
+        model.evaluate(x, y, sample_weight=[[1, 1], [0, 1], [1, 1]])
+
+
+def test_no_warning_where_zeros_mean_something(rng):
+    x = rng.normal(size=(6, 4))
+    for activation, loss in ((None, "mse"), ("sigmoid", "binary_crossentropy")):
+        model = Sequential([layers.Dense(3, activation)], (4,))
+        model.compile("sgd", loss)
+        model.fit(x, with_empty_rows(2, 4), verbose=0)
+    model = Sequential([layers.Dense(3, "softmax")], (4,))
+    model.compile("sgd", "categorical_crossentropy")
+    y = with_empty_rows()
+    y[2], y[3] = np.nan, [np.inf, -np.inf, 0]
+    assert np.isnan(model.evaluate(x, y, check_finite=False))
 
 
 # --- data sets -----------------------------------------------------------------------------------------
@@ -285,7 +439,8 @@ HOSTILE = {
     "wider items": ("items", lambda d: np.ones((6, 5)), "samples have shape"),
     "no items": ("items", lambda d: np.ones((0, 4)), "items is empty"),
     "items of nothing": ("items", lambda d: None, "items is None"),
-    "objects": ("items", lambda d: np.array([None] * 6), "items has dtype object"),
+    "objects": ("items", lambda d: np.array([None] * 6), "items holds None"),
+    "too large": ("items", lambda d: np.full((6, 4), 1e39), r"items holds 1e\+39 at index \(0, 0\), too large"),
     "nan": ("items", lambda d: np.full((6, 4), np.nan), "items holds nan"),
     "fewer targets": ("targets", lambda d: d.targets[:3], "9 samples, but y has 3"),
     "labels too large": ("targets", lambda d: d.targets + 3, "holds the label"),
@@ -349,6 +504,8 @@ def test_empty_and_wrongly_shaped_data_sets(model, rng):
     data.length = 0
     with pytest.raises(ValueError, match="x is empty"):
         model.fit(data, verbose=0)
+    assert model.predict(data).shape == (0, 3)
+    assert data.epochs == []
     data = Pairs(rng)
     data.sample_shape = (2, 5)
     with pytest.raises(ValueError, match=r"x has shape \(9, 2, 5\).*\(batch, 2, 4\)"):

@@ -189,7 +189,7 @@ CASES = {
     "name that is no text": (described([layer("Flatten")], name={"a": 1}), "ValueError .* name must be a string"),
     "name that rewrites the terminal": (described([layer("Flatten")], name="\x1b[2J"), "ValueError .* printable"),
     "long name": (described([layer("Flatten")], name="x" * 10**6), "works"),
-    "rate": (trained_by(10**400), "ValueError .* too large"),
+    "rate": (trained_by(10**400), "ValueError .* learning_rate must be a finite number"),
     "rate that is an initializer": (trained_by(made("initializers", "Ones")), "TypeError"),
     "schedules in schedules": (trained_by(warm_ups(100)), "works"),
     "steps of a schedule": (

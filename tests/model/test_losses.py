@@ -196,3 +196,58 @@ def test_smoothed_labels_are_smoothed_targets(last, dtype, rng):
 def test_wrong_smoothing():
     with pytest.raises(ValueError, match="CategoricalCrossentropy: label_smoothing must be"):
         losses.CategoricalCrossentropy(label_smoothing=1.5)
+
+
+# --- one output that is always the whole ---------------------------------------------------------------------
+
+CATEGORICAL = {
+    "categorical": "categorical_crossentropy",
+    "sparse": "sparse_categorical_crossentropy",
+    "smoothed": losses.CategoricalCrossentropy(label_smoothing=0.1),
+    "logits": losses.CategoricalCrossentropy(from_logits=True),
+    "sparse logits": losses.SparseCategoricalCrossentropy(from_logits=True),
+}
+
+
+def refused(model, shape, message):
+    x, y = np.ones((2, *shape)), np.zeros((2, *prediction(model, np.ones((1, *shape))).shape[1:]))
+    before = model.parameters.copy()
+    y = y[..., 0] if model.loss.labels else y
+    for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch, model.compute_gradients):
+        with pytest.raises(ValueError, match=message):
+            call(x, y)
+    assert model.parameters.tobytes() == before.tobytes()
+    assert model.predict(x).shape[0] == 2
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax", None])
+@pytest.mark.parametrize("loss", CATEGORICAL.values(), ids=list(CATEGORICAL))
+def test_one_output_is_no_choice_of_classes(loss, activation):
+    for last, shape in (([layers.Dense(1, activation)], (3,)),
+                        ([layers.Dense(1), layers.Activation("sigmoid")], (2, 3)),
+                        ([layers.TimeDistributed(layers.Dense(1, activation))], (2, 3))):
+        model = Sequential(last, shape)
+        model.compile("sgd", loss)
+        refused(model, shape, r"Crossentropy needs an output for each class.*loss='binary_crossentropy'")
+
+
+@pytest.mark.parametrize("loss", ["mse", "half_squared_error", "binary_crossentropy", AbsoluteError()], ids=str)
+def test_softmax_over_one_output_is_always_one(loss):
+    one = layers.Dense(1, "softmax")
+    for last, shape in (([one], (3,)), ([layers.Dense(1), layers.Activation("softmax")], (3,)),
+                        ([layers.TimeDistributed(layers.Dense(1, "softmax"))], (2, 3)),
+                        ([layers.Dense(1, "softmax"), layers.Flatten()], (2, 3)),
+                        ([layers.Towers(layers.Dense(1, "softmax"), 2)], (2, 3))):
+        model = Sequential(last, shape)
+        model.compile("sgd", loss)
+        refused(model, shape, r"softmax over the one output of layer '.*' is always 1; .*loss='binary_crossentropy'")
+
+
+def test_softmax_over_one_column_within_a_network_is_allowed(rng):
+    """Such as the attention to a sequence of one step."""
+    model = Sequential([layers.Dense(1, "softmax"), layers.Dense(1)], (3,))
+    model.compile("sgd", "mse")
+    model.fit(rng.normal(size=(4, 3)), np.ones(4), verbose=0)
+    model = Sequential([layers.Dense(2, "softmax"), layers.Reshape((2, 1))], (3,))
+    model.compile("sgd", "mse")
+    model.fit(rng.normal(size=(4, 3)), np.ones((4, 2)), verbose=0)

@@ -6,8 +6,10 @@ import pickle
 import numpy as np
 import pytest
 
-from tinynn.model import registry
-from tinynn.model.registry import Configurable, deserialize, lookup, serialize
+import tinynn
+from tinynn.model import losses, metrics, optimizers, registry
+from tinynn.model.augmentation import check_augmentation
+from tinynn.model.registry import Configurable, deserialize, lookup, nearest, serialize
 
 KNOWN = {"relu": "R", "tanh": "T", "hard_sigmoid": "H"}
 
@@ -43,10 +45,62 @@ def test_lookup_does_not_guess_what_is_far_off():
     assert "did you mean" not in str(error.value)
 
 
+MISSPELT = [
+    ("rleu", "relu"), ("erlu", "relu"), ("rel", "relu"), ("reluu", "relu"), ("tahn", "tanh"), ("lstn", "lstm"),
+    ("adm", "adam"), ("addam", "adam"), ("mes", "mse"), ("sdg", "sgd"), ("acuracy", "accuracy"), ("acc", "accuracy"),
+    ("glorot", "glorot_uniform"), ("glorot_unifrom", "glorot_uniform"), ("Hard_Sigmid", "hard_sigmoid"),
+    ("val_acc", "val_accuracy"), ("ategorical_crossentropy", "categorical_crossentropy"),
+    ("sparse_categorcal_crossentropie", "sparse_categorical_crossentropy"), ("softmx", "softmax"),
+]
+OTHER = [
+    "gelu", "elu", "selu", "celu", "prelu", "relu6", "silu", "swish", "mish", "softmin", "softplus", "softsign",
+    "mae", "mape", "msle", "rmse", "huber", "nadam", "adamax", "adagrad", "adadelta", "radam", "rprop", "lion", "l3",
+    "", "mean_absolute_error", "binary_accuracy", "he_uniform", "hinge", "x" * 100_000,
+]
+
+
+@pytest.mark.parametrize("name, meant", MISSPELT)
+def test_misspellings_are_recognized(name, meant):
+    assert nearest(name, dict(MISSPELT).values()) == f"; did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize("name", OTHER, ids=lambda name: name[:20])
+def test_another_name_is_no_misspelling(name):
+    known = {*dict(MISSPELT).values(), "adamw", "rmsprop", "mean_squared_error", "binary_crossentropy", "l1", "l2"}
+    assert nearest(name, known) == ""
+
+
+def test_of_several_the_least_changed_is_named():
+    assert nearest("dense_23", ["dense_2", "dense_32", "dense"]) == "; did you mean 'dense_32'?"
+    assert nearest("hiden", ["hidden_layers", "hidden"]) == "; did you mean 'hidden'?"
+    assert nearest("relu", []) == ""
+
+
 @pytest.mark.parametrize("name", [3, None, b"relu", ["relu"]])
 def test_lookup_rejects_what_is_no_name(name):
     with pytest.raises(TypeError, match="activation: expected a name"):
         lookup("activation", name, KNOWN)
+
+
+def test_classes_and_functions_instead_of_objects_say_what_to_write():
+    for get, cls, module in ((optimizers.get, optimizers.Adam, "optimizers"),
+                             (losses.get, losses.MeanSquaredError, "losses"),
+                             (metrics.get, metrics.Accuracy, "metrics")):
+        with pytest.raises(TypeError, match=f"or an object of tinynn.{module}, got the class {cls.__name__}; write "
+                           rf"{cls.__name__}\(...\)$"):
+            get(cls)
+        with pytest.raises(TypeError, match=f"or an object of tinynn.{module}, got the class dict$"):
+            get(dict)
+    for get, base in ((losses.get, "losses.Loss"), (metrics.get, "metrics.Metric")):
+        for function in (lambda target, prediction: 0.0, np.square, print):
+            with pytest.raises(TypeError, match=f"got the function .*; derive a class from tinynn.{base} instead$"):
+                get(function)
+    with pytest.raises(TypeError, match=r"got function <function"):
+        optimizers.get(lambda parameters: parameters)
+    with pytest.raises(TypeError, match=r"layers\[0\] must be a layer, got .*; write Dense\(...\)"):
+        tinynn.Sequential([tinynn.layers.Dense])
+    with pytest.raises(TypeError, match=r"augment must be a tinynn.Augmentation, got .*; write Augmentation\(...\)"):
+        check_augmentation(tinynn.Augmentation, "fit")
 
 
 def test_config_goes_through_json_and_back():
@@ -93,6 +147,20 @@ def test_deserialize_makes_only_known_classes():
         deserialize({"class": "os.system", "config": {"command": "true"}})
     with pytest.raises(ValueError, match=r"did you mean 'test_parts.Part'"):
         deserialize([{"class": "test_parts.Prat", "config": {}}])
+
+
+@pytest.mark.parametrize("name", ["losses.Kernel", "losses._Kernel", "losses._Kernal", "layers._Pooling2D"])
+def test_what_several_classes_share_is_no_class_for_a_file(name):
+    with pytest.raises(ValueError, match=f"unknown class '{name}'") as error:
+        deserialize({"class": name, "config": {}})
+    assert "._" not in str(error.value).replace(name, "")
+
+
+def test_a_private_class_of_the_user_is_one():
+    class _Mine(Part):
+        pass
+
+    assert type(deserialize(serialize(_Mine(3)))) is _Mine
 
 
 @pytest.mark.parametrize("value", [lambda: 0, {1: 2}, {2, 3}, float("nan"), np.array([np.inf]), 1j, object()])

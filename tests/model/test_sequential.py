@@ -213,7 +213,7 @@ def test_wrong_compile_changes_nothing():
         with pytest.raises((TypeError, ValueError), match=message):
             model.compile(*arguments)
     assert model._iteration == 1
-    assert model.metrics[0].name == "mean_absolute_error"
+    assert model.metrics[0].name == "mae"
     assert len(model._states) == 2
 
 
@@ -309,6 +309,21 @@ def test_output_of_a_layer(rng):
     assert model.predict(x, output="flatten").tobytes() == model.predict(x).tobytes()
     with pytest.raises(ValueError, match="no layer 'hiden'.*did you mean 'hidden'"):
         model.predict(x, output="hiden")
+    for wrong in (["hidden", "dense"], 3, model.layers[0], b"hidden"):
+        with pytest.raises(TypeError, match="predict: output must be the name of a layer, such as 'flatten', got"):
+            model.predict(x, output=wrong)
+
+
+def test_predict_takes_verbose_and_prints_nothing(capsys, rng):
+    model = Sequential([layers.Dense(3)], (4,))
+    x = rng.normal(size=(5, 4))
+    expected = model.predict(x).tobytes()
+    for verbose in ("auto", 0, 1, 2):
+        assert model.predict(x, verbose=verbose).tobytes() == expected
+    assert capsys.readouterr() == ("", "")
+    for wrong in (3, "loud", None):
+        with pytest.raises(ValueError, match="predict: verbose must be"):
+            model.predict(x, verbose=wrong)
 
 
 def test_output_before_an_activation_of_its_own(rng):

@@ -55,6 +55,8 @@ cdef enum: MOST_BINDINGS = 16
 # What a Predictor takes: more rows are worth the look at the arguments.
 cdef enum: MOST_ROWS = 256
 cdef enum: MOST_DIMENSIONS = 8
+# 2^128 - 2^103: the smallest double that becomes an infinite float.
+cdef double BEYOND_FLOAT = 3.4028235677973366e38
 
 # Why a run returned.
 cdef enum Reason:
@@ -1096,7 +1098,7 @@ cdef class Predictor:
             job = waiting.pop()
         except IndexError:  # none yet, or all at work in other threads
             job = Job(self.plan, Arena(self.plan, rows), array, None, rows, rows)
-        if finite and not is_finite(array, kind):
+        if finite and not is_finite(array, kind, self.output_type == cnp.NPY_FLOAT32):
             waiting.append(job)
             return None
         dimensions = self.output_shape
@@ -1130,6 +1132,7 @@ cdef class BatchTrainer:
     cdef readonly Plan plan
     cdef dict jobs
     cdef int dimensions, target_dimensions, target_type
+    cdef bint single
     cdef Py_ssize_t shape[MOST_DIMENSIONS]
     cdef Py_ssize_t target_shape[MOST_DIMENSIONS]
     cdef int64_t classes
@@ -1138,8 +1141,8 @@ cdef class BatchTrainer:
         self.plan = plan
         self.jobs = {}
         self.classes = classes
-        self.target_type = (cnp.NPY_INT64 if classes else
-                            cnp.NPY_FLOAT32 if plan.dtype == np.float32 else cnp.NPY_FLOAT64)
+        self.single = plan.dtype == np.float32
+        self.target_type = cnp.NPY_INT64 if classes else cnp.NPY_FLOAT32 if self.single else cnp.NPY_FLOAT64
         # With an op in Python, or more dimensions than there is room for, all steps are left to others.
         self.dimensions = -1
         if max(len(sample_shape), len(target_shape)) < MOST_DIMENSIONS and not any(
@@ -1172,7 +1175,7 @@ cdef class BatchTrainer:
             if cnp.PyArray_DIM(samples, i) != self.shape[i]:
                 return None
         targets = self.as_targets(y, rows)
-        if targets is None or not is_finite(samples, kind):
+        if targets is None or not is_finite(samples, kind, self.single):
             return None
         job = self.jobs.get((rows, kind))
         if job is None:
@@ -1208,7 +1211,7 @@ cdef class BatchTrainer:
                 y = np.array(y, np.int64 if self.classes else self.plan.dtype, order="C")
         if self.classes:
             return y if are_labels(y, self.classes) else None
-        return y if is_finite(y, kind_of_type(self.target_type)) else None
+        return y if is_finite(y, kind_of_type(self.target_type), False) else None
 
 
 cdef bint are_labels(cnp.ndarray labels, int64_t classes) noexcept:
@@ -1230,18 +1233,33 @@ cdef int kind_of_type(int type) noexcept:
     return DOUBLE if type == cnp.NPY_FLOAT64 else -1
 
 
-cdef bint is_finite(cnp.ndarray array, int kind) noexcept:
-    """Whether an array of this kind, dense in memory, holds no NaN and no infinity."""
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(array)
+cdef bint is_finite(cnp.ndarray array, int kind, bint single) noexcept:
+    """Whether an array of this kind, dense in memory, holds no NaN and no infinity, nor, in single, becomes one."""
+    cdef Py_ssize_t i, n = cnp.PyArray_SIZE(array)
+    cdef const double* x
     if kind == FLOAT:
         return instruction_set_in_use().f32.all_finite(<const float*> cnp.PyArray_DATA(array), n)
-    return kind == UINT8 or instruction_set_in_use().f64.all_finite(<const double*> cnp.PyArray_DATA(array), n)
+    if kind == UINT8:
+        return True
+    x = <const double*> cnp.PyArray_DATA(array)
+    if not single:
+        return instruction_set_in_use().f64.all_finite(x, n)
+    # No number is larger than the root of the sum of their squares; only when that is large, look at each.
+    if instruction_set_in_use().f64.dot(x, x, n) < 1e77:
+        return True
+    for i in range(n):
+        if not fabs(x[i]) < BEYOND_FLOAT:
+            return False
+    return True
 
 
-def all_finite(cnp.ndarray array) -> bool | None:
-    """Whether an array holds no NaN and no infinity; None if it is not dense, or of a dtype that no kernel reads."""
+def all_finite(cnp.ndarray array, bint single=False) -> bool | None:
+    """Whether an array holds no NaN and no infinity, also once it is float32 if `single`.
+
+    None if it is not dense, or of a dtype that no kernel reads.
+    """
     cdef int kind = kind_of_type(cnp.PyArray_TYPE(array))
-    return is_finite(array, kind) if kind >= 0 and cnp.PyArray_ISCARRAY_RO(array) else None
+    return is_finite(array, kind, single) if kind >= 0 and cnp.PyArray_ISCARRAY_RO(array) else None
 
 
 cdef void* data(array) except? NULL:

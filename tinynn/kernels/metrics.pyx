@@ -1,7 +1,7 @@
 """Metrics of the last axis: one number for each row, forward only. The engine reports their mean.
 
     categorical accuracy    1 where the largest class is the target's, else 0 (of equal ones the first counts)
-    binary accuracy         share of the elements that are on the target's side of 1/2
+    binary accuracy         share of the elements that are above the threshold just where the target is above 1/2
     mean absolute error     sum_k |p_k - t_k| / K
 """
 
@@ -47,16 +47,16 @@ cdef void categorical_accuracy_forward(
 cdef void binary_accuracy_forward(
         real* right,                                        # OUT (B)
         const real* p, const real* t,                       # IN (B, K) (B, K)
-        Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
-    """right = sum_k [(p_k > 1/2) = (t_k > 1/2)] / K"""
+        double threshold, Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
+    """right = sum_k [(p_k > threshold) = (t_k > 1/2)] / K"""
     cdef Range rows
     cdef Py_ssize_t row, i, count
-    cdef real half = 0.5
+    cdef real half = 0.5, limit = <real> threshold
     while claim(worker, B, grain(K), &rows):
         for row in range(rows.start, rows.stop):
             count = 0
             for i in range(row * K, (row + 1) * K):
-                count += (p[i] > half) == (t[i] > half)
+                count += (p[i] > limit) == (t[i] > half)
             right[row] = <real> count / K
 
 
@@ -84,7 +84,7 @@ cdef void run_categorical_accuracy(Call* call, Worker* worker, real* dtype) noex
 
 cdef void run_binary_accuracy(Call* call, Worker* worker, real* dtype) noexcept nogil:
     binary_accuracy_forward(<real*> call.outputs[0], <const real*> call.inputs[0], <const real*> call.inputs[1],
-                            call.rows * call.sizes[0], call.sizes[1], worker)
+                            call.scalars[0], call.rows * call.sizes[0], call.sizes[1], worker)
 
 
 cdef void run_mean_absolute_error(Call* call, Worker* worker, real* dtype) noexcept nogil:
@@ -114,10 +114,14 @@ cdef class CategoricalAccuracy(Metric):
 
 
 cdef class BinaryAccuracy(Metric):
+    """Attribute threshold: above which number a prediction says yes."""
 
     def __cinit__(self):
         self.forward[0] = <Run> run_binary_accuracy[float]
         self.forward[1] = <Run> run_binary_accuracy[double]
+
+    def scalars(self, attributes):
+        return (float(attributes["threshold"]),)
 
 
 cdef class MeanAbsoluteError(Metric):
@@ -137,10 +141,10 @@ for each in (categorical_accuracy, binary_accuracy, mean_absolute_error):
     register(each)
 
 
-def value_of_rows(op, prediction, target, sparse):
+def value_of_rows(op, prediction, target, sparse, **attributes):
     columns = prediction.shape[-1]
     target = target.reshape(-1) if sparse else target.reshape(-1, columns)
-    run = OpRun(op, [prediction.reshape(-1, columns), target], sparse=sparse)
+    run = OpRun(op, [prediction.reshape(-1, columns), target], sparse=sparse, **attributes)
     return run.forward()[0].reshape(prediction.shape[:-1])
 
 
@@ -181,15 +185,17 @@ def py_categorical_accuracy(prediction, target):
 
 
 @public
-def py_binary_accuracy(prediction, target):
-    """Share of each row's elements that are on the target's side of 1/2: ``(p > 1/2) = (t > 1/2)``.
+def py_binary_accuracy(prediction, target, threshold=0.5):
+    """Share of each row's elements that are right: ``(p > threshold) = (t > 1/2)``.
 
     Parameters
     ----------
     prediction : array_like, shape (..., K)
-        Probabilities, float32 or float64.
+        Probabilities or logits, float32 or float64.
     target : array_like, shape (..., K)
         0 or 1, of the same dtype.
+    threshold : float
+        1/2 for probabilities, 0 for logits.
 
     Returns
     -------
@@ -207,11 +213,13 @@ def py_binary_accuracy(prediction, target):
     >>> import numpy as np
     >>> binary_accuracy(np.array([[0.9, 0.6]]), np.array([[1.0, 0.0]]))
     array([0.5])
+    >>> binary_accuracy(np.array([[2.0, 0.1, -3.0]]), np.array([[1.0, 1.0, 0.0]]), threshold=0)
+    array([1.])
     """
     prediction, target = required_arrays("binary_accuracy", prediction=prediction, target=target)
     expect_elements("binary_accuracy", "prediction", prediction)
     expect_shape("binary_accuracy", "target", target, prediction.shape)
-    return value_of_rows(binary_accuracy, prediction, target, False)
+    return value_of_rows(binary_accuracy, prediction, target, False, threshold=threshold)
 
 
 @public

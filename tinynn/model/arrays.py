@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from tinynn.engine.plan import all_finite
+from tinynn.model.reading import as_array, place, to_double
 
 __all__ = [
     "as_sample_weight",
@@ -33,6 +34,14 @@ Array = NDArray[Any]
 
 #: Elements looked at per step of `check_finite`: small enough to stay in the cache.
 _CHUNK = 1 << 16
+
+#: From here on float64 is infinite as float32: 2^128 - 2^103.
+_BEYOND_FLOAT = 3.4028235677973366e38
+
+
+def shortened(text: str) -> str:
+    """A text, or its beginning if it is long."""
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def check_count(value: Any, argument: str, function: str, minimum: int = 1) -> int:
@@ -140,55 +149,26 @@ def check_real(
         bounds = ((">=", minimum), (">", above), ("<=", maximum), ("<", below))
         wanted = " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
         wanted = f"a finite number {wanted}".rstrip()
-        raise ValueError(f"{function}: {argument} must be {wanted}, got {value}")
+        raise ValueError(f"{function}: {argument} must be {wanted}, got {shortened(str(value))}")
     return number
 
 
-def _as_array(data: Any, argument: str, function: str) -> Array:
-    """Any buffer, ``__array__``, DLPack exporter or list as a C-contiguous native array of real numbers."""
-    where = f"{function}: {argument}"
-    if data is None:
-        raise TypeError(f"{where} is None; pass an array")
-    if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
-        raise TypeError(f"{where} is an array with masked values; fill or drop them first (.filled(value))")
-    try:
-        # NumPy knows buffers and __array__; DLPack is for those that offer nothing else
-        only_dlpack = hasattr(data, "__dlpack__") and not hasattr(data, "__array__")
-        array: Array = np.from_dlpack(data) if only_dlpack else np.asarray(data)
-    except (TypeError, ValueError, RuntimeError, BufferError) as error:
-        hint = "; do its rows have different lengths?" if isinstance(data, (list, tuple)) else ""
-        what = f"{where} ({type(data).__name__})"
-        raise TypeError(f"{what} cannot be read as an array: {error}{hint}") from error
-    if array.dtype.kind not in "biuf":
-        hint = ""
-        if array.dtype.kind == "O":
-            hint = "; do its rows have different lengths, or its columns different types?"
-            if hasattr(data, "toarray"):
-                hint = "; a sparse matrix is passed as x.toarray()"
-        elif array.dtype.kind == "c":
-            hint = "; pass its real and imaginary parts as two features"
-        expected = "real numbers (float32, float64, uint8, ...)"
-        raise TypeError(f"{where} has dtype {array.dtype}; expected {expected}{hint}")
-    if array.ndim == 0:
-        raise ValueError(f"{where} is a single number; expected an array whose first axis counts the samples")
-    if array.size == 0:
-        raise ValueError(f"{where} is empty: it has shape {array.shape}")
-    return np.require(array, array.dtype.newbyteorder("="), ["C", "A"])
-
-
-def as_samples(x: Any, argument: str = "x", function: str = "fit") -> Array:
+def as_samples(x: Any, argument: str = "x", function: str = "fit", empty: bool = False) -> Array:
     """Bring input data to a dtype the engine reads, copying only when it must.
 
     float32, float64 and uint8 stay as they are; bool becomes uint8; float16 and the integers of up to 16 bits
-    become float32, wider integers and long doubles float64, so that no usual value changes.
+    become float32, wider integers, long doubles and objects that are numbers float64, so that no usual value changes.
 
     Parameters
     ----------
     x : array_like
-        Anything with the buffer protocol, ``__array__`` or ``__dlpack__``, or nested lists; shape (samples,
-        ...), any byte order and strides, possibly read-only.
+        Anything with the buffer protocol, ``__array__`` or ``__dlpack__``, nested lists, or a table whose columns
+        hold numbers or booleans (what is missing there becomes NaN); shape (samples, ...), any byte order and
+        strides, possibly read-only.
     argument, function : str
         Names for the error.
+    empty : bool
+        Whether there may be no samples.
 
     Returns
     -------
@@ -198,7 +178,7 @@ def as_samples(x: Any, argument: str = "x", function: str = "fit") -> Array:
     Raises
     ------
     TypeError
-        If it is no array of real numbers (object, complex, string, date, masked, ragged).
+        If it is no array of real numbers (text, dates, complex, masked, ragged, an iterator, a dict, ...).
     ValueError
         If it is empty or a single number.
 
@@ -212,13 +192,13 @@ def as_samples(x: Any, argument: str = "x", function: str = "fit") -> Array:
     TypeError: fit: x has dtype complex128; expected real numbers (float32, float64, uint8, ...); pass its \
 real and imaginary parts as two features
     """
-    array = _as_array(x, argument, function)
+    array = as_array(x, argument, function, empty)
     if array.dtype in (np.float32, np.float64, np.uint8):
         return array
     if array.dtype == np.bool_:
         return array.view(np.uint8)
     exact_in_single = array.dtype.itemsize <= 2
-    return array.astype(np.float32 if exact_in_single else np.float64)
+    return array.astype(np.float32) if exact_in_single else to_double(array)
 
 
 def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
@@ -234,7 +214,7 @@ def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
     Returns
     -------
     ndarray of int64, float32 or float64
-        Integers and booleans as int64; float16 as float32, long doubles as float64.
+        Integers and booleans as int64; float16 as float32, long doubles and objects as float64.
 
     Raises
     ------
@@ -246,18 +226,18 @@ def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
     >>> as_targets(np.array([3, 1], "uint8")).dtype
     dtype('int64')
     """
-    array = _as_array(y, argument, function)
+    array = as_array(y, argument, function)
     if array.dtype.kind == "f":
         if array.dtype in (np.float32, np.float64):
             return array
-        return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
+        return array.astype(np.float32) if array.dtype.itemsize <= 2 else to_double(array)
     if array.dtype == np.uint64 and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{function}: {argument} holds {array.max()}, too large for a signed 64-bit integer")
     return array.astype(np.int64, copy=False)
 
 
-def check_finite(array: Array, argument: str, function: str) -> None:
-    """Check that there is no NaN and no infinity.
+def check_finite(array: Array, argument: str, function: str, dtype: DTypeLike = np.float64, source: Any = None) -> None:
+    """Check that there is no NaN and no infinity, nor a number that becomes one in the dtype that computes.
 
     Parameters
     ----------
@@ -265,6 +245,10 @@ def check_finite(array: Array, argument: str, function: str) -> None:
         Integers pass at once.
     argument, function : str
         Names for the error.
+    dtype : dtype
+        What the numbers are computed in.
+    source : object, optional
+        What the array was made of: a table has names for its columns.
 
     Raises
     ------
@@ -279,20 +263,24 @@ def check_finite(array: Array, argument: str, function: str) -> None:
     ValueError: fit: x holds nan at index (1, 0); expected finite numbers. Clean the data, or pass \
 check_finite=False to skip this check
     """
-    if array.dtype.kind != "f" or array.size == 0 or all_finite(array):
+    single = np.dtype(dtype) == np.float32
+    if array.dtype.kind != "f" or array.size == 0 or all_finite(array, single):
         return
+    limit = _BEYOND_FLOAT if single and array.dtype.itemsize > 4 else math.inf  # no float32 is beyond
     rows = max(1, _CHUNK * len(array) // array.size)
     for first in range(0, len(array), rows):
         part = array[first : first + rows]
-        finite = np.isfinite(part)
-        if finite.all():
+        good = np.abs(part) < limit
+        if good.all():
             continue
-        index = np.unravel_index(int(np.argmin(finite)), finite.shape)
-        full = (first + int(index[0]), *(int(i) for i in index[1:]))
-        raise ValueError(
-            f"{function}: {argument} holds {part[index]} at index {full}; expected finite numbers. "
-            "Clean the data, or pass check_finite=False to skip this check"
-        )
+        index = np.unravel_index(int(np.argmin(good)), good.shape)
+        where = place((first + int(index[0]), *(int(i) for i in index[1:])), source)
+        what = f"{function}: {argument} holds {part[index]} at {where}"
+        if np.isfinite(part[index]):
+            raise ValueError(f"{what}, too large for float32; expected numbers up to 3.4e38. Scale the data, or make "
+                             "the model with dtype='float64'")
+        raise ValueError(f"{what}; expected finite numbers. Clean the data, or pass check_finite=False to skip this "
+                         "check")
 
 
 def check_same_length(function: str, **arrays: Any) -> int:
@@ -383,7 +371,11 @@ def check_labels(y: Array, classes: int, argument: str = "y", function: str = "f
 
 
 def as_sample_weight(
-    weight: Any, shape: tuple[int, ...], argument: str = "sample_weight", function: str = "fit"
+    weight: Any,
+    shape: tuple[int, ...],
+    argument: str = "sample_weight",
+    function: str = "fit",
+    dtype: DTypeLike = np.float64,
 ) -> NDArray[np.float64]:
     """Check the weights of samples; negative ones are allowed (policy gradients use them).
 
@@ -395,6 +387,8 @@ def as_sample_weight(
         Shape of the losses: (samples,) or (samples, time steps).
     argument, function : str
         Names for the error.
+    dtype : dtype
+        What they are computed in.
 
     Returns
     -------
@@ -404,27 +398,27 @@ def as_sample_weight(
     Raises
     ------
     TypeError, ValueError
-        If they are not numbers, not finite, or of another shape.
+        If they are not numbers, not finite, too large for `dtype`, or of another shape.
 
     Examples
     --------
     >>> as_sample_weight([1, 0.5], (2,))
     array([1. , 0.5])
     """
-    array = _as_array(weight, argument, function)
+    array = as_array(weight, argument, function)
     if array.ndim == len(shape) + 1 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.shape != shape[: array.ndim]:
         wanted = " or ".join(str(shape[:k]) for k in range(1, len(shape) + 1))
         got = f"{function}: {argument} has shape {array.shape}"
         raise ValueError(f"{got}; expected one weight per loss: {wanted}")
-    array = np.ascontiguousarray(array, np.float64)
-    check_finite(array, argument, function)
+    array = np.ascontiguousarray(to_double(array))
+    check_finite(array, argument, function, dtype, weight)
     return array
 
 
 def class_weight_to_sample_weight(
-    class_weight: Mapping[int, float], y: Array, function: str = "fit"
+    class_weight: Mapping[int, float], y: Array, function: str = "fit", dtype: DTypeLike = np.float64
 ) -> NDArray[np.float64]:
     """Give each sample the weight of its class; classes that are not named weigh 1 (Keras' rule).
 
@@ -437,6 +431,8 @@ def class_weight_to_sample_weight(
         classes).
     function : str
         Name for the error.
+    dtype : dtype
+        What the weights are computed in.
 
     Returns
     -------
@@ -456,20 +452,28 @@ def class_weight_to_sample_weight(
         raise TypeError(
             f"{function}: class_weight must be a dict of class -> weight, got {type(class_weight).__name__}"
         )
+    largest = float(np.finfo(dtype).max)
     weights = {
         check_count(label, "each class in class_weight", function, minimum=0): check_real(
-            weight, f"class_weight[{label!r}]", function
+            weight, f"class_weight[{label!r}]", function, minimum=-largest, maximum=largest
         )
         for label, weight in class_weight.items()
     }
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim == 2 and np.all(y >= 0) and np.all(np.abs(y.sum(axis=1, dtype=np.float64) - 1) < 1e-3):
-        y = y.argmax(axis=1)
+    hint = ""
+    if y.ndim == 2:
+        sums = y.sum(axis=1, dtype=np.float64)
+        one_class = (np.abs(sums - 1) < 1e-3) & np.all(y >= 0, axis=1)
+        if one_class.all():
+            y = y.argmax(axis=1)
+        else:
+            row = int(np.argmin(one_class))
+            hint = f" whose row {row} sums to {sums[row]:g}"
     if y.ndim != 1:
         raise ValueError(
             f"{function}: class_weight needs one class per sample: labels (samples,) or one-hot rows "
-            f"(samples, classes), got y of shape {y.shape}; use sample_weight instead"
+            f"(samples, classes), got y of shape {y.shape}{hint}; use sample_weight instead"
         )
     result = np.ones(len(y), np.float64)
     for label, weight in weights.items():

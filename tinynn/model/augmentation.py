@@ -52,5 +52,6 @@ class Augmentation(Configurable, kind="augmentations"):
 def check_augmentation(augment: Augmentation | None, function: str) -> Augmentation | None:
     """Raise TypeError unless it is an Augmentation or None."""
     if augment is not None and not isinstance(augment, Augmentation):
-        raise TypeError(f"{function}: augment must be a tinynn.Augmentation, got {augment!r}")
+        hint = "; write Augmentation(...)" if augment is Augmentation else ""
+        raise TypeError(f"{function}: augment must be a tinynn.Augmentation, got {augment!r}{hint}")
     return augment

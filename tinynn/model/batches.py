@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 from tinynn.engine.network import view
 from tinynn.engine.plan import BatchTrainer, Job, Plan
 from tinynn.model import losses
+from tinynn.model.metrics import Metric
 
 if TYPE_CHECKING:
     from tinynn.model.layer import Layer
     from tinynn.model.sequential import Sequential
 
-#: Losses whose targets are only converted, and checked to be finite.
-PLAIN = (losses.MeanSquaredError, losses.HalfSquaredError)
+#: Losses whose targets are only converted, and checked to be finite or labels; those of the last two are numbers, which
+#: have no accuracy.
+PLAIN = (losses.SparseCategoricalCrossentropy, losses.BinaryCrossentropy, losses.MeanSquaredError,
+         losses.HalfSquaredError)
 
 
 class Batches:
@@ -49,7 +52,8 @@ class Batches:
     @staticmethod
     def serve(model: Sequential) -> bool:
         """Whether the model's targets need no closer look than a `BatchTrainer` takes."""
-        return model.loss.labels or (isinstance(model.loss, PLAIN) and not model.metrics)
+        looks = [metric for metric in model.metrics if type(metric).check_targets is not Metric.check_targets]
+        return type(model.loss) in PLAIN and not (looks and type(model.loss) in PLAIN[2:])
 
     def fit(self, model: Sequential) -> bool:
         """Whether the model is still as it was."""

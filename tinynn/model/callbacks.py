@@ -14,7 +14,6 @@ import os
 import string
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,8 +21,9 @@ import numpy as np
 
 from tinynn.io.atomic import check_writable
 from tinynn.io.suffixes import check_suffix
-from tinynn.model.arrays import check_count, check_real
+from tinynn.model.arrays import check_count, check_real, shortened
 from tinynn.model.registry import nearest
+from tinynn.model.warning import warn
 
 __all__ = [
     "CSVLogger",
@@ -199,7 +199,7 @@ class Callback:
             raise ValueError(f"{kind}.set_state: expected the keys {sorted(self._state)}, got {sorted(state)}")
         for name, value in state.items():
             if not self._state[name](value):
-                raise ValueError(f"{kind}.set_state: {name} cannot be {_shortened(value)}")
+                raise ValueError(f"{kind}.set_state: {name} cannot be {shortened(repr(value))}")
         for name, value in state.items():
             setattr(self, name, copy.deepcopy(value))
         self._resumes = True
@@ -210,11 +210,6 @@ class Callback:
 
 #: The methods that are called.
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _overrides(callback: Callback, hook: str) -> bool:
@@ -749,8 +744,8 @@ class CSVLogger(Callback):
         except OSError as error:
             self._torn = True
             epochs = ", ".join(str(row["epoch"] + 1) for row in self._waiting)
-            warnings.warn(f"CSVLogger: cannot write {self.filename!r} ({error.strerror}): epoch {epochs} is not in it",
-                          RuntimeWarning, stacklevel=2)
+            warn(f"CSVLogger: cannot write {self.filename!r} ({error.strerror}): epoch {epochs} is not in it",
+                 RuntimeWarning)
         else:
             self._fresh, self._torn, self._waiting = False, False, []
 

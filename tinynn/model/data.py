@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinynn.engine.network import Shape
 from tinynn.model.arrays import as_samples, as_targets, check_finite, check_labels
-from tinynn.model.losses import Loss
+from tinynn.model.losses import CategoricalCrossentropy, Loss
+from tinynn.model.warning import warn
 
 
 def is_data_set(x: Any) -> bool:
@@ -32,12 +34,15 @@ class Samples:
         The function the user called, for messages.
     finite : bool
         Whether NaN and infinity have been ruled out, or still are to be, for a data set.
+    dtype : dtype
+        What the model computes in.
     """
 
     x: Any
     sample_shape: tuple[int, ...]
     function: str
     finite: bool
+    dtype: DTypeLike = np.float64
     n: int = 0
 
     def __post_init__(self) -> None:
@@ -76,33 +81,48 @@ class Samples:
             raise ValueError(f"{self.function}: the data set's indices may be -1 only behind the last item of a "
                              "sample, and each sample needs one item at least")
         if self.finite and items.dtype != np.uint8:
-            check_finite(items, "the data set's items", self.function)
+            check_finite(items, "the data set's items", self.function, self.dtype)
         return items, indices, targets
 
 
-def as_samples_of(x: Any, input_shape: Shape | None, function: str, finite: bool) -> Samples:
-    """Check x against the model's input shape (None: any)."""
+def as_samples_of(x: Any, input_shape: Shape | None, function: str, finite: bool,
+                  dtype: DTypeLike = np.float64) -> Samples:
+    """Check x against the model's input shape (None: any) and dtype. Only `predict` takes no samples."""
+    given, predicts = x, function == "predict"
     if is_data_set(x):
         shape = tuple(x.sample_shape)
-        samples = Samples(x, shape, function, finite)
     else:
-        x = as_samples(x, "x", function)
+        x = as_samples(x, "x", function, empty=predicts)
+        if x.shape == (0,) and input_shape is not None and None not in input_shape:  # an empty list has no more axes
+            x = x.reshape(0, *input_shape)
         shape = x.shape[1:]
         if finite and x.dtype != np.uint8:
-            check_finite(x, "x", function)
-        samples = Samples(x, shape, function, finite)
+            check_finite(x, "x", function, dtype, given)
+    samples = Samples(x, shape, function, finite, dtype)
     if input_shape is not None and not fits(shape, input_shape):
-        hint = ""
-        if len(shape) == len(input_shape) - 1 and function == "predict":
-            hint = "; predict takes a batch: give x[None] for a single sample"
-        elif len(shape) == len(input_shape) == 1:
-            hint = "; did you drop or add a column?"
+        hint = "" if is_data_set(x) else _what_fits(x, input_shape, predicts)
         got = f"({len(x)}, {', '.join(map(str, shape))})" if shape else f"({len(x)},)"
         wanted = ", ".join("any" if n is None else str(n) for n in input_shape)
         raise ValueError(f"{function}: x has shape {got}, but the model's input is (batch, {wanted}){hint}")
-    if len(samples) == 0:
+    if len(samples) == 0 and not (predicts and 0 not in shape):
         raise ValueError(f"{function}: x is empty; give at least one sample")
     return samples
+
+
+def _what_fits(x: np.ndarray, input_shape: Shape, predicts: bool) -> str:
+    """What to do so that x would fit: the end of an error message."""
+    shape = x.shape[1:]
+    if predicts and fits(x.shape, input_shape):
+        return "; predict takes a batch: give x[None] for a single sample"
+    if fits((*shape, 1), input_shape):
+        return "; an axis of length 1 is missing at the end: give x[..., None]"
+    classes = input_shape[-1] if input_shape else None
+    if classes is not None and fits((*shape, classes), input_shape) and (
+            (x >= 0) & (x < classes) & (x == np.floor(x))).all():
+        return f"; if its whole numbers are classes, give one-hot vectors: np.eye({classes})[x]"
+    if len(shape) == len(input_shape) == 1:
+        return "; did you drop or add a column?"
+    return ""
 
 
 def fits(shape: tuple[int, ...], pattern: Shape) -> bool:
@@ -110,20 +130,41 @@ def fits(shape: tuple[int, ...], pattern: Shape) -> bool:
     return len(shape) == len(pattern) and all(b in (None, a) for a, b in zip(shape, pattern, strict=True))
 
 
+def warn_of_empty_rows(targets: np.ndarray, weights: np.ndarray | None, loss: Loss, function: str) -> bool:
+    """Warn of targets that belong to no class, unless they weigh nothing; returns whether there are any."""
+    if not isinstance(loss, CategoricalCrossentropy):
+        return False
+    some = np.logical_or.reduce(targets, axis=-1)
+    if np.count_nonzero(some) == some.size:  # faster than all() on the few rows of train_on_batch
+        return False
+    empty = ~some
+    if weights is not None:
+        empty &= weights.reshape(weights.shape + (1,) * (empty.ndim - weights.ndim)) != 0
+        if not empty.any():
+            return False
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(empty)), empty.shape))
+    place = f"row {index[0]}" if len(index) == 1 else f"the row at index {index}"
+    others = int(empty.sum()) - 1
+    also = f" (and {others} more)" if others else ""
+    warn(f"{function}: {place} of y{also} sums to 0, so it belongs to no class and nothing is learnt from it; correct "
+         "the targets, or give such rows sample_weight 0")
+    return True
+
+
 def targets_for(y: Any, samples: int, prediction_shape: tuple[int, ...], loss: Loss, dtype: np.dtype, function: str,
                 finite: bool = True) -> np.ndarray:
-    """The targets in the form that the loss's kernel reads.
+    """The targets in the form that the loss's kernel reads, but for what its `prepare` does.
 
     Raises
     ------
     ValueError
         If their number or shape does not fit the prediction, or a label is out of range.
     """
-    y = as_targets(y, "y", function)
+    given, y = y, as_targets(y, "y", function)
     if len(y) != samples:
         raise ValueError(f"{function}: x has {samples} samples, but y has {len(y)}; give one target for each")
     if finite and not loss.labels:
-        check_finite(y, "y", function)
+        check_finite(y, "y", function, dtype, given)
     rows = prediction_shape[:-1]
     expected: tuple[int, ...] = rows if loss.labels else prediction_shape
     if y.shape[1:] != expected:
@@ -143,4 +184,5 @@ def targets_for(y: Any, samples: int, prediction_shape: tuple[int, ...], loss: L
     if loss.labels:
         # A copy: the engine trusts labels, and a callback might change the array after it has been checked.
         return np.array(check_labels(y, prediction_shape[-1], "y", function), order="C")
-    return np.ascontiguousarray(loss.prepare(np.ascontiguousarray(y, dtype)))
+    with np.errstate(over="ignore"):  # too large for the dtype, unchecked
+        return np.ascontiguousarray(y, dtype)

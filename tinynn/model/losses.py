@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinynn.engine.compiler import LossSpec
+from tinynn.engine.network import Network, Tensor
 from tinynn.model.arrays import check_real
 from tinynn.model.registry import Configurable, lookup
 
@@ -125,6 +126,30 @@ class SparseCategoricalCrossentropy(_Kernel):
 
     def __init__(self, from_logits: bool = False) -> None:
         self.from_logits = from_logits
+
+
+def check_output(loss: Loss, network: Network, output: Tensor) -> None:
+    """Refuse one output as a share of all classes: it is 1 whatever the weights, so that nothing can be learnt.
+
+    Raises
+    ------
+    ValueError
+        If a categorical loss has one output to look at, or any loss one that softmax made.
+    """
+    way_out = "for yes or no use Dense(1, activation='sigmoid') with loss='binary_crossentropy'"
+    if output.shape[-1] == 1 and isinstance(loss, (CategoricalCrossentropy, SparseCategoricalCrossentropy)):
+        raise ValueError(f"compile: {type(loss).__name__} needs an output for each class, but the model has one, which "
+                         f"is always the whole; {way_out}, or give the last layer as many units as there are classes")
+    makers = {tensor.buffer: node for node in network.nodes for tensor in node.outputs}
+    waiting = [output.buffer]
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is None:
+            continue
+        if node.op == "stack":
+            waiting += [tensor.buffer for tensor in node.inputs]
+        elif node.op == "softmax" and node.outputs[0].shape[-1] == 1:
+            raise ValueError(f"compile: softmax over the one output of layer {node.layer!r} is always 1; {way_out}")
 
 
 _KNOWN: dict[str, type[Loss]] = {

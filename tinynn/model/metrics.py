@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
+
+import numpy as np
 
 from tinynn.engine.compiler import LossSpec
 from tinynn.engine.network import Shape
-from tinynn.model.losses import Loss
+from tinynn.model import losses
+from tinynn.model.arrays import check_real
+from tinynn.model.losses import BinaryCrossentropy, HalfSquaredError, Loss
 from tinynn.model.registry import Configurable, lookup
 
 
 class Metric(Configurable, kind="metrics"):
     """Base of all metrics. One of your own writes `forward` with NumPy and is named by its class.
 
-    Attributes
+    Parameters
     ----------
-    name : str
-        Its key in History.
+    name : str, optional
+        Its key in History. A metric that `compile` is given as a string is called as it was written: ``"mae"``.
     """
 
     name: str = ""
     op: ClassVar[str | None] = None
 
-    def __init__(self) -> None:
-        pass
+    def __init__(self, name: str | None = None) -> None:
+        if name is not None:
+            if not isinstance(name, str) or not name.isprintable():
+                raise TypeError(f"{type(self).__name__}: name must be a string of printable characters, got {name!r}")
+            self.name = name
+
+    def _arguments(self) -> dict[str, Any]:
+        """The arguments that make an equal metric; the class's own name is none."""
+        arguments = super()._arguments()
+        if arguments.get("name") == type(self).name:
+            arguments["name"] = None
+        return arguments
+
+    def get_config(self) -> dict[str, Any]:
+        return {argument: value for argument, value in super().get_config().items()
+                if (argument, value) != ("name", None)}
 
     def spec(self, loss: Loss, prediction_shape: Shape) -> LossSpec:
         """The op that computes it, given the loss whose targets it shares."""
@@ -34,19 +53,77 @@ class Metric(Configurable, kind="metrics"):
                              f"the targets of {type(loss).__name__} are labels; use 'accuracy'")
         return LossSpec(self.op, loss.labels)
 
+    def check_targets(self, targets: Any, loss: Loss, function: str) -> None:
+        """Raise ValueError if it has no meaning for these targets; here: it has one for all."""
+
     def forward(self, prediction: Any, target: Any) -> Any:
         """Value of each row, shape of the prediction without its last axis."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
 
+class BinaryAccuracy(Metric):
+    """Share of outputs that are right, each by itself: above the threshold just where the target is above 1/2.
+
+    Parameters
+    ----------
+    name : str, optional
+        Its key in History.
+    threshold : float, optional
+        Left out, it is 1/2, or 0 when the loss takes logits (``BinaryCrossentropy(from_logits=True)``), where Keras
+        has 1/2, too.
+    """
+
+    name = "binary_accuracy"
+    op = "binary_accuracy"
+
+    def __init__(self, name: str | None = None, threshold: float | None = None) -> None:
+        super().__init__(name)
+        self.threshold = None if threshold is None else check_real(threshold, "threshold", "BinaryAccuracy")
+
+    def spec(self, loss: Loss, prediction_shape: Shape) -> LossSpec:
+        threshold = self.threshold
+        if threshold is None:
+            threshold = 0.0 if isinstance(loss, BinaryCrossentropy) and loss.from_logits else 0.5
+        return replace(super().spec(loss, prediction_shape), attributes=(("threshold", threshold),))
+
+
+class CategoricalAccuracy(Metric):
+    """Share of rows whose largest output is the target's largest, or the one that its label names."""
+
+    name = "categorical_accuracy"
+
+    def spec(self, loss: Loss, prediction_shape: Shape) -> LossSpec:
+        return LossSpec("categorical_accuracy", loss.labels)
+
+
 class Accuracy(Metric):
-    """Share of rows that are right: the largest class, or for a single output (or a binary loss) p > 0.5."""
+    """Share of right answers, told by the shape of the output, as Keras does.
+
+    With one output it is `BinaryAccuracy`, with several `CategoricalAccuracy`, whatever the loss. Several outputs that
+    each say yes or no are therefore compared by their largest; for the share of right ones take
+    ``"binary_accuracy"``.
+
+    Under a loss for regression, targets other than 0 and 1 are refused.
+    """
 
     name = "accuracy"
 
     def spec(self, loss: Loss, prediction_shape: Shape) -> LossSpec:
-        binary = not loss.labels and (prediction_shape[-1] == 1 or type(loss).__name__ == "BinaryCrossentropy")
-        return LossSpec("binary_accuracy" if binary else "categorical_accuracy", loss.labels)
+        one_output = prediction_shape[-1] == 1 and not loss.labels
+        return (BinaryAccuracy() if one_output else CategoricalAccuracy()).spec(loss, prediction_shape)
+
+    def check_targets(self, targets: Any, loss: Loss, function: str) -> None:
+        if not isinstance(loss, (losses.MeanSquaredError, HalfSquaredError)):
+            return
+        right = (targets == 0) | (targets == 1)
+        if np.count_nonzero(right) == right.size:
+            return
+        wrong = ~right & ~np.isnan(targets)  # whether there may be NaN is not asked here
+        if wrong.any():
+            index = tuple(int(i) for i in np.unravel_index(int(np.argmax(wrong)), wrong.shape))
+            raise ValueError(f"{function}: the metric 'accuracy' counts right answers, but under "
+                             f"{type(loss).__name__} y holds {targets[index]:g} at index {index}, neither 0 nor 1; use "
+                             "'mae', or 'categorical_accuracy' if the largest output is the answer")
 
 
 class MeanAbsoluteError(Metric):
@@ -66,6 +143,9 @@ class MeanSquaredError(Metric):
 _KNOWN: dict[str, type[Metric]] = {
     "accuracy": Accuracy,
     "acc": Accuracy,
+    "binary_accuracy": BinaryAccuracy,
+    "categorical_accuracy": CategoricalAccuracy,
+    "sparse_categorical_accuracy": CategoricalAccuracy,
     "mean_absolute_error": MeanAbsoluteError,
     "mae": MeanAbsoluteError,
     "mean_squared_error": MeanSquaredError,
@@ -74,11 +154,14 @@ _KNOWN: dict[str, type[Metric]] = {
 
 
 def get(identifier: str | Metric) -> Metric:
-    """Return a metric from its name or itself.
+    """Return a metric from its name, by which it is then called, or itself.
 
     Raises
     ------
     TypeError, ValueError
         If it is neither, or there is none of that name.
     """
-    return identifier if isinstance(identifier, Metric) else lookup("metric", identifier, _KNOWN)()
+    if isinstance(identifier, Metric):
+        return identifier
+    metric = lookup("metric", identifier, _KNOWN)
+    return metric(name=str(identifier))

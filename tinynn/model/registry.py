@@ -40,20 +40,53 @@ def nearest(name: str, known: Iterable[str]) -> str:
     Returns
     -------
     str
-        ``"; did you mean 'relu'?"``, or an empty string when nothing is alike.
+        ``"; did you mean 'relu'?"``, or an empty string when it is no misspelling of any.
 
     Examples
     --------
     >>> nearest("rleu", ["relu", "tanh"])
     "; did you mean 'relu'?"
-    >>> nearest("xyz", ["relu", "tanh"])
+    >>> nearest("gelu", ["relu", "tanh"])
     ''
     """
-    import difflib  # only needed to explain an error, and import time counts
+    wanted = _simplified(name)
+    slips = [(_slips(wanted, _simplified(candidate)), candidate) for candidate in known]
+    close = min(((count, candidate) for count, candidate in slips if count is not None), default=None,
+                key=lambda found: found[0])
+    return f"; did you mean {close[1]!r}?" if close else ""
 
-    by_spelling = {_simplified(candidate): candidate for candidate in known}
-    close = difflib.get_close_matches(_simplified(name), by_spelling, n=1, cutoff=0.5)
-    return f"; did you mean {by_spelling[close[0]]!r}?" if close else ""
+
+def _slips(name: str, known: str) -> int | None:
+    """How many slips of the pen, or the lack of its end, make a name of a known one; None if it is another name.
+
+    Short names that differ by a letter are often two things (gelu and relu, mae and mse), and so are those that differ
+    by a digit.
+    """
+    if len(name) >= 3 and known.startswith(name):
+        return 1
+    allowed = max(1, len(known) // 4)
+    if abs(len(name) - len(known)) > allowed or any(name.count(d) != known.count(d) for d in "0123456789"):
+        return None
+    if len(known) <= 7 and name[:1] != known[:1] and name[:2] != known[1::-1]:
+        return None
+    if len(known) <= 3 and sorted(name) != sorted(known):
+        return None
+    count = _edits(name, known)
+    return count if count <= allowed else None
+
+
+def _edits(a: str, b: str) -> int:
+    """How many letters must be left out, put in, replaced or swapped with the next to make one of the other."""
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i in range(len(a)):
+        before, row, last = row, [i + 1], before
+        for j in range(len(b)):
+            fewest = min(before[j + 1] + 1, row[j] + 1, before[j] + (a[i] != b[j]))
+            if i and j and a[i] == b[j - 1] and a[i - 1] == b[j]:
+                fewest = min(fewest, last[j - 1] + 1)
+            row.append(fewest)
+    return row[-1]
 
 
 def lookup(kind: str, name: object, known: Mapping[str, T]) -> T:
@@ -92,8 +125,7 @@ def lookup(kind: str, name: object, known: Mapping[str, T]) -> T:
     ValueError: unknown activation 'rleu'; known: relu, tanh; did you mean 'relu'?
     """
     if not isinstance(name, str):
-        got = f"{type(name).__name__} {name!r}"
-        raise TypeError(f"{kind}: expected a name (one of {', '.join(known)}), got {got}")
+        raise TypeError(f"{kind}: expected a name (one of {', '.join(known)}){_instead_of_a_name(name, known)}")
     if name in known:
         return known[name]
     simplified = _simplified(name)
@@ -101,6 +133,22 @@ def lookup(kind: str, name: object, known: Mapping[str, T]) -> T:
         if _simplified(candidate) == simplified:
             return value
     raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(known)}{nearest(name, known)}")
+
+
+def _instead_of_a_name(given: object, known: Mapping[str, Any]) -> str:
+    """What was given instead of the name of a class or function, and what to do; the end of an error message."""
+    family = [cls for cls in getattr(next(iter(known.values())), "__mro__", ()) if issubclass(cls, Configurable)]
+    if len(family) < 2:
+        return f", got {type(given).__name__} {given!r}"
+    base = family[-2]  # from which all that can be named derive
+    objects = f" or an object of tinynn.{base._kind}"
+    if isinstance(given, type):
+        return f"{objects}, got the class {given.__name__}" + (
+            f"; write {given.__name__}(...)" if issubclass(given, base) else "")
+    if callable(given) and hasattr(base, "forward"):  # users write losses and metrics, but no optimizers
+        return (f"{objects}, got the function {getattr(given, '__name__', repr(given))}; derive a class from "
+                f"tinynn.{base._kind}.{base.__name__} instead")
+    return f"{objects}, got {type(given).__name__} {given!r}"
 
 
 def _is_own(cls: type) -> bool:
@@ -259,6 +307,8 @@ class Configurable:
         super().__init_subclass__(**keywords)
         if kind is not None:
             cls._kind = kind
+        if _is_own(cls) and cls.__name__.startswith("_"):
+            return  # what several classes share is no class for a model file
         name = f"{cls._kind}.{cls.__name__}"
         # A user's class may be redefined at will (a notebook cell run again), but does not take over one of
         # ours.

@@ -100,7 +100,7 @@ def get(identifier: str | Regularizer | type[Regularizer] | Mapping[str, Any] | 
     >>> get("l3")
     Traceback (most recent call last):
     ...
-    ValueError: unknown regularizer 'l3'; known: l1, l2, l1_l2; did you mean 'l2'?
+    ValueError: unknown regularizer 'l3'; known: l1, l2, l1_l2
     """
     if isinstance(identifier, Mapping):
         identifier = deserialize(dict(identifier))

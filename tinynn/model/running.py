@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,10 +28,11 @@ from tinynn.model.augmentation import Augmentation, check_augmentation
 from tinynn.model.batches import Batches
 from tinynn.model.callbacks import CallbackList, History
 from tinynn.model.checkpoint import MANY, Keeper, Position, data_of
-from tinynn.model.data import Samples, as_samples_of, is_data_set, targets_for
+from tinynn.model.data import Samples, as_samples_of, is_data_set, targets_for, warn_of_empty_rows
 from tinynn.model.optimizers import AVERAGE
 from tinynn.model.progress import Progress, check_verbose, describe
 from tinynn.model.registry import serialize
+from tinynn.model.warning import warn
 
 if TYPE_CHECKING:
     from tinynn.model.sequential import Sequential
@@ -51,7 +51,7 @@ class Pass:
                  finite: bool = True, output: str | None = None) -> None:
         self.model, self.kind, self.function, self.finite = model, kind, function, finite
         batch_size = batch_size if batch_size is ALL else check_count(batch_size, "batch_size", function)
-        self.samples: Samples = as_samples_of(x, model.input_shape, function, finite)
+        self.samples: Samples = as_samples_of(x, model.input_shape, function, finite, model._dtype)
         if model.input_shape is None:
             if kind != "train":
                 model._require_built(function)
@@ -59,13 +59,20 @@ class Pass:
         self.plan: Plan = model._plan(kind, self.samples.sample_shape, output)
         self.n = len(self.samples)
         self.batch_size = self.n if batch_size is ALL else min(batch_size, self.n)
-        self.steps = -(-self.n // self.batch_size)
+        self.steps = -(-self.n // max(1, self.batch_size))
         self.targets: np.ndarray | None = None
         self.weights: np.ndarray | None = None
+        self.warned = False
         self.augmentation: Augmentation | None = None
         if kind == "predict":
             return
         self.prediction_shape = cast(tuple[int, ...], self.plan.program.output.shape)  # a plan knows all sizes
+        if sample_weight is not None:
+            losses = (self.n, *self.prediction_shape[:-1])
+            weights = as_sample_weight(sample_weight, losses, "sample_weight", function, self.plan.dtype)
+            if weights.ndim > 1:  # the engine knows one weight per sample, or one for each of its losses
+                weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(losses) - weights.ndim)), losses)
+            self.weights = np.ascontiguousarray(weights)
         if is_data_set(self.samples.x):
             if y is not None:
                 raise ValueError(f"{function}: y must be left out when x is a data set, which holds its targets itself")
@@ -73,16 +80,14 @@ class Pass:
             if y is None:
                 raise ValueError(f"{function}: y is missing; give the targets of x")
             self.targets = self.check_targets(y)
-        if sample_weight is not None:
-            losses = (self.n, *self.prediction_shape[:-1])
-            weights = as_sample_weight(sample_weight, losses, "sample_weight", function)
-            if weights.ndim > 1:  # the engine knows one weight per sample, or one for each of its losses
-                weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(losses) - weights.ndim)), losses)
-            self.weights = np.ascontiguousarray(weights)
 
     def check_targets(self, y: Any) -> np.ndarray:
-        return targets_for(y, self.n, self.prediction_shape, self.model.loss, self.plan.dtype, self.function,
-                           self.finite)
+        loss = self.model.loss
+        targets = targets_for(y, self.n, self.prediction_shape, loss, self.plan.dtype, self.function, self.finite)
+        for metric in self.model.metrics:
+            metric.check_targets(targets, loss, self.function)
+        self.warned = self.warned or warn_of_empty_rows(targets, self.weights, loss, self.function)
+        return targets if loss.labels else np.ascontiguousarray(loss.prepare(targets))
 
     def data_at(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Items, indices and targets of an epoch."""
@@ -158,8 +163,8 @@ def optimizer_states(model: Sequential) -> list[np.ndarray]:
     names = model.optimizer.states()
     new = [name for name in names if name not in model._states]
     if new and model._iteration:
-        warnings.warn(f"the options of {type(model.optimizer).__name__} have changed since its last step: its "
-                      f"{', '.join(new)} begins anew", UserWarning, stacklevel=2)
+        warn(f"the options of {type(model.optimizer).__name__} have changed since its last step: its {', '.join(new)} "
+             "begins anew")
     for name in new:
         model._states[name] = (aligned_copy(model.parameters) if name == AVERAGE
                                else aligned(model.parameters.size, model._dtype, np.zeros))
@@ -239,7 +244,8 @@ def fit(model: Sequential, x: Any, y: Any, batch_size: Any, epochs: Any, verbose
             if class_weight is not None:
                 if training.targets is None:
                     raise ValueError("fit: class_weight needs y; a data set holds its targets itself")
-                training.weights = class_weight_to_sample_weight(class_weight, as_targets(y, "y", "fit"))
+                training.weights = class_weight_to_sample_weight(class_weight, as_targets(y, "y", "fit"), "fit",
+                                                                 model._dtype)
             validation = None if validation_data is None else _validation(model, validation_data, batch_size, finite)
         hashed = hash_data or keeper.path is not None
         data = {"training": data_of(training, hashed),
@@ -391,6 +397,8 @@ def predict(model: Sequential, x: Any, batch_size: Any, output: str | None, fini
     model._require_built("predict")
     work = Pass(model, "predict", x, None, batch_size, None, "predict", finite, output)
     result = work.plan.program.output
+    if work.n == 0:
+        return np.empty((0, *result_shape(result)), work.plan.dtype)
     with CallbackList(callbacks, model, {"steps": work.steps}, function="predict") as calls, work.job(0) as job:
         predictions = np.empty((work.n, *result_shape(result)), work.plan.dtype)
         job.predict(predictions)

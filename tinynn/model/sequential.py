@@ -20,6 +20,7 @@ from tinynn.model.batches import Batches
 from tinynn.model.callbacks import History
 from tinynn.model.exclusive import Exclusive
 from tinynn.model.layer import Layer, LayerWeights
+from tinynn.model.progress import check_verbose
 from tinynn.model.registry import nearest
 from tinynn.model.weights import read_weights, write_weights
 from tinynn.model.wrappers import FixedList, as_layers, unique_names
@@ -267,6 +268,11 @@ class Sequential:
         if isinstance(metrics, str):
             raise TypeError(f"compile: metrics must be a list, got the string {metrics!r}; write metrics=[{metrics!r}]")
         chosen = optimizers.get(optimizer), losses.get(loss), [known_metrics.get(m) for m in metrics]
+        names = [metric.name for metric in chosen[2] if metric.name]
+        for name in names:
+            if names.count(name) > 1 or name == "loss":
+                raise ValueError(f"compile: two quantities would be called {name!r}; give each metric a name of its "
+                                 "own")
         self._check_untrained("compile")
         self.optimizer, self.loss, self.metrics = chosen
         self._plans = {}
@@ -325,6 +331,7 @@ class Sequential:
             return Plan(compile_program(network, x, y), self.parameters, self.gradients)
         if not y.shape:
             raise ValueError(f"{kind}: the model puts out single numbers; the loss needs a last axis")
+        losses.check_output(self.loss, network, y)
         targets_shape = y.shape[:-1] if self.loss.labels else y.shape
         specs = tuple(metric.spec(self.loss, y.shape) for metric in self.metrics)
         program = compile_program(network, x, y, self.loss.spec(), specs, targets_shape, kind == "train")
@@ -343,8 +350,9 @@ class Sequential:
         Parameters
         ----------
         x : array_like or data set
-            Samples (n, ...): any buffer, ``__array__`` or DLPack exporter; or an object with the data-set
-            protocol, such as `tinynn.datasets.DigitSums`, which holds its targets itself.
+            Samples (n, ...): any buffer, ``__array__`` or DLPack exporter; a table, such as pandas has, whose columns
+            are numbers or booleans; or an object with the data-set protocol, such as `tinynn.datasets.DigitSums`,
+            which holds its targets itself.
         y : array_like, optional
             Targets: labels (n, ...) or arrays shaped as the output.
         batch_size : int
@@ -431,7 +439,7 @@ class Sequential:
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
 
     def predict(self, x: Any, batch_size: int = 32, output: str | None = None, check_finite: bool = True,
-                callbacks: Any = ()) -> np.ndarray:
+                verbose: Any = "auto", callbacks: Any = ()) -> np.ndarray:
         """Compute the output. Any number of threads may call this on one model at once.
 
         Parameters
@@ -444,6 +452,8 @@ class Sequential:
             Name of a layer: return what that one puts out.
         check_finite : bool
             Look for NaN and infinity in x first.
+        verbose : {"auto", 0, 1, 2}
+            As for `fit`, but nothing is printed whatever it is.
         callbacks : Callback or sequence of Callback
             Their methods ``on_predict_...`` are called.
 
@@ -452,10 +462,14 @@ class Sequential:
         ndarray
             (n, ...), of the model's dtype.
         """
+        if verbose != "auto":
+            check_verbose(verbose, "predict")
         if output is None and self._predictor is not None and not callbacks:
             predictions = self._predictor.predict(x, batch_size, check_finite)
             if predictions is not None:
                 return predictions
+        if output is not None and not isinstance(output, str):
+            raise TypeError(f"predict: output must be the name of a layer, such as {self._names[-1]!r}, got {output!r}")
         return running.predict(self, x, batch_size, output, check_finite, callbacks)
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:

@@ -32,7 +32,8 @@ def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> FixedList:
     listed = [layers] if isinstance(layers, Layer) else list(layers)
     for number, layer in enumerate(listed):
         if not isinstance(layer, Layer):
-            raise TypeError(f"{wrapper}: layers[{number}] must be a layer, got {layer!r}")
+            hint = f"; write {layer.__name__}(...)" if isinstance(layer, type) and issubclass(layer, Layer) else ""
+            raise TypeError(f"{wrapper}: layers[{number}] must be a layer, got {layer!r}{hint}")
     if not listed:
         raise ValueError(f"{wrapper}: needs at least one layer")
     return FixedList(listed)
