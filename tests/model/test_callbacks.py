@@ -623,3 +623,80 @@ def test_csv_quotes_what_needs_it_and_leaves_gaps_where_a_value_is_missing(tmp_p
     train([CSVLogger(path)], [{"a,b": 1.0, "loss": 2.0}, {"loss": 3.0, "new": 4.0}])
     with open(path, newline="") as file:
         assert list(csv.reader(file)) == [["epoch", "a,b", "loss"], ["0", "1.0", "2.0"], ["1", "", "3.0"]]
+
+
+# ---- a full disk ----
+
+
+class FullDisk:
+    """Makes writing into a table fail, half a line at a time, while it is on."""
+
+    def __init__(self, monkeypatch):
+        self.on = False
+        really = CSVLogger._open
+
+        def open_full(logger, mode):
+            file = really(logger, mode)
+            if self.on and mode == "a":
+                def write(text):
+                    type(file).write(file, text[: len(text) // 2])
+                    raise OSError(28, "No space left on device")
+
+                return FullFile(file, write)
+            return file
+
+        monkeypatch.setattr(CSVLogger, "_open", open_full)
+
+
+class FullFile:
+    def __init__(self, file, write):
+        self.file, self.write = file, write
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+@pytest.mark.parametrize("full", [{0}, {1}, {1, 2}, {3}, {0, 1, 2}])
+def test_a_table_catches_up_when_there_is_room_again(full, tmp_path, monkeypatch):
+    disk, path = FullDisk(monkeypatch), tmp_path / "log.csv"
+
+    class Fill(Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            disk.on = epoch in full
+
+        def on_train_end(self, logs=None):
+            disk.on = False
+
+    with pytest.warns(RuntimeWarning, match="CSVLogger: cannot write '.*log.csv'.*No space left.*: epoch .* is not in"):
+        train([Fill(), CSVLogger(path)], epochs_of("loss", [4.0, 3.0, 2.0, 1.0]))
+    assert path.read_text() == "epoch,loss\n0,4.0\n1,3.0\n2,2.0\n3,1.0\n"
+
+
+def test_a_table_that_stays_full_is_whole_as_far_as_it_goes(tmp_path, monkeypatch):
+    disk, path = FullDisk(monkeypatch), tmp_path / "log.csv"
+
+    class Fill(Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            disk.on = epoch >= 2
+
+    with pytest.warns(RuntimeWarning, match="epoch 3(, 4)? is not in it"):
+        _, history = train([Fill(), CSVLogger(path)], epochs_of("loss", [4.0, 3.0, 2.0, 1.0]))
+    assert history.epoch == [0, 1, 2, 3]
+    disk.on = False
+    assert path.read_text().startswith("epoch,loss\n0,4.0\n1,3.0\n")
+
+
+@pytest.mark.parametrize("make", [lambda path: CSVLogger(path), lambda path: ModelCheckpoint(path)])
+def test_what_is_no_file_is_refused_before_training(make, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", "/dev/null"):
+        with pytest.raises(ValueError, match="would be replaced, but it is not a regular file"):
+            train([make(path)], epochs_of("loss", [1.0]))
+    with pytest.raises(ValueError, match="the path is empty"):
+        train([make("")], epochs_of("loss", [1.0]))

@@ -1,9 +1,13 @@
 """Model files: the same bits back, equal bytes for equal models, and nothing believed that a file says."""
 
+import copy
 import json
 import os
 import pickle
 import stat
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from safetensors.numpy import save as save_tensors
 
 import tinynn
 from tinynn import Sequential, layers, losses, metrics, optimizers
+from tinynn.callbacks import Callback
 from tinynn.model.files import canonical, digest, from_bytes, to_bytes
 from tinynn.optimizers import schedules
 
@@ -469,3 +474,63 @@ def test_loading_runs_no_initializer(monkeypatch):
 
     monkeypatch.setattr(initializers.Orthogonal, "__call__", None)
     assert from_bytes(content).count_params() == 112
+
+
+# --- while a thread trains -------------------------------------------------------------------------------
+
+
+def test_what_is_written_beside_a_training_can_be_read(data, tmp_path):
+    """The numbers are copied before they are hashed."""
+    model = compiled()
+    model.fit(*data, verbose=0)
+    ended = threading.Event()
+
+    class Until(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = ended.is_set()
+
+    thread = threading.Thread(target=lambda: model.fit(*data, 2, epochs=10**6, verbose=0, callbacks=Until()))
+    thread.start()
+    try:
+        for number in range(60):
+            model.save(tmp_path / "m", include_optimizer=number % 2 == 0)
+            tinynn.load(tmp_path / "m")
+            pickle.loads(pickle.dumps(model))
+            copy.deepcopy(model)
+    finally:
+        ended.set()
+        thread.join()
+
+
+# --- without compiling ------------------------------------------------------------------------------------
+
+
+def test_a_model_with_a_loss_of_ones_own_can_be_loaded_elsewhere_to_predict(data, tmp_path):
+    class MyLoss(losses.Loss):
+        def forward(self, prediction, target):
+            return np.abs(prediction - target).mean(-1)
+
+        def backward(self, prediction, target):
+            return np.sign(prediction - target) / prediction.shape[-1]
+
+    model = compiled()
+    model.compile("adam", MyLoss())
+    x = data[0]
+    y = model.predict(x) * 0
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "m", include_optimizer=True)
+    code = f"""
+import numpy as np, tinynn
+try:
+    tinynn.load({str(tmp_path / "m")!r})
+except ValueError as error:
+    assert "unknown class 'losses.MyLoss'" in str(error), error
+else:
+    raise AssertionError
+model = tinynn.load({str(tmp_path / "m")!r}, compile=False)
+assert model.optimizer is None and model._states == {{}}
+model.predict(np.ones((2, {x.shape[1]}), "f4"))
+model.compile("sgd", "mse")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=os.getcwd())
+    assert tinynn.load(tmp_path / "m", compile=False).fingerprint() == model.fingerprint()

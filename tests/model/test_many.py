@@ -123,3 +123,76 @@ def test_interrupted_it_ends_a_model_that_is_just_beginning(data):
         if thread.name.startswith("fit_many"):
             thread.join(60)
             assert not thread.is_alive()
+
+
+# --- arguments of each model ---------------------------------------------------------------------------
+
+
+def test_folds(data):
+    """Each with data, epochs and validation of its own."""
+    x, y = data
+    folds = [(np.arange(50) % 3 != fold, np.arange(50) % 3 == fold) for fold in range(3)]
+    each = [
+        {"x": x[kept], "y": y[kept], "validation_data": (x[out], y[out]), "epochs": 2 + number}
+        for number, (kept, out) in enumerate(folds)
+    ]
+    models, alone = build(3), build(3)
+    found = fit_many(models, each=each, batch_size=16, shuffle=False)
+    for model, other, history, arguments in zip(models, alone, found, each, strict=True):
+        expected = other.fit(**arguments, batch_size=16, shuffle=False, verbose=0)
+        assert model.fingerprint() == other.fingerprint()
+        assert history.history == expected.history
+    assert [len(history.epoch) for history in found] == [2, 3, 4]
+
+
+def test_what_each_says_wins_over_what_is_said_for_all(data):
+    histories = fit_many(build(2), *data, epochs=3, each=[{}, {"epochs": 1}])
+    assert [len(history.epoch) for history in histories] == [3, 1]
+
+
+def test_an_error_leaves_the_histories_of_the_others(data):
+    models = build(3)
+    models[1].compile(optimizers.SGD(1e38), "sparse_categorical_crossentropy")
+    with pytest.raises(FloatingPointError) as caught:
+        fit_many(models, *data, epochs=3, workers=2)
+    first, failed, last = (len(history.epoch) for history in caught.value.histories)
+    assert first == last == 3 > failed
+    assert [model.history for model in models] == caught.value.histories
+    alone = build(3)
+    assert caught.value.histories[2].history == alone[2].fit(*data, epochs=3, verbose=0).history
+
+
+def test_lines_name_their_models(data, capsys):
+    models = build(2)
+    models[1].name = "second"
+    fit_many(models, *data, epochs=2, verbose=2)
+    lines = sorted(capsys.readouterr().out.splitlines())
+    assert [line.partition(" - ")[0] for line in lines] == [
+        f"models[{number}] {name}: Epoch {epoch}/2" for number, name in enumerate(["sequential", "second"])
+        for epoch in (1, 2)]
+    build(1)[0].fit(*data, verbose=2)
+    assert capsys.readouterr().out.startswith("Epoch 1/1")
+
+
+@pytest.mark.parametrize(
+    "keywords, error, message",
+    [
+        ({"each": [{}]}, ValueError, "there are 2 models, but each for 1"),
+        ({"each": [{}, 3]}, TypeError, r"each\[1\] must be a dict of arguments of fit, got int"),
+        ({"each": [{}, {"epoch": 3}]}, TypeError, r"each\[1\]: fit has no argument 'epoch'; did you mean 'epochs'"),
+        ({"batchsize": 3}, TypeError, "arguments: fit has no argument 'batchsize'; did you mean 'batch_size'"),
+        ({"each": [{}, {"checkpoint": "c"}]}, ValueError, "checkpoint is one model's file"),
+    ],
+)
+def test_wrong_arguments_of_each(keywords, error, message, data):
+    models = build(2)
+    before = [model.fingerprint() for model in models]
+    with pytest.raises(error, match=f"fit_many: {message}"):
+        fit_many(models, *data, **keywords)
+    assert [model.fingerprint() for model in models] == before
+
+
+def test_a_callback_that_remembers_watches_one_model(data):
+    stop = callbacks.EarlyStopping("loss")
+    with pytest.raises(ValueError, match=r"the EarlyStopping of models\[1\] is that of models\[0\], too"):
+        fit_many(build(2), *data, callbacks=[[stop], stop])

@@ -178,3 +178,52 @@ def test_messages_of_callbacks_do_not_tear_the_line(on_terminal, capsys):
     _say("hello")
     progress.close()
     assert capsys.readouterr().out == "hello\n"
+
+
+# --- narrow terminals, notebooks ------------------------------------------------------------------------
+
+
+LOGS = {"loss": 0.0619, "accuracy": 0.9812, "val_loss": 0.0712, "val_accuracy": 0.9777}
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 120, 200])
+def test_the_line_that_stays_holds_all_quantities_however_narrow(columns, on_terminal, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    terminal = on_terminal()
+    run(Progress(1), epochs=3, steps=1875, logs=LOGS)
+    lines = [line.rpartition("\r")[2] for line in terminal.getvalue().split("\n")[:-1]]
+    assert len(lines) == 3
+    for number, line in enumerate(lines, 1):
+        assert line.startswith(f"Epoch {number}/3 - 1875/1875 - ")
+        assert line.endswith(" - " + describe(LOGS))
+
+
+@pytest.mark.parametrize("columns, bar, rate", [(40, False, False), (70, True, False), (140, True, True)])
+def test_where_columns_are_few_rate_and_bar_go_first(columns, bar, rate, on_terminal, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda stream: (columns, 24))
+    terminal = on_terminal()
+    progress = Progress(1)
+    progress.set_params({"epochs": 3, "steps": 1875})
+    progress.on_train_begin()
+    progress.on_epoch_begin(0)
+    progress.on_progress(937, {"loss": 0.0619})
+    progress._bar.refresh()
+    moving = terminal.getvalue().rpartition("\r")[2]
+    progress.close()
+    assert "loss: 0.0619" in moving
+    assert ("|" in moving, "step/s" in moving) == (bar, rate)
+    assert "937/1875" in moving
+    assert len(moving) <= columns
+
+
+def test_in_a_notebook_the_line_moves_below_the_cell(monkeypatch):
+    stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    run(Progress("auto"), logs=LOGS)
+    text = stream.getvalue()
+    assert sys.stderr.getvalue() == ""
+    assert text.count("\n") == 2
+    assert "\rEpoch 1/2: " in text
+    assert text.endswith(describe(LOGS) + "\n")
