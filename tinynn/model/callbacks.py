@@ -458,7 +458,8 @@ class _Monitor(Callback):
         higher = self._higher_is_better()
         if reference is None:
             return not math.isnan(value)
-        return value > reference + self.min_delta if higher else value < reference - self.min_delta
+        # The side that min_delta is added to decides how 0.6 - 0.2 > 0.4 rounds; Keras' side.
+        return value - self.min_delta > reference if higher else value + self.min_delta < reference
 
 
 class EarlyStopping(_Monitor):
