@@ -241,6 +241,7 @@ class Network:
             raise ValueError(f"layer {self.path!r}: {name!r} has shape {known.shape}, but this input needs "
                              f"{tuple(shape)}; the model was built for another input shape")
         known.trainable = self.trainable and learned
+        known.penalty = penalty  # the layer may have been given another one
         return known
 
     def op(self, name: str, inputs: Tensor | Sequence[Tensor], parameters: Sequence[Parameter | None] = (),

@@ -8,7 +8,7 @@ another input shape at any time. Once a model has been built, its layers know wh
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,10 @@ ACTIVATIONS = {"linear": None, "relu": "relu", "sigmoid": "sigmoid", "tanh": "ta
 classes: dict[str, type[Layer]] = {}
 
 
+def nothing() -> None:
+    """What is left to do for a model that is gone."""
+
+
 @dataclass(eq=False)
 class LayerWeights:
     """Where the weights of a layer are: some parameters within the flat vector of the model that was built from it."""
@@ -31,6 +35,7 @@ class LayerWeights:
     model: str
     flat: np.ndarray
     parameters: list[Parameter]
+    forget_plans: Callable[[], None] = nothing
 
     def copy(self) -> LayerWeights:
         """The same weights, in a vector that holds no others."""
@@ -43,6 +48,9 @@ class LayerWeights:
 
 class Layer(Configurable, kind="layers"):
     """Base of all layers.
+
+    An argument that is changed once a model has been built, ``layer.rate = 0.2``, counts from the next call of the
+    model on; one that changes the shape of a parameter is refused there.
 
     A layer of your own made of existing ops derives from this class and writes `connect`; one with NumPy code
     derives from `PythonLayer`.
@@ -64,6 +72,20 @@ class Layer(Configurable, kind="layers"):
         super().__init_subclass__(**keywords)
         if cls.__module__.startswith("tinynn.") and not cls.__name__.startswith("_"):
             classes[cls.__name__] = cls
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._built is None or name in ("_built", "name", "trainable"):
+            super().__setattr__(name, value)
+            return
+        before = vars(self).get(name)
+        super().__setattr__(name, value)
+        if type(self).__module__.startswith("tinynn."):
+            try:  # what the constructor would make of it, or say
+                super().__setattr__(name, getattr(self.clone(), name))
+            except BaseException:
+                super().__setattr__(name, before)
+                raise
+        self._built.forget_plans()
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer, and ``trainable`` when that is False."""

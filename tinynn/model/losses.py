@@ -9,7 +9,7 @@ import numpy as np
 from tinynn.engine.compiler import LossSpec
 from tinynn.engine.network import Network, Tensor
 from tinynn.model.arrays import check_real
-from tinynn.model.registry import Configurable, lookup
+from tinynn.model.registry import Configurable, Fixed, lookup
 
 
 class Loss(Configurable, kind="losses"):
@@ -42,7 +42,7 @@ class Loss(Configurable, kind="losses"):
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
 
-class _Kernel(Loss):
+class _Kernel(Fixed, Loss):
     """A loss with a kernel of its own."""
 
     op: ClassVar[str]

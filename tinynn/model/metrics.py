@@ -12,7 +12,7 @@ from tinynn.engine.network import Shape
 from tinynn.model import losses
 from tinynn.model.arrays import check_real
 from tinynn.model.losses import BinaryCrossentropy, HalfSquaredError, Loss
-from tinynn.model.registry import Configurable, lookup
+from tinynn.model.registry import Configurable, Fixed, lookup
 
 
 class Metric(Configurable, kind="metrics"):
@@ -61,7 +61,7 @@ class Metric(Configurable, kind="metrics"):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
 
-class BinaryAccuracy(Metric):
+class BinaryAccuracy(Fixed, Metric):
     """Share of outputs that are right, each by itself: above the threshold just where the target is above 1/2.
 
     Parameters

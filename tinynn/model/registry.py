@@ -273,6 +273,16 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+class Fixed:
+    """An object whose attributes, once set, stay: what was computed from them would go on as if nothing had changed."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self):
+            kind = type(self).__name__
+            raise AttributeError(f"{kind}: {name} cannot be changed; make a new {kind} and put it in the place of this one")
+        super().__setattr__(name, value)
+
+
 class Configurable:
     """An object that is described by the arguments it was made with.
 

@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tinynn.model.arrays import check_real
-from tinynn.model.registry import Configurable, deserialize, lookup
+from tinynn.model.registry import Configurable, Fixed, deserialize, lookup
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get"]
 
 
-class Regularizer(Configurable, kind="regularizers"):
+class Regularizer(Fixed, Configurable, kind="regularizers"):
     """What a penalty is: `l1` times the sum of the weights' absolute values, and `l2` times that of their squares.
+
+    It cannot be changed; give the layer another one, ``layer.kernel_regularizer = L2(0.1)``.
 
     Attributes
     ----------

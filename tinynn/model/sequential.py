@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from tinynn.model.augmentation import Augmentation
 from tinynn.model.batches import Batches
 from tinynn.model.callbacks import History
 from tinynn.model.exclusive import Exclusive
-from tinynn.model.layer import Layer, LayerWeights
+from tinynn.model.layer import Layer, LayerWeights, nothing
 from tinynn.model.progress import check_verbose
 from tinynn.model.registry import nearest
 from tinynn.model.weights import read_weights, write_weights
@@ -213,9 +214,11 @@ class Sequential:
         """Take the parameters that a network has declared, with their values."""
         self._parameters, self._weights = network.parameters, weights
         if self._owns_layers:
+            forget = weakref.WeakMethod(self._forget_plans)
             for layer in _with_inner(self._layers):
-                layer._built = LayerWeights(self.name, weights, network.owners.get(layer, []))
-        self._plans, self._last_gradient_plan, self._predictor, self._batches = {}, None, None, None
+                layer._built = LayerWeights(self.name, weights, network.owners.get(layer, []),
+                                            lambda: (forget() or nothing)())
+        self._forget_plans()
         self._gradients = aligned(weights.size, weights.dtype, np.zeros)
         self.input_shape = shape
 
@@ -223,7 +226,12 @@ class Sequential:
         for layer in _with_inner(self._layers):
             layer._built = None
         self.input_shape = self._weights = self._gradients = None
-        self._parameters, self._plans = {}, {}
+        self._parameters = {}
+        self._forget_plans()
+
+    def _forget_plans(self) -> None:
+        """What was made for the layers, the loss and the metrics as they were."""
+        self._plans = {}
         self._last_gradient_plan = self._predictor = self._batches = None
 
     def _connect(self, network: Network, shape: Shape) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -275,8 +283,7 @@ class Sequential:
                                  "own")
         self._check_untrained("compile")
         self.optimizer, self.loss, self.metrics = chosen
-        self._plans = {}
-        self._last_gradient_plan = self._predictor = self._batches = None
+        self._forget_plans()
 
     @property
     def optimizer(self) -> Any:
