@@ -962,7 +962,7 @@ cdef class Job:
         """Loss and metrics of the samples so far."""
         cdef Py_ssize_t i
         cdef Loop* loop = &self.loop
-        return [loop.totals[i] / loop.totals[0] for i in range(1, 2 + loop.metric_count)]
+        return [loop.totals[i] / loop.totals[0] if loop.totals[0] else np.nan for i in range(1, 2 + loop.metric_count)]
 
     cdef void run_threads(self, int threads) noexcept nogil:
         run_team(threads, self._scratch, steps_double if self._dtype else steps_float, &self.loop)

@@ -145,12 +145,9 @@ def run_test(job: Job, model: Sequential, calls: CallbackList, function: str) ->
     run(job, model, function, after_batch, lambda: 1)
 
 
-def logs_of(job: Job, model: Sequential, prefix: str = "") -> dict[str, float]:
+def logs_of(job: Job, model: Sequential) -> dict[str, float]:
     """Mean loss and metrics of the samples so far."""
-    totals = job.totals
-    names = ["loss", *metric_names(model)]
-    return {prefix + name: float(total / totals[0]) if totals[0] else float("nan")
-            for name, total in zip(names, totals[1:], strict=True)}
+    return dict(zip(["loss", *metric_names(model)], job.means(), strict=True))
 
 
 def metric_names(model: Sequential) -> list[str]:
@@ -337,8 +334,7 @@ def _train_epoch(model: Sequential, training: Pass, position: Position, steps: i
         rates = start(job, model, training.plan, steps)
         before = model._iteration - position.step
 
-        def reached() -> Position:
-            model._iteration = before + job.next_step
+        def here() -> Position:
             return replace(position, step=job.next_step, totals=tuple(job.totals.tolist()))
 
         def begin_batch() -> None:
@@ -347,14 +343,14 @@ def _train_epoch(model: Sequential, training: Pass, position: Position, steps: i
             rates[job.next_step:job.next_step + 1] = model.optimizer.rates(model._iteration, 1)
 
         def after_slice() -> bool:
-            here = reached()
+            model._iteration = before + job.next_step
             logs = logs_of(job, model)
             if by_batch:
                 calls.on_train_batch_end(job.next_step - 1, logs)
             if not by_batch or calls.progress_is_due():
                 calls.on_progress(job.next_step, logs)
             if keeper.is_due() and not model.stop_training:
-                keeper.write(here)
+                keeper.write(here())
             if by_batch and job.next_step < steps and not model.stop_training:
                 begin_batch()
             return model.stop_training
@@ -364,13 +360,13 @@ def _train_epoch(model: Sequential, training: Pass, position: Position, steps: i
                 begin_batch()
             run(job, model, "fit", after_slice, lambda: 1 if by_batch else keeper.steps_to_go())
         except KeyboardInterrupt:
-            here = reached()
+            model._iteration = before + job.next_step
             # Not if an op in Python was interrupted, amid a step.
-            if here.totals[0] == min(here.step * training.batch_size, training.n):
-                keeper.write(here)
+            if job.totals[0] == min(job.next_step * training.batch_size, training.n):
+                keeper.write(here())
             raise
         finally:  # also after errors: the updates that were done count
-            reached()
+            model._iteration = before + job.next_step
         return logs_of(job, model)
 
 
