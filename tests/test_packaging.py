@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,34 @@ def test_files_of_the_wheel():
     endings = (".py", ".pyc", ".pyi", ".pxd", ".h", "py.typed", *importlib.machinery.EXTENSION_SUFFIXES)
     assert not [file for file in files if file.startswith("tinynn/") and not file.endswith(endings)]
     assert not [file for file in files if file.startswith(("tests/", "benches/", "docs/"))]
+
+
+def test_the_source_distribution_of_a_used_checkout_holds_what_git_tracks(tmp_path):
+    """What builds, tests and editors leave behind stays out, although setuptools has noted it at an earlier build."""
+    pytest.importorskip("setuptools")
+    pytest.importorskip("Cython")
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("no checkout")
+    listing = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=True, text=True, check=True).stdout
+    tracked = {name for name in listing.split("\0") if (root / name).is_file() and not name.startswith(".")}
+    for name in tracked:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / name, tmp_path / name)
+    left = ["tinynn/kernels/__init__.pyi", "tinynn/engine/team.c.orig", "tests/.pytest_cache/v/cache/lastfailed",
+            "tests/.hypothesis/examples/0/1", "benches/.benchmarks/1.json", "docs/.DS_Store", "model.safetensors",
+            "tinynn/.mypy_cache/1.json", "tests/__pycache__/test.cpython-313.pyc", "build/lib/tinynn/__init__.py"]
+    for name in (name for name in tracked if name.endswith(".pyx")):
+        left += [str(Path(name).with_suffix(ending)) for ending in (".c", ".cpp", ".html", ".cpython-313-x.so")]
+    for name in left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("left behind")
+    manifest = tmp_path / "tinynn.egg-info" / "SOURCES.txt"
+    manifest.parent.mkdir()
+    manifest.write_text("\n".join([*tracked, *left]))
+    run("setup.py", "-q", "egg_info", cwd=tmp_path)
+    found = {name for name in manifest.read_text().splitlines() if not name.startswith("tinynn.egg-info/")}
+    assert found == tracked
 
 
 def test_types_are_marked():

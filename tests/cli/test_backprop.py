@@ -26,6 +26,21 @@ def test_picture(here, tmp_path):
     assert (tmp_path / "graph.svg").read_text(encoding="utf-8") == WorkedExample(x=1).svg()
 
 
+def test_the_picture_is_that_of_the_last_step(here, tmp_path):
+    assert here("backprop", "--svg", "graph.svg", "--steps", 3, "--lr", 0.5).code == 0
+    expected = WorkedExample()
+    expected.train(2, 0.5)
+    picture = (tmp_path / "graph.svg").read_text(encoding="utf-8")
+    assert picture == WorkedExample().svg(lr=0.5, steps=3)
+    assert picture.replace(", step 3", "") == expected.svg()
+
+
+def test_quiet(here, tmp_path):
+    result = here("backprop", "--svg", "graph.svg", "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert (tmp_path / "graph.svg").is_file()
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -41,7 +56,9 @@ def test_picture(here, tmp_path):
         ),
         (["--x", "two"], "argument --x: invalid float value: 'two'"),
         (["--svg", "missing/a.svg"], "--svg: cannot write missing/a.svg, there is no folder missing"),
-        (["--svg", "."], "--svg: '.' is not a file"),
+        (["--svg", "."], "--svg: cannot write .: Is a directory"),
+        (["--svg", ""], "--svg: the path is empty; give the path of a file"),
+        (["--svg", "/dev/null"], "--svg: '/dev/null' would be replaced, but it is not a regular file"),
     ],
 )
 def test_nonsense_is_one_line(here, arguments, message):

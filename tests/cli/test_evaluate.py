@@ -1,10 +1,15 @@
 """``tinynn evaluate``."""
 
+import os
+import re
+import resource
+
 import numpy as np
 import pytest
 
 import tinynn
 from tinynn.cli import gallery
+from tinynn.networks import digit_sum
 
 
 def measures(out):
@@ -107,10 +112,24 @@ def test_gallery_and_report(here, models, digits_directory, tmp_path):
     assert "Report written to r.html" in result.out
     assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "r.html").read_text()
-    headings = ("<h2>Training</h2>", "<h2>Sums</h2>", "<h2>What it reads</h2>")
-    for text in (*headings, "<td>30</td>", "Digits named right: 1.0"):
+    titles = ("Model", "Training", "Sums", "What it reads", "Which digits it confuses")
+    assert re.findall("<h[12]>(.*?)</h[12]>", page) == [f"tinynn: {models['shared']}", *titles]
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
+    model = tinynn.load(models["shared"])
+    facts = dict(re.findall("<tr><th>([^<]*)</th><td>([^<]*)</td></tr>", page))
+    assert facts.pop("At the end").startswith("loss ")
+    assert facts == {
+        "File": str(models["shared"]),
+        "Network": "shared",
+        "Parameters": "101,770",
+        "Fingerprint": model.fingerprint(),
+        "Trained with": "sums of 2 digits, seed 0",
+        "Epochs": "20 of 400 samples, 16 in a step",
+    }
+    for text in ("<td>30</td>", "Digits named right: 1.0", "reader  TimeDistributed"):
         assert text in page
-    assert "confusions" not in page  # there are none
+    assert "read as</th>" not in page  # nothing is confused
+    assert matrix_of(page) == np.diag(np.full(10, 10)).tolist()
     assert "http" not in page
     here("evaluate", models["shared"], "--sums", 20, "--images", "2", "--report", "r.html")
     assert "<h2>Training</h2>" not in (tmp_path / "r.html").read_text()
@@ -125,8 +144,60 @@ def test_confusions_are_in_the_report(here, models, tmp_path, digits_directory):
     model.save(tmp_path / "blind")
     assert here("evaluate", "blind", "--sums", 20, "--report", "r.html", "--gallery", "g.png").code == 0
     page = (tmp_path / "r.html").read_text()
-    assert "<h2>Most frequent confusions</h2>" in page
+    _, (images, labels) = tinynn.datasets.load_mnist(digits_directory)
+    read = model.predict(images[:, None], output="reader")[:, 0].argmax(axis=1)
+    expected = [[int(np.sum((labels == digit) & (read == answer))) for answer in range(10)] for digit in range(10)]
+    assert matrix_of(page) == expected
+    assert expected[4][4] == 0
     assert "<tr><td>4</td>" in page
+
+
+def matrix_of(page):
+    """The numbers in the page's table of confusions."""
+    (table,) = re.findall('<table class="matrix">(.*?)</table>', page)
+    rows = [re.findall("<td[^>]*>([^<]*)</td>", row) for row in table.split("</tr>")]
+    return [[int(cell) for cell in row] for row in rows if row]
+
+
+def test_quiet(here, models, tmp_path):
+    pytest.importorskip("matplotlib")
+    result = here("evaluate", models["shared"], "--sums", 20, "--quiet", "--report", "r.html")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert (tmp_path / "r.html").is_file()
+
+
+@pytest.mark.parametrize("option, name", [("--gallery", "g.png"), ("--report", "r.html")])
+def test_on_a_full_disk_the_older_picture_stays(start, models, tmp_path, option, name):
+    pytest.importorskip("matplotlib")
+    (tmp_path / name).write_bytes(b"older")
+    limit = (5000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    process = start("evaluate", models["shared"], "--sums", 20, option, name, cwd=tmp_path,
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    err = process.communicate(timeout=120)[1]
+    assert (process.returncode, err) == (2, f"tinynn evaluate: {option}: cannot write {name}: File too large\n")
+    assert (tmp_path / name).read_bytes() == b"older"
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize(
+    "notes, provenance",
+    [
+        ({"tinynn train": "<script>"}, {"recipe": ["<script>"], "data": 5, "metrics": {"loss": "<script>"}}),
+        ({}, {"recipe": {"epochs": [], "batch_size": {}}, "data": {"training": None}, "metrics": None}),
+        ({"tinynn train": {"digits": 10**30}}, {"metrics": {"loss": 10**400, "accuracy": True}}),
+    ],
+)
+def test_what_a_strangers_file_says_about_its_training_does_no_harm(here, tmp_path, notes, provenance):
+    pytest.importorskip("matplotlib")
+    model = digit_sum("shared")
+    model.notes, model.provenance = notes, provenance
+    model.name = "<script>"
+    model.save(tmp_path / "model")
+    result = here("evaluate", "model", "--sums", 20, "--report", "r.html")
+    assert (result.code, result.err) == (0, "")
+    page = (tmp_path / "r.html").read_text()
+    assert "<script" not in page
+    assert "the file does not say" in page
 
 
 def test_gallery_marks_what_is_wrong():
@@ -136,7 +207,7 @@ def test_gallery_marks_what_is_wrong():
     titles = [axes.get_title() for axes in drawn.axes]
     assert titles == ["1", "2", "", "3", "9 (is 4)", ""]
     texts = [text.get_text() for axes in drawn.axes for text in axes.texts]
-    assert texts == ["= 3", "= 12, not 7"]
+    assert texts == ["= 3", "= 12 (is 7)"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +217,17 @@ def test_gallery_marks_what_is_wrong():
         (["BASELINE", "--report", "r.html"], "does not say which digits it reads; leave it out"),
         (["MODEL", "--gallery", "g.xyz"], "--gallery: 'g.xyz' must end in .png"),
         (["MODEL", "--gallery", "missing/g.png"], "--gallery: cannot write missing/g.png"),
-        (["MODEL", "--report", "."], "--report: '.' is not a file"),
+        (["MODEL", "--report", "."], "--report: cannot write .: Is a directory"),
+        (["MODEL", "--report", ""], "--report: the path is empty"),
+        (["MODEL", "--gallery", ""], "--gallery: '' must end in .png"),
+        (["MODEL", "--report", "/dev/null"], "--report: '/dev/null' would be replaced, but it is not a regular file"),
+        (["MODEL", "--report", "MODEL"], "is a file that is read; choose another"),
+        (["MODEL", "--report", "link", "--history", "table"], "--report: link is a file that is read; choose another"),
+        (["MODEL", "--history", "pipe"], "--history: pipe: it is not a regular file"),
+        (["MODEL", "--history", "/dev/zero"], "--history: /dev/zero: it is not a regular file"),
+        (["MODEL", "--history", "zeros"], "--history: zeros is no history"),
+        (["MODEL", "--history", "infinite"], "--history: infinite holds numbers that are not finite"),
+        (["MODEL", "--history", "long"], "--history: long is no history"),
         (["MODEL", "--report", "a.png", "--gallery", "a.png"], "are the same file"),
         (["MODEL", "--history", "missing"], "missing: No such file"),
         (["MODEL", "--history", "empty"], "--history: empty is no history"),
@@ -157,6 +238,12 @@ def test_nonsense_about_pictures(here, models, tmp_path, arguments, message):
     pytest.importorskip("matplotlib")
     (tmp_path / "empty").write_text("")
     (tmp_path / "other").write_text("epoch,x\n0,1\n")
+    (tmp_path / "table").write_text("epoch,loss,accuracy\n0,3.1,0.1\n")
+    (tmp_path / "infinite").write_text("epoch,loss,accuracy\n0,1e999,0.1\n")
+    (tmp_path / "long").write_text(f"epoch,loss,accuracy\n0,{'1' * 200_000},0.1\n")
+    (tmp_path / "zeros").write_bytes(bytes(100))
+    (tmp_path / "link").symlink_to("table")
+    os.mkfifo(tmp_path / "pipe")
     paths = {"MODEL": models["shared"], "BASELINE": models["baseline"]}
     result = here("evaluate", *(paths.get(text, text) for text in arguments))
     assert (result.code, result.out) == (2, "")

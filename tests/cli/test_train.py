@@ -1,14 +1,22 @@
 """``tinynn train``."""
 
 import csv
+import errno
 import fcntl
+import json
+import os
+import shutil
 import signal
+import warnings
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 import tinynn
-from tinynn.networks import READER
+from tinynn.cli.notes import RECIPE
+from tinynn.networks import READER, digit_sum
 
 SMALL = ("--digits", 2, "--sums", 64, "--validation-sums", 30, "--epochs", 2, "--batch-size", 16)
 
@@ -186,12 +194,18 @@ def test_what_was_ended_goes_on_and_ends_with_the_same_bits(start, here, tmp_pat
         assert result == (-signal.SIGKILL, "")
     else:
         code, what = (143, "terminated") if number == signal.SIGTERM else (130, "interrupted")
-        assert result == (code, f"\ntinynn train: {what}; go on with: tinynn train --resume 'a checkpoint'\n")
+        again = "tinynn train --resume 'a checkpoint' --out model --history history.csv"
+        assert result == (code, f"\ntinynn train: {what}; go on with: {again}\n")
     assert not (tmp_path / "model").exists()
     assert (tmp_path / "history.csv").read_bytes() != table
 
-    again = here("train", "--resume", "a checkpoint", "--threads", 2)
+    again = here(
+        "train", "--resume", "a checkpoint", "--out", "model", "--history", "history.csv", "--threads", 2
+    )
     assert again.code == 0, again.err
+    assert again.out.startswith(
+        "Resuming: a checkpoint\nWriting:  checkpoint a checkpoint, model model, history history.csv\nDigits: "
+    )
     assert "Network:  shared, sums of 2 digits, 101,770 parameters" in again.out
     assert "Epoch   1/100" not in again.out
     assert "Epoch 100/100" in again.out
@@ -212,12 +226,15 @@ def test_what_cannot_be_resumed(here, tmp_path):
     assert here("train", *SMALL, "--checkpoint", "checkpoint", "--out", "model").code == 0
     for arguments, message in (
         (("--resume", "nowhere"), "--resume: cannot read nowhere: No such file or directory"),
-        (("--resume", "model"), "--resume: model is no checkpoint of tinynn train; give the file that --checkpoint"),
+        (("--resume", "model"), "--resume: model: it is no checkpoint of tinynn train; give the file that"),
         (("--checkpoint", "checkpoint"), "--checkpoint: checkpoint is there already; go on from it with --resume"),
         (("--resume", "checkpoint", "--seed", 0), "--seed: checkpoint knows that; leave --seed out, or begin anew"),
         (("--resume", "checkpoint", "--no-resample"), "--resample: checkpoint knows that"),
         (("--resume", "checkpoint", "--all-images"), "--all-images: checkpoint knows that"),
-        (("--resume", "checkpoint", "--history", "new"), "callbacks[1] is 'Interruption' in the checkpoint, but 'CSV"),
+        (("--resume", "checkpoint", "--out", "./checkpoint"), "--out and --resume are the same file, checkpoint"),
+        (("--resume", "checkpoint", "--checkpoint", "model"), "--checkpoint: model is there already"),
+        (("--resume", ""), "--resume: the path is empty; give the file that --checkpoint named"),
+        (("--resume", "."), "--resume: cannot read .: Is a directory"),
     ):
         result = here("train", *arguments)
         assert result.code == 2
@@ -226,6 +243,16 @@ def test_what_cannot_be_resumed(here, tmp_path):
     content = (tmp_path / "checkpoint").read_bytes()
     (tmp_path / "checkpoint").write_bytes(content[:-1])
     assert "load: checkpoint is not a safetensors file, or is damaged" in here("train", "--resume", "checkpoint").err
+
+
+@pytest.mark.skipif(shutil.which("xelatex") is not None, reason="can be written here")
+def test_a_format_that_cannot_be_written_here_is_an_error_before_training(here, tmp_path):
+    pytest.importorskip("matplotlib")
+    result = here("train", *SMALL, "--plot", "curves.pgf")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("tinynn train: --plot: matplotlib cannot write pgf here: ")
+    assert result.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, monkeypatch):
@@ -261,11 +288,24 @@ def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, m
         (["--lr", "-0.1"], "argument --lr: expected a finite number above 0, got '-0.1'"),
         (["--lr", "-1e-3"], "argument --lr: expected a finite number above 0, got '-1e-3'"),
         (["--lr", "nan"], "argument --lr: expected a finite number above 0, got 'nan'"),
-        (["--epoch", "3"], "unrecognized arguments: --epoch 3"),
+        (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean --epochs?"),
+        (["--digits", "10_001"], "argument --digits: expected a whole number of at most 10,000, got '10_001'"),
+        (["--epochs", "9" * 20], "argument --epochs: expected a whole number of at most 1,000,000,000, got '99999"),
         (["--data", "nowhere"], "no MNIST: nowhere does not exist"),
-        (["--out", "."], "--out: '.' is not a file"),
-        (["--out", "folder"], "--out: 'folder' is not a file"),
-        (["--out", "/dev/null"], "--out: '/dev/null' is not a file"),
+        (["--out", "."], "--out: cannot write .: Is a directory"),
+        (["--out", "folder"], "--out: cannot write folder: Is a directory"),
+        *((([f"--{option}", ""]), f"--{option}: the path is empty; give the path of a file")
+          for option in ("out", "history", "checkpoint")),
+        *((([f"--{option}", file]), f"--{option}: '{file}' would be replaced, but it is not a regular file")
+          for option in ("out", "history", "checkpoint") for file in ("/dev/null", "pipe")),
+        (["--plot", "pipe.png"], "--plot: 'pipe.png' would be replaced, but it is not a regular file"),
+        (["--plot", ""], "--plot: the path is empty; give the path of a file"),
+        (["--out", "loop"], "--out: cannot write loop: "),
+        (["--out", "/proc/x"], "--out: cannot write /proc/x"),
+        (["--out", "astray"], "/missing; create it first"),
+        (["--out", "folder/a", "--history", "link"], "--out and --history are the same file, link; choose two"),
+        (["--out", "a" * 300], "--out: cannot write aaa"),
+        (["--out", "a\0b"], "--out: embedded null"),
         (["--out", "missing/model"], "--out: cannot write missing/model, there is no folder missing"),
         (["--history", "missing/a.csv"], "--history: cannot write missing/a.csv"),
         (["--plot", "missing/a.png"], "--plot: cannot write missing/a.png"),
@@ -279,13 +319,18 @@ def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, m
 )
 def test_nonsense_is_one_line_before_any_work(here, tmp_path, arguments, message):
     (tmp_path / "folder").mkdir()
+    for pipe in ("pipe", "pipe.png"):
+        os.mkfifo(tmp_path / pipe)
+    for link, target in (("link", "folder/a"), ("loop", "loop"), ("astray", "missing/a")):
+        (tmp_path / link).symlink_to(target)
+    before = sorted(tmp_path.rglob("*"))
     result = here("train", *arguments)
     assert result.code == 2
     assert result.out == ""
-    assert result.err.startswith("tinynn train: ") or result.err.startswith("tinynn: unrecognized")
+    assert result.err.startswith("tinynn train: ")
     assert message in result.err
     assert result.err.count("\n") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_rate_that_is_too_high_is_one_line(here, tmp_path):
@@ -294,3 +339,222 @@ def test_a_rate_that_is_too_high_is_one_line(here, tmp_path):
     assert "the loss became" in result.err
     assert result.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_quiet_prints_nothing_and_writes_the_same(here, tmp_path):
+    result = here("train", *SMALL, "--out", "quiet", "--history", "h.csv", "--quiet")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert here("train", *SMALL, "--out", "loud").code == 0
+    assert (tmp_path / "quiet").read_bytes() == (tmp_path / "loud").read_bytes()
+    wrong = here("train", *SMALL, "--out", ".", "--quiet")
+    assert (wrong.code, wrong.out, wrong.err) == (2, "", "tinynn train: --out: cannot write .: Is a directory\n")
+
+
+def test_links_are_written_through(here, tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "there").mkdir()
+    for name in ("h.csv", "a.png"):
+        (tmp_path / name).symlink_to(f"there/{name}")
+    assert here("train", *SMALL, "--history", "h.csv", "--plot", "a.png").code == 0
+    for name in ("h.csv", "a.png"):
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / "there" / name).stat().st_size > 0
+
+
+# --- Full disks ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """No file with this ending can be written any more."""
+
+    def fill(ending):
+        replace = os.replace
+
+        def refuse(source, target):
+            if os.fspath(target).endswith(ending):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", refuse)
+
+    return fill
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_older_one_and_the_model(here, tmp_path, full):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "a.png").write_bytes(b"older")
+    full(".png")
+    result = here("train", *SMALL, "--plot", "a.png", "--history", "h.csv", "--out", "model")
+    assert (result.code, result.err) == (2, "tinynn train: --plot: cannot write a.png: No space left on device\n")
+    assert (tmp_path / "a.png").read_bytes() == b"older"
+    tinynn.load(tmp_path / "model")
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "h.csv", "model"]
+
+
+@pytest.fixture
+def failing_table(monkeypatch):
+    """The callback cannot write lines in the course of the training, and warns."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        warnings.warn(f"cannot write {self.filename!r}:\nepoch {epoch}", RuntimeWarning, stacklevel=1)
+
+    monkeypatch.setattr(tinynn.callbacks.CSVLogger, "on_epoch_end", on_epoch_end)
+
+
+def test_a_table_that_cannot_be_written_in_training_is_completed_at_the_end(here, tmp_path, failing_table):
+    result = here("train", *SMALL, "--history", "h.csv", "--out", "model")
+    assert result.code == 0
+    assert result.err == "".join(f"tinynn train: cannot write 'h.csv': epoch {epoch}\n" for epoch in (0, 1))
+    assert "History written to h.csv" in result.out
+    with open(tmp_path / "h.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert [row[0] for row in rows[1:]] == ["0", "1"]
+
+
+def test_a_table_that_can_never_be_written_costs_no_model(here, tmp_path, failing_table, full):
+    full("h.csv")
+    result = here("train", *SMALL, "--history", "h.csv", "--out", "model")
+    assert result.code == 2
+    assert result.err.splitlines()[-1] == "tinynn train: --history: cannot write h.csv: No space left on device"
+    assert "Model saved to model" in result.out
+    assert "History written" not in result.out
+    tinynn.load(tmp_path / "model")
+
+
+# --- Checkpoints of strangers -------------------------------------------------------------------------------
+
+
+def with_notes(path, change):
+    """Change the notes in a model file, with a right SHA-256."""
+    from safetensors import numpy as safetensors
+
+    from tinynn.model.files import canonical, digest
+
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    description = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["tinynn"])
+    description["notes"] = change(description.get("notes", {}))
+    tensors = safetensors.load(content)
+    description["sha256"] = digest(description, tensors)
+    path.write_bytes(safetensors.save(tensors, {"tinynn": canonical(description)}))
+
+
+@pytest.fixture
+def half_way(start, tmp_path):
+    """A folder with a checkpoint of a training that was interrupted; it kept a history."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    files = ("--checkpoint", "c", "--out", "m", "--checkpoint-every", 0.001)
+    assert end(start, folder, signal.SIGINT, *LONG, *files)[0] == 130
+    os.remove(folder / "history.csv")
+    return folder
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["new", "with paths in its notes"])
+def test_a_checkpoint_says_nothing_about_paths(half_way, here, tmp_path, old):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("out", "history", "plot.png"):
+        (mine / name).write_text("mine")
+    paths = {"out": str(mine / "out"), "history": str(mine / "history"), "plot": str(mine / "plot.png"),
+             "data": str(mine / "data")}
+    if old:
+        with_notes(half_way / "c", lambda notes: {"tinynn train": notes["tinynn train"], "paths": paths})
+    else:
+        with_notes(half_way / "c", lambda notes: {**notes, "checkpoint": {**notes["checkpoint"]}})
+        assert not set(paths) & json.loads(json.dumps(tinynn.load(half_way / "c").notes["tinynn train"])).keys()
+        assert set(tinynn.load(half_way / "c").notes) == {"tinynn train", "checkpoint"}
+    result = here("train", "--resume", "theirs/c")
+    assert (result.code, result.err) == (0, "")
+    assert "Writing:  checkpoint theirs/c, model theirs/digit-sum-shared.safetensors\n" in result.out
+    assert "Epoch 100/100" in result.out
+    assert "History" not in result.out
+    assert {path.name: path.read_text() for path in mine.iterdir()} == dict.fromkeys(("out", "history", "plot.png"),
+                                                                                   "mine")
+    assert sorted(os.listdir(half_way)) == ["c", "digit-sum-shared.safetensors"]
+    assert set(tinynn.load(half_way / "digit-sum-shared.safetensors").notes) == {"tinynn train"}
+
+
+def test_a_history_may_begin_or_end_where_a_training_goes_on(half_way, here, tmp_path):
+    """The new table has all epochs, those before the interruption, too."""
+    checkpoint = (half_way / "c").read_bytes()
+    assert here("train", "--resume", "theirs/c").code == 0
+    (half_way / "c").write_bytes(checkpoint)
+    assert here("train", "--resume", "theirs/c", "--history", "new.csv").code == 0
+    assert here("train", *LONG[:-2], "--out", "whole", "--history", "whole.csv").code == 0
+    assert (tmp_path / "new.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert (tmp_path / "theirs/digit-sum-shared.safetensors").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert here("train", *SMALL, "--checkpoint", "without", "--out", "m").code == 0
+    assert here("train", "--resume", "without", "--out", "m", "--history", "later.csv").code == 0
+    assert len((tmp_path / "later.csv").read_text().splitlines()) == 3
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5) | st.sampled_from(["shared", "conv", "lstm", "fixed", "/etc/passwd", "$(reboot)", "a\nb"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([*RECIPE, "history", "x"]), inner,
+                                                                max_size=2),
+    max_leaves=4,
+)
+CHANGED = st.builds(lambda changes: {**RECIPE, **changes},
+                    st.dictionaries(st.sampled_from([*RECIPE, "out", "x"]), ANYTHING, max_size=2))
+NOTES = st.one_of(
+    st.dictionaries(st.sampled_from(["tinynn train", "checkpoint", "paths", "x"]), ANYTHING, max_size=3),
+    st.builds(lambda recipe, more: {"tinynn train": recipe, **more}, CHANGED,
+              st.sampled_from([{"checkpoint": {"history": False}}, {"checkpoint": {"history": True}},
+                               {"paths": {"out": "stolen", "history": "stolen.csv"}}])),
+)
+
+
+def noted(**changes):
+    return {"tinynn train": {**RECIPE, **changes}, "checkpoint": {"history": False}}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(NOTES)
+@example(noted())
+@example(noted(epochs="x"))
+@example(noted(digits=10**12))
+@example(noted(network=["a"]))
+@example(noted(network="x" * 10**6))
+@example(noted(network="../../stolen"))
+@example(noted(lr=-1.0))
+@example(noted(lr=1e308))
+@example(noted(lr=10**400))
+@example(noted(seed=-1))
+@example(noted(seed=1.0))
+@example(noted(epochs=True))
+@example(noted(digits=9))
+@example(noted(network="conv"))
+@example(noted(cell="../stolen"))
+@example(noted(protocol=["fixed"]))
+@example(noted(protocol="fixed", sums=3))
+@example({"tinynn train": [], "checkpoint": {"history": False}})
+@example({"tinynn train": dict(RECIPE), "checkpoint": [False]})
+@example({"tinynn train": dict(RECIPE), "checkpoint": {"history": "stolen.csv"}})
+@example({"tinynn train": dict(RECIPE), "checkpoint": {"history": False, "out": "stolen"}})
+@example({"tinynn train": dict(RECIPE), "checkpoint": {"history": False}, "x": 1})
+@example({"tinynn train": {"network": "shared"}, "paths": {}})
+def test_notes_of_strangers_are_one_line_and_write_nothing(here, tmp_path, notes):
+    """A model with these notes is no checkpoint: at the latest `fit` says so."""
+    digit_sum("shared").save(tmp_path / "c")
+    with_notes(tmp_path / "c", lambda _: notes)
+    content = (tmp_path / "c").read_bytes()
+    result = here("train", "--resume", "c")
+    assert result.code == 2
+    assert result.err.startswith("tinynn train: ")
+    assert result.err.splitlines()[0] + "\n" == result.err
+    assert len(result.err) < 1000
+    assert os.listdir(tmp_path) == ["c"]
+    assert (tmp_path / "c").read_bytes() == content
+
+
+@pytest.mark.parametrize("notes", [5, [1], "x", None])
+def test_notes_that_are_no_dict(here, tmp_path, notes):
+    digit_sum("shared").save(tmp_path / "c")
+    with_notes(tmp_path / "c", lambda _: notes)
+    result = here("train", "--resume", "c")
+    assert (result.code, result.out) == (2, "")
+    assert "'notes' must be a dict" in result.err

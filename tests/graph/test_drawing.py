@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from itertools import combinations
 from xml.etree import ElementTree
@@ -27,8 +29,12 @@ EXAMPLES = [WorkedExample(), WorkedExample(-1.5, -1e-7, [-123456.789e3, 0.5, -2.
 def test_the_picture_is_xml_and_shows_every_value_and_gradient(example):
     root = ElementTree.fromstring(example.svg())
     assert root.tag == f"{SVG}svg"
+    # As wide as there is room for it, but not blown up, in its own proportions.
     _, _, width, height = map(float, root.attrib["viewBox"].split())
-    assert (width, height) == (float(root.attrib["width"]), float(root.attrib["height"]))
+    assert width > height > 0
+    assert root.attrib["width"] == "100%"
+    assert "height" not in root.attrib
+    assert root.attrib["style"] == f"max-width: {width:g}px; height: auto"
 
     groups = root.findall(f"{SVG}g")
     nodes = finished(example).nodes
@@ -103,3 +109,30 @@ def test_the_picture_can_be_written_to_a_file(tmp_path):
     ElementTree.parse(path)
     with pytest.raises(FileNotFoundError):
         example.svg(tmp_path / "missing" / "graph.svg")
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_older_one(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "graph.svg"
+    older = WorkedExample().svg(path)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device.*graph.svg"):
+        WorkedExample(x=1).svg(path)
+    assert path.read_text(encoding="utf-8") == older
+    assert os.listdir(tmp_path) == ["graph.svg"]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 50])
+def test_the_picture_is_that_of_the_last_step(steps):
+    stepwise = WorkedExample()
+    for _ in range(steps - 1):
+        stepwise.step(0.3)
+    root = ElementTree.fromstring(WorkedExample().svg(lr=0.3, steps=steps))
+    titles = [group.findtext(f"{SVG}title") for group in root.findall(f"{SVG}g")]
+    nodes = finished(stepwise).nodes
+    assert titles == [f"{name}: output {node.output!r}, gradient {node.gradient!r}" for name, node in nodes.items()]
+    heading = "Backpropagation by hand" + (f", step {steps}" if steps > 1 else "")
+    assert [text.text for text in root.findall(f"{SVG}text") if text.attrib.get("class") == "title"] == [heading]
+    assert root.findtext(f"{SVG}title") == f"{heading}: the worked example as a graph"

@@ -208,7 +208,7 @@ def test_order_of_calls():
         example.gradients()
 
 
-@pytest.mark.parametrize("method", ["step", "train", "explain"])
+@pytest.mark.parametrize("method", ["step", "train", "explain", "svg"])
 def test_wrong_learning_rates(method):
     example = WorkedExample()
     arguments = {"steps": 1} if method != "step" else {}
@@ -218,7 +218,7 @@ def test_wrong_learning_rates(method):
     assert example.get_weights() == WEIGHTS
 
 
-@pytest.mark.parametrize("method", ["train", "explain"])
+@pytest.mark.parametrize("method", ["train", "explain", "svg"])
 def test_wrong_numbers_of_steps(method):
     example = WorkedExample()
     for steps, error in [(-1, ValueError), (1.0, TypeError), ("1", TypeError), (None, TypeError)]:

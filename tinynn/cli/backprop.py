@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tinynn.cli.common import check_outputs
+from tinynn.cli.common import add_quiet, check_outputs, write_output
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -24,7 +24,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="W",
         help="w1 to w5 (default: 2 1 2 4 1)",
     )
-    parser.add_argument("--svg", metavar="FILE", help="draw the graph with values and gradients into a file")
+    parser.add_argument("--svg", metavar="FILE", help="draw the graph with values and gradients of the last step")
+    add_quiet(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -34,8 +35,8 @@ def run(options: argparse.Namespace) -> None:
     check_outputs(svg=options.svg)
     example = WorkedExample(x=options.x, y=options.y, weights=options.weights)
     explanation = example.explain(lr=options.lr, steps=options.steps)
-    if options.svg is not None:
-        example.svg(options.svg)
+    picture = None if options.svg is None else example.svg(lr=options.lr, steps=options.steps)
     print(explanation, end="")
-    if options.svg is not None:
+    if picture is not None:
+        write_output("--svg", options.svg, picture.encode())
         print(f"\nPicture: {options.svg}")

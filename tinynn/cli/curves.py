@@ -24,12 +24,13 @@ def draw(history: Mapping[str, Sequence[float]], digits: int, title: str) -> Any
     digits : int
         Digits in a sum: what guessing would achieve is drawn, too.
     title : str
-        Stands above.
+        Stands above; empty: nothing does.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     drawn = figure(10, 4.2)
-    drawn.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold")
+    if title:
+        drawn.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold")
     left, right = drawn.subplots(1, 2)
     sums = sums_of_random_digits(digits)
     for axes, name, guess, written in (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
-from pathlib import Path
+import contextlib
+import io
 from typing import Any
 
-from tinynn.cli.common import check_outputs, table, whole_number, whole_numbers
+from tinynn.cli import notes
+from tinynn.cli.common import add_quiet, check_outputs, table, whole_number, whole_numbers, write_output
 
 #: Images in a sum unless the user says otherwise.
 IMAGES = 10
@@ -22,13 +23,13 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     text = "Measures a model from `tinynn train` on sums of MNIST's test images."
     parser = commands.add_parser("evaluate", parents=[common], help="test a model", description=text)
-    count = whole_number(1)
+    count = whole_number(1, notes.MOST)
     parser.add_argument(
         "models", metavar="MODEL", nargs="+", help="the model file; of several the readings are averaged"
     )
     parser.add_argument(
         "--images",
-        type=whole_numbers(1),
+        type=whole_numbers(1, notes.MOST_DIGITS),
         metavar="N,N,...",
         help=f"how many images in a sum (default: {IMAGES}, or as many as the model takes)",
     )
@@ -49,7 +50,9 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         help="average over C randomly changed copies of each image, too (default: 0)",
     )
     parser.add_argument("--gallery", metavar="FILE.png", help="draw some sums with what was read in each image")
-    parser.add_argument("--report", metavar="FILE.html", help="write a page: curves, table, gallery, confusions")
+    parser.add_argument(
+        "--report", metavar="FILE.html", help="write a page: model, curves, table, gallery, confusions"
+    )
     parser.add_argument("--history", metavar="FILE.csv", help="from tinynn train --history, for the report's curves")
     parser.add_argument("--threads", type=count, metavar="T", help="how many threads; they change no result")
     parser.add_argument(
@@ -57,6 +60,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder with the files of MNIST (default: TINYNN_DATA, the cache, a download)",
     )
+    add_quiet(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -64,7 +68,8 @@ def run(options: argparse.Namespace) -> None:
     import numpy as np
 
     import tinynn
-    from tinynn.cli import figures, sums
+    from tinynn.cli import figures, gallery, report, sums
+    from tinynn.cli.history import read as read_history
     from tinynn.datasets import DigitSums, find_mnist
     from tinynn.networks import HANDWRITING, Ensemble, names_digits, score, score_readings
 
@@ -74,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
     models, fixed = [model for model, _ in loaded], sorted({digits for _, digits in loaded if digits is not None})
     reads = all(names_digits(model) for model in models)
     for option, given in (("--copies", options.copies), ("--gallery", options.gallery), ("--report", options.report)):
-        if given and not reads:
+        if given not in (None, 0) and not reads:
             raise ValueError(f"{option}: {options.models[0]} does not say which digits it reads; leave it out")
     if len(models) > 1 and not reads:
         raise ValueError("MODEL: only networks that read digits can be averaged; give one model")
@@ -83,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
     for option, path in (("--gallery", options.gallery), ("--report", options.report)):
         if path is not None:
             figures.check(option, path if option == "--gallery" else None)
-    check_outputs(gallery=options.gallery, report=options.report)
+    check_outputs(gallery=options.gallery, report=options.report, inputs=[*options.models, options.history])
     history = None if options.history is None else read_history(options.history)
     counts = fixed[:1] or options.images or [IMAGES]
     source = find_mnist(options.data, download=True)
@@ -109,61 +114,90 @@ def run(options: argparse.Namespace) -> None:
     print(f"\n{table(rows, '>' * len(rows[0]))}")
     if reads:
         print(f"\n{EXPECTED}")
-    if options.gallery or options.report:
-        shown = counts[0] if len(counts) == 1 else IMAGES
-        drawn = draw_gallery(images, labels, read, shown, options.seed)
-    if options.gallery:
-        drawn.savefig(options.gallery, dpi=150)
+    if options.gallery is not None or options.report is not None:
+        shown, caption = gallery_of(images, labels, counts[0] if len(counts) == 1 else IMAGES, options.seed)
+    if options.gallery is not None:
+        drawn = gallery.draw(images, labels, read, shown, caption)
+        write_output("--gallery", options.gallery, figures.content(drawn, options.gallery))
         print(f"\nGallery drawn into {options.gallery}")
-    if options.report:
-        content = write_report(options.models, facts, rows, history, drawn, images, labels, read)
-        Path(options.report).write_text(content, encoding="utf-8")
+    if options.report is not None:
+        sections = [("Models" if len(models) > 1 else "Model", model_section(options.models, models))]
+        if history is not None:
+            sections.append(("Training", training_section(history, models[0])))
+        sections += [
+            ("Sums", report.rows_of(rows) + report.note(EXPECTED)),
+            ("What it reads", reading_section(images, labels, read, shown, caption)),
+            ("Which digits it confuses", confusion_section(images, labels, read)),
+        ]
+        title = f"tinynn: {', '.join(options.models)}"
+        measured = [" ".join(fact.split()) for fact in facts if not fact.startswith("Fingerprint")]  # see the models
+        page = report.page(title, measured, sections)
+        write_output("--report", options.report, page.encode(errors="backslashreplace"))
         print(f"\nReport written to {options.report}")
 
 
-def draw_gallery(images: Any, labels: Any, read: Any, count: int, seed: int) -> Any:
-    """The first sums of those that are measured."""
-    from tinynn.cli import gallery
+def gallery_of(images: Any, labels: Any, count: int, seed: int) -> tuple[Any, str]:
+    """The images of the first sums of those that are measured, and a title for them."""
     from tinynn.datasets import DigitSums
 
     _, indices, _ = DigitSums(images, labels, count, GALLERY_ROWS, rng=seed).samples()
-    shown = indices[:, :20]
     title = f"{GALLERY_ROWS} sums of test images" + (f", the first 20 of {count} each" if count > 20 else "")
-    return gallery.draw(images, labels, read, shown, title)
+    return indices[:, :20], title
 
 
-def write_report(models: list[str], facts: list[str], rows: Any, history: Any, drawn: Any, images: Any, labels: Any,
-                 read: Any) -> str:
-    """The page of --report."""
-    from tinynn.cli import curves, figures, gallery, report
+def model_section(paths: list[str], models: list[Any]) -> str:
+    """Facts about the models and their layers, as HTML."""
+    import html
 
-    sections = []
-    if history is not None:
-        chart = curves.draw(history, IMAGES, "Training")
-        sections.append(("Training", report.picture(figures.png(chart), "curves of loss and accuracy")))
-    sections.append(("Sums", report.rows_of(rows) + f'<p class="note">{EXPECTED}</p>'))
-    sections.append(("What it reads", report.picture(figures.png(drawn), "sums of images with what was read in each")))
+    from tinynn.cli import report
+
+    content = []
+    for path, model in zip(paths, models, strict=True):
+        layers = io.StringIO()
+        with contextlib.redirect_stdout(layers):
+            model.summary()
+        facts = [("File", path), ("Network", model.name), ("Parameters", f"{model.count_params():,}"),
+                 ("Fingerprint", model.fingerprint()), *notes.training_of(model)]
+        content.append(report.facts_of(facts) + report.wide(f"<pre>{html.escape(layers.getvalue())}</pre>"))
+    return "".join(content)
+
+
+def training_section(history: dict[str, list[float]], model: Any) -> str:
+    """The curves of loss and accuracy, as HTML."""
+    from tinynn.cli import curves, figures, report
+
+    try:
+        digits = notes.recipe_of(model)["digits"]
+    except ValueError:
+        digits = IMAGES
+    chart = curves.draw(history, digits, "")
+    return report.wide(report.picture(figures.content(chart), "curves of loss and accuracy"))
+
+
+def reading_section(images: Any, labels: Any, read: Any, shown: Any, caption: str) -> str:
+    """The gallery, as HTML."""
+    from tinynn.cli import figures, gallery, report
+
+    drawn = gallery.draw(images, labels, read, shown, "")
+    picture = report.picture(figures.content(drawn), "sums of images with what was read in each")
+    return report.note(caption) + report.wide(picture)
+
+
+def confusion_section(images: Any, labels: Any, read: Any) -> str:
+    """How often each digit is taken for each, with examples of the most frequent mistakes, as HTML."""
+    import numpy as np
+
+    from tinynn.cli import figures, gallery, report
+
+    counts = np.zeros((10, 10), int)
+    np.add.at(counts, (labels, read), 1)
     confused = [("digit", "read as", "times", "images")]
     for digit, answer, times, where in gallery.confusions(labels, read):
         strip = figures.figure(0.5 * len(where), 0.5)
         for axes, image in zip(strip.subplots(1, len(where), squeeze=False)[0], where, strict=True):
             axes.imshow(images[image], cmap="gray_r", vmin=0, vmax=255)
             axes.axis("off")
-        examples = report.picture(figures.png(strip), f"{digit} read as {answer}")
+        examples = report.picture(figures.content(strip), f"{digit} read as {answer}")
         confused.append((str(digit), str(answer), str(times), examples))
-    if len(confused) > 1:
-        sections.append(("Most frequent confusions", report.rows_of(confused)))
-    return report.page(f"tinynn: {', '.join(models)}", [" ".join(fact.split()) for fact in facts], sections)
-
-
-def read_history(path: str) -> dict[str, list[float]]:
-    """The file that ``tinynn train --history`` wrote."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        history = {name: [float(row[name]) for row in rows] for name in rows[0] if name != "epoch"}
-    except (IndexError, KeyError, TypeError, UnicodeDecodeError, ValueError) as error:
-        raise ValueError(f"--history: {path} is no history written by tinynn train --history") from error
-    if not {"loss", "accuracy"} <= history.keys():
-        raise ValueError(f"--history: {path} has no columns loss and accuracy")
-    return history
+    explained = report.note(f"Rows: the digit on the image; columns: what it is read as; {len(labels):,} test images")
+    return report.matrix(counts) + explained + (report.rows_of(confused) if len(confused) > 1 else "")

@@ -33,18 +33,31 @@ def check(option: str, path: str | None = None) -> None:
     ImportError
         Without matplotlib; names the option.
     ValueError
-        For a path whose ending matplotlib does not know.
+        For a path whose ending matplotlib does not know, or cannot draw here.
     """
     try:
-        known = figure(1, 1).canvas.get_supported_filetypes()
+        empty = figure(1, 1)
     except ImportError as error:
         raise ImportError(f"{option} {error}") from error
-    if path is not None and Path(path).suffix.lower().lstrip(".") not in known:
+    known = empty.canvas.get_supported_filetypes()
+    if path is None:
+        return
+    if ending(path) not in known:
         raise ValueError(f"{option}: {path!r} must end in .png, or another format of matplotlib's: {', '.join(known)}")
+    empty.text(0.5, 0.5, "text")  # some formats need it to be set by programs of their own, and say so in many ways
+    try:
+        content(empty, path)
+    except Exception as error:
+        raise ValueError(f"{option}: matplotlib cannot write {ending(path)} here: {error}; take .png") from error
 
 
-def png(drawn: Any) -> bytes:
-    """A figure as the content of a PNG file."""
-    content = io.BytesIO()
-    drawn.savefig(content, dpi=150, format="png")
-    return content.getvalue()
+def ending(path: str) -> str:
+    """The format that a path's ending names."""
+    return Path(path).suffix.lower().lstrip(".")
+
+
+def content(drawn: Any, path: str = "picture.png") -> bytes:
+    """A figure as the content of a file with this path."""
+    stream = io.BytesIO()
+    drawn.savefig(stream, dpi=150, format=ending(path))
+    return stream.getvalue()

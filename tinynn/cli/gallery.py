@@ -23,11 +23,12 @@ def draw(images: np.ndarray, labels: np.ndarray, read: np.ndarray, rows: np.ndar
     rows : ndarray, shape (sums, digits)
         The images of each sum.
     title : str
-        Stands above.
+        Stands above; empty: nothing does.
     """
     digits = rows.shape[1]
     drawn = figure(0.62 * digits + 1.9, 0.78 * len(rows) + 0.5)
-    drawn.suptitle(title, x=0.012, ha="left", fontsize=11, fontweight="bold")
+    if title:
+        drawn.suptitle(title, x=0.012, ha="left", fontsize=11, fontweight="bold")
     grid = drawn.subplots(len(rows), digits + 1, squeeze=False, width_ratios=[1] * digits + [2.6])
     for row, panels in zip(rows, grid, strict=True):
         for image, axes in zip(row, panels[:-1], strict=True):
@@ -44,7 +45,7 @@ def draw(images: np.ndarray, labels: np.ndarray, read: np.ndarray, rows: np.ndar
         total, answer = int(labels[row].sum()), int(read[row].sum())
         axes = panels[-1]
         axes.axis("off")
-        axes.text(0, 0.5, f"= {answer}" if answer == total else f"= {answer}, not {total}", va="center", fontsize=11,
+        axes.text(0, 0.5, f"= {answer}" if answer == total else f"= {answer} (is {total})", va="center", fontsize=11,
                   color=RIGHT if answer == total else WRONG, fontweight="bold")
     return drawn
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shlex
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynn.cli.common import check_outputs, positive_number, table, whole_number
+from tinynn.cli.common import (
+    add_quiet,
+    argument,
+    check_outputs,
+    option,
+    positive_number,
+    printable,
+    table,
+    whole_number,
+    write_output,
+)
+from tinynn.cli.notes import CHECKPOINT, MOST, MOST_DIGITS, RECIPE, TRAIN, resumed
 
 if TYPE_CHECKING:
     import tinynn
@@ -21,25 +32,7 @@ VALIDATION_IMAGES = 5_000
 
 EXAMPLES = 10  # shown at the end
 
-#: What decides the bits of a training, with its value where that is no recipe's. A model's notes keep all of it, and a
-#: training that resumes has it from there.
-RECIPE = {
-    "network": "shared",
-    "cell": None,
-    "digits": 10,
-    "sums": None,
-    "epochs": None,
-    "batch_size": None,
-    "lr": None,
-    "resample": None,
-    "augment": None,
-    "protocol": None,
-    "all_images": False,
-    "validation_sums": 5_000,
-    "seed": 0,
-}
-
-#: Paths that a training which resumes uses again, unless it is given others.
+#: Options with paths. A file says none of them: a training that resumes is given them again.
 PATHS = ("data", "out", "history", "plot")
 
 
@@ -53,12 +46,14 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "train", parents=[common], help="train a network that adds digits", description=text
     )
-    count = whole_number(1)
+    count = whole_number(1, MOST)
     parser.add_argument(
         "--network", metavar="NAME", help="shared (default), wide, conv, baseline or improved"
     )
     parser.add_argument("--cell", metavar="NAME", help="of baseline (default: lstm) and improved (rnn): lstm, rnn, gru")
-    parser.add_argument("--digits", type=count, metavar="N", help="digits in a sum (default: 10)")
+    parser.add_argument(
+        "--digits", type=whole_number(1, MOST_DIGITS), metavar="N", help="digits in a sum (default: 10)"
+    )
     parser.add_argument("--sums", type=count, metavar="M", help="sums in an epoch")
     parser.add_argument("--epochs", type=count, metavar="E", help="how many epochs")
     parser.add_argument("--batch-size", type=count, metavar="B", help="sums in a step")
@@ -106,31 +101,36 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         metavar="FILE",
-        help="go on from this checkpoint, which goes on being written; it knows network, recipe, seed and the paths "
-        "given",
+        help="go on from this checkpoint, which goes on being written; it knows network, recipe and seed, but no "
+        "paths: give --data, --history and --plot again; the model goes beside it unless --out says otherwise",
     )
+    add_quiet(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Train, show examples, save."""
     import tinynn
+    from tinynn.cli import history
     from tinynn.datasets import find_mnist
     from tinynn.networks import Plateau, digit_sum, names_digits
 
     # All that can be wrong is found out before the work begins.
-    complete(options)
-    checkpoint = options.checkpoint or options.resume
+    had_history = complete(options)
+    checkpoint = options.resume if options.checkpoint is None else options.checkpoint
     if checkpoint is None and options.checkpoint_every is not None:
         raise ValueError("--checkpoint-every: there is no checkpoint to write; give --checkpoint FILE, too")
-    if options.checkpoint is not None and options.checkpoint != options.resume and Path(options.checkpoint).is_file():
-        raise ValueError(f"--checkpoint: {options.checkpoint} is there already; go on from it with --resume "
-                         f"{shlex.quote(options.checkpoint)}, or remove it to begin anew")
+    if options.checkpoint is not None and Path(options.checkpoint).is_file() and (
+            options.resume is None or os.path.realpath(options.checkpoint) != os.path.realpath(options.resume)):
+        raise ValueError(f"--checkpoint: {options.checkpoint} is there already; go on from it with "
+                         f"{option('resume', options.checkpoint)}, or remove it to begin anew")
     recipe = chosen_recipe(options)
     model = digit_sum(options.network, options.digits, recipe.cell, rng=options.seed)
     if names_digits(model) and options.cell is not None:
         raise ValueError(f"--cell: the network {model.name} has no recurrent cell; leave --cell out")
-    path = options.out or f"digit-sum-{model.name}.safetensors"
-    check_outputs(out=path, history=options.history, plot=options.plot, checkpoint=checkpoint)
+    options.network = model.name  # "Conv" is "conv"
+    path = default_path(model, options.resume) if options.out is None else options.out
+    check_outputs(out=path, history=options.history, plot=options.plot,
+                  **{"resume" if options.checkpoint is None else "checkpoint": checkpoint})
     if options.plot is not None:
         from tinynn.cli import curves, figures
 
@@ -142,6 +142,10 @@ def run(options: argparse.Namespace) -> None:
     training, validation = sums_to_learn(source, options, recipe)
     if options.protocol == "fixed":
         recipe = dataclasses.replace(recipe, sums=len(training), resample=False)
+    if options.resume is not None:
+        print(f"Resuming: {options.resume}")
+        files = {"checkpoint": checkpoint, "model": path, "history": options.history, "picture": options.plot}
+        print(f"Writing:  {', '.join(f'{what} {file}' for what, file in files.items() if file is not None)}")
     print(f"Digits:   {source}")
     kept = "none" if validation is None else f"{len(validation.images):,} others"
     print(f"          {len(training.images):,} of them to train with, {kept} to validate with")
@@ -150,19 +154,21 @@ def run(options: argparse.Namespace) -> None:
 
     recipe.compile(model)
     plateau = Plateau(options.digits, recipe.epochs)
-    callbacks: list[Any] = [plateau, *([tinynn.callbacks.CSVLogger(options.history)] if options.history else [])]
-    model.notes = {"tinynn train": {name: vars(options)[name] for name in RECIPE}}
+    keeps_history = had_history if options.resume is not None else options.history is not None
+    callbacks: list[Any] = [plateau, *([history.CSVLogger(options.history)] if keeps_history else [])]
+    model.notes = {TRAIN: {name: vars(options)[name] for name in RECIPE}}
     if checkpoint is not None:
         from tinynn.cli.interruption import Interruption
 
         callbacks.append(Interruption())
-        model.notes["paths"] = {name: vars(options)[name] for name in PATHS}
+        model.notes[CHECKPOINT] = {"history": keeps_history}
     started = time.monotonic()
     try:
-        history = model.fit(
+        learnt = model.fit(
             training,
             batch_size=recipe.batch_size,
             epochs=recipe.epochs,
+            verbose=0 if options.quiet else "auto",
             validation_data=validation,
             callbacks=callbacks,
             augment=recipe.augment,
@@ -173,54 +179,86 @@ def run(options: argparse.Namespace) -> None:
         )
     except KeyboardInterrupt as interrupt:
         if checkpoint is not None and Path(checkpoint).exists():
-            raise type(interrupt)(f"go on with: tinynn train --resume {shlex.quote(checkpoint)}") from None
-        kept = f"; the epochs that ended are in {options.history}" if options.history else ""
+            if path != default_path(model, checkpoint):
+                options.out = path
+            given = {"resume": checkpoint, **{name: vars(options)[name] for name in PATHS}}
+            again = (option(name, value) for name, value in given.items() if value is not None)
+            raise type(interrupt)(f"go on with: tinynn train {' '.join(again)}") from None
+        kept = "" if options.history is None else f"; the epochs that ended are in {options.history}"
         raise type(interrupt)(f"no model was saved{kept}") from None
-    model.notes.pop("paths", None)  # those are nobody's business
+    model.notes.pop(CHECKPOINT, None)
     seconds = time.monotonic() - started
     replaced = ", in place of an older file" if Path(path).exists() else ""
     model.save(path)
 
-    epochs = counted(len(history.history["loss"]), "epoch")
+    epochs = counted(len(learnt.history["loss"]), "epoch")
     print(f"\nTrained in {seconds:.0f} s")
     if plateau.stopped:
-        print(f"Stopped after {epochs}: {plateau.reason}")
+        print(f"Stopped after {epochs}: {printable(str(plateau.reason))}")
     if validation is not None:
-        accuracy = history.history["val_accuracy"][-1]
+        accuracy = learnt.history["val_accuracy"][-1]
         print(f"\nValidation accuracy after {epochs}: {accuracy:.4f} of the sums are exact\n")
         print(examples(model, validation))
-    print(f"\nModel saved to {path}{replaced}; test it with: tinynn evaluate {path}")
-    print(f"Fingerprint of its weights: {model.fingerprint()}")
-    if options.history:
-        print(f"History written to {options.history}")
-    if options.plot:
+    print(f"\nModel saved to {path}{replaced}; test it with: tinynn evaluate {argument(path)}")
+    print(f"Fingerprint of its weights: {model.fingerprint()}", flush=True)
+    if options.plot is not None:
         title = describe_network(model, options.digits, recipe.cell)
-        curves.draw(history.history, options.digits, title).savefig(options.plot, dpi=150)
+        drawn = curves.draw(learnt.history, options.digits, title)
+        write_output("--plot", options.plot, figures.content(drawn, options.plot))
         print(f"Curves drawn into {options.plot}")
+    if options.history is not None:
+        history.complete(options.history, learnt)
+        print(f"History written to {options.history}")
 
 
-def complete(options: argparse.Namespace) -> None:
-    """Fill in what was not given: from the checkpoint to resume, or as a new training has it."""
-    known: dict[str, Any] = dict(RECIPE)
+def default_path(model: tinynn.Sequential, checkpoint: str | None) -> str:
+    """Where a model goes unless --out says otherwise: beside the checkpoint from which its training went on."""
+    return os.path.join(os.path.dirname(checkpoint or ""), f"digit-sum-{model.name}.safetensors")
+
+
+def complete(options: argparse.Namespace) -> bool:
+    """Fill in what was not given: from the checkpoint to resume, or as a new training has it.
+
+    Returns
+    -------
+    bool
+        Whether there is a checkpoint to resume, and its training kept a history.
+    """
+    known: dict[str, Any] = RECIPE
+    had_history = False
     if options.resume is not None:
-        import tinynn
-
-        try:
-            notes = tinynn.load(options.resume).notes
-        except OSError as error:
-            raise OSError(error.errno, f"--resume: cannot read {options.resume}: {error.strerror}") from error
-        if not {"tinynn train", "paths"} <= notes.keys():
-            raise ValueError(f"--resume: {options.resume} is no checkpoint of tinynn train; give the file that "
-                             "--checkpoint named")
+        known, had_history = read_checkpoint(options.resume)
         for name in RECIPE:
             if vars(options)[name] is not None:
-                option = f"--{name.replace('_', '-')}"
-                raise ValueError(f"{option}: {options.resume} knows that; leave {option} out, or begin anew without "
+                given = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{given}: {options.resume} knows that; leave {given} out, or begin anew without "
                                  "--resume")
-        known = {**notes["tinynn train"], **notes["paths"]}
     for name, value in known.items():
         if vars(options)[name] is None:
             setattr(options, name, value)
+    return had_history
+
+
+def read_checkpoint(path: str) -> tuple[dict[str, Any], bool]:
+    """What the training that wrote a checkpoint was given, and whether it kept a history."""
+    import tinynn
+    from tinynn.networks import reads_digits
+
+    if not path:
+        raise ValueError("--resume: the path is empty; give the file that --checkpoint named")
+    try:
+        model = tinynn.load(path)
+    except OSError as error:
+        raise OSError(error.errno, f"--resume: cannot read {path}: {error.strerror}") from None
+    try:
+        recipe, had_history = resumed(model)
+        digits = None if reads_digits(recipe["network"]) else recipe["digits"]
+        if (model.name, model.input_shape) != (recipe["network"], (digits, 28, 28)):
+            raise ValueError(f"its notes are of the network {recipe['network']} for sums of {recipe['digits']}, its "
+                             "model is another")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"--resume: {path}: {error}") from None
+    return recipe, had_history
 
 
 def chosen_recipe(options: argparse.Namespace) -> Recipe:

@@ -62,7 +62,7 @@ STYLE = """
 """
 
 
-def draw(nodes: Mapping[str, Node]) -> str:
+def draw(nodes: Mapping[str, Node], title: str) -> str:
     """Return the picture of the worked example's nodes, which have gone forward and backward, as SVG text."""
     users: dict[str, list[str]] = {name: [] for name in nodes}
     edges = []
@@ -82,9 +82,9 @@ def draw(nodes: Mapping[str, Node]) -> str:
         [
             (
                 f'<svg xmlns="http://www.w3.org/2000/svg" class="tinynn" viewBox="0 0 {WIDTH} {HEIGHT}" '
-                f'width="{WIDTH}" height="{HEIGHT}">'
+                f'width="100%" style="max-width: {WIDTH}px; height: auto">'  # as wide as there is room, but not wider
             ),
-            "  <title>Backpropagation by hand: the worked example as a graph</title>",
+            f"  <title>{escape(title)}: the worked example as a graph</title>",
             f"  <style>{STYLE}  </style>",
             (
                 '  <defs><marker id="tinynn-arrow" viewBox="0 0 10 10" refX="9" refY="5" '
@@ -94,7 +94,7 @@ def draw(nodes: Mapping[str, Node]) -> str:
             f'  <rect x="0" y="0" width="{WIDTH}" height="{HEIGHT}" style="fill: #ffffff; stroke: none"/>',
             *edges,
             *boxes,
-            *legend(),
+            *legend(title),
             "</svg>\n",
         ]
     )
@@ -148,12 +148,12 @@ def box(name: str, node: Node, shares: list[float]) -> str:
     return "\n".join([*lines, "  </g>"])
 
 
-def legend() -> list[str]:
+def legend(title: str) -> list[str]:
     """The title, what the colours mean, and why one node shows a sum."""
     left, top, right = LEFT - NODE_WIDTH // 2, 46, WIDTH - LEFT + NODE_WIDTH // 2
     x, y = centre("n1")
     return [
-        f'  <text class="title" x="{left}" y="{top}">Backpropagation by hand</text>',
+        f'  <text class="title" x="{left}" y="{top}">{escape(title)}</text>',
         f'  <text x="{left}" y="{top + 28}">s(z) = 1 / (1 + exp(−z))</text>',
         (
             f'  <text class="value end" x="{right}" y="{top - 5}">above each node, blue: its value '

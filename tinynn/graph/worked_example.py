@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 
 from tinynn.graph import checks, drawing, explanation
 from tinynn.graph.compiled import CompiledGraph, compile_graph
@@ -27,6 +26,7 @@ from tinynn.graph.nodes import (
     SigmoidNode,
     VariableNode,
 )
+from tinynn.io.atomic import write_file
 
 WEIGHT_NAMES = ("w1", "w2", "w3", "w4", "w5")
 
@@ -241,30 +241,46 @@ class WorkedExample:
             self._copy(), checks.learning_rate("explain: lr", lr), checks.count("explain: steps", steps)
         )
 
-    def svg(self, path: str | PathLike[str] | None = None) -> str:
-        """Draw the graph with the values and gradients of its present weights. Changes nothing here.
+    def svg(self, path: str | PathLike[str] | None = None, lr: float = 0.1, steps: int = 1) -> str:
+        """Draw the graph with its values and gradients in the last of so many steps. Changes nothing here.
 
         Parameters
         ----------
         path : path, optional
-            A file to write the picture to, as UTF-8.
+            A file to write the picture to, as UTF-8, whole or not at all.
+        lr : float
+            The learning rate of the steps, 0 or more.
+        steps : int
+            The number of updates, as in `explain`: of the last one the forward and backward pass are drawn, with the
+            weights that the others lead to. With 0 and 1 those are the present weights.
 
         Returns
         -------
         str
-            The picture: an SVG document.
+            The picture: an SVG document, as wide as there is room for it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `lr` or `steps` is not such a number.
+        FloatingPointError
+            If a weight would become infinite or NaN.
+        OSError
+            If the file cannot be written; what stood there is as it was.
 
         Examples
         --------
         >>> WorkedExample().svg().startswith("<svg")
         True
         """
+        lr, steps = checks.learning_rate("svg: lr", lr), checks.count("svg: steps", steps)
         copy = self._copy()
+        copy.train(max(0, steps - 1), lr)
         copy.forward()
         copy.backward()
-        picture = drawing.draw(copy.nodes)
+        picture = drawing.draw(copy.nodes, f"Backpropagation by hand{f', step {steps:,}' if steps > 1 else ''}")
         if path is not None:
-            Path(path).write_text(picture, encoding="utf-8")
+            write_file(path, picture.encode())
         return picture
 
     def _copy(self) -> WorkedExample:
