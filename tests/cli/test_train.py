@@ -228,6 +228,8 @@ def test_what_cannot_be_resumed(here, tmp_path):
         (("--resume", "nowhere"), "--resume: cannot read nowhere: No such file or directory"),
         (("--resume", "model"), "--resume: model: it is no checkpoint of tinynn train; give the file that"),
         (("--checkpoint", "checkpoint"), "--checkpoint: checkpoint is there already; go on from it with --resume"),
+        (("--out", "model.onnx"), "--out must not end in .onnx, got 'model.onnx': models are written as safetensors"),
+        (("--checkpoint", "c.keras"), "--checkpoint must not end in .keras, got 'c.keras'"),
         (("--resume", "checkpoint", "--seed", 0), "--seed: checkpoint knows that; leave --seed out, or begin anew"),
         (("--resume", "checkpoint", "--no-resample"), "--resample: checkpoint knows that"),
         (("--resume", "checkpoint", "--all-images"), "--all-images: checkpoint knows that"),

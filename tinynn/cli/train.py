@@ -21,6 +21,7 @@ from tinynn.cli.common import (
     write_output,
 )
 from tinynn.cli.notes import CHECKPOINT, MOST, MOST_DIGITS, RECIPE, TRAIN, resumed
+from tinynn.io.suffixes import check_suffix
 
 if TYPE_CHECKING:
     import tinynn
@@ -129,6 +130,9 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError(f"--cell: the network {model.name} has no recurrent cell; leave --cell out")
     options.network = model.name  # "Conv" is "conv"
     path = default_path(model, options.resume) if options.out is None else options.out
+    for written, file in (("--out", path), ("--checkpoint", options.checkpoint)):
+        if file is not None:
+            check_suffix(file, written)
     check_outputs(out=path, history=options.history, plot=options.plot,
                   **{"resume" if options.checkpoint is None else "checkpoint": checkpoint})
     if options.plot is not None:
