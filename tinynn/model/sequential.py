@@ -11,7 +11,7 @@ import numpy as np
 
 from tinynn.engine.compiler import compile_program
 from tinynn.engine.memory import aligned
-from tinynn.engine.network import Network, Parameter, Shape, Tensor, initialize, view
+from tinynn.engine.network import MOST_CHARACTERS, Network, Parameter, Shape, Tensor, initialize, view
 from tinynn.engine.plan import Plan, Predictor
 from tinynn.model import files, losses, optimizers, running
 from tinynn.model import metrics as known_metrics
@@ -75,6 +75,8 @@ class Sequential:
         self._names = unique_names(self.layers)
         if name is not None and not (isinstance(name, str) and name.isprintable()):
             raise ValueError(f"Sequential: name must be a string of printable characters, got {name!r}")
+        if name is not None and len(name) > MOST_CHARACTERS:
+            raise ValueError(f"Sequential: name must have at most {MOST_CHARACTERS} characters, got {len(name):,}")
         self.name = name or "sequential"
         try:
             self._dtype = np.dtype(object if dtype is None else dtype)  # NumPy's default would be float64
@@ -140,7 +142,7 @@ class Sequential:
         outputs = {}
         for name, layer in zip(self._names, self.layers, strict=True):
             with network.scope(name, layer.trainable):
-                y = layer.connect(network, y)
+                y = network.own(layer.connect(network, y), "what connect returns")
             outputs[name] = y
         return x, y, outputs
 
