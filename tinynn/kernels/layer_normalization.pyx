@@ -13,11 +13,13 @@ import numpy as np
 
 from tinynn.kernels._normalization import checked
 from tinynn.kernels._public import public
+from tinynn.kernels._signatures import positive
 from tinynn.kernels.op import OpRun, register
 
 from libc.math cimport sqrt
 
 from tinynn.kernels.machine cimport Range, Worker, claim, column_sum_team, real, vector_dot, vector_scale, vector_sum
+from tinynn.kernels.normalization cimport Statistics, careful_statistics, deviation_of, needs_care
 from tinynn.kernels.op cimport Call, Op, Run
 
 # Numbers worth a claim.
@@ -32,6 +34,8 @@ cdef void layer_normalization_forward(
     cdef Py_ssize_t row, c
     cdef real mean
     cdef real* x_normal
+    cdef Statistics exact
+    cdef double size
     cdef Range part
     while claim(worker, B, 1 + GRAIN // C, &part):
         for row in range(part.start, part.stop):
@@ -40,7 +44,14 @@ cdef void layer_normalization_forward(
             for c in range(C):
                 x_normal[c] = x[row * C + c] - mean
             deviation[row] = <real> sqrt(vector_dot(x_normal, x_normal, C, worker) / <real> C + epsilon)
-            vector_scale(x_normal, x_normal, 1 / deviation[row], C, worker)
+            if needs_care(mean, deviation[row]):
+                exact = careful_statistics(x + row * C, 1, C, mean)
+                size = deviation_of(exact.spread, epsilon)
+                deviation[row] = <real> size
+                for c in range(C):
+                    x_normal[c] = <real> ((x[row * C + c] - exact.pivot - exact.rest) / size)
+            else:
+                vector_scale(x_normal, x_normal, 1 / deviation[row], C, worker)
             for c in range(C):
                 y[row * C + c] = x_normal[c]
             if gamma != NULL:
@@ -109,6 +120,18 @@ cdef class LayerNormalization(Op):
         self.forward[1] = <Run> run_forward[double]
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., C)"], ["(C)?", "(C)?"]
+
+    def options(self):
+        return {"epsilon": positive}
+
+    def required(self):
+        return ("epsilon",)
+
+    def together(self, shape):
+        return shape[-1]
 
     def sizes(self, inputs, parameters, attributes):
         return math.prod(inputs[0][:-1]), inputs[0][-1]
