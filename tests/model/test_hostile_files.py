@@ -262,3 +262,49 @@ def test_hostile_descriptions_in_a_gigabyte(tmp_path):
     for path, line, (name, (_, expected)) in zip(paths, lines, CASES.items(), strict=True):
         assert re.match(expected, line), (name, expected, line[:1000])
         assert not line.startswith("ValueError") or f"load: {path}" in line, (name, line[:1000])
+
+
+def towers(depth, count, inner, name):
+    """Towers of this name around layers, `depth` of one copy each around `count` copies."""
+    wrapped = layer("Towers", layers=inner, count=count, name=name)
+    for _ in range(depth):
+        wrapped = layer("Towers", layers=[wrapped], count=1, name=name)
+    return described([wrapped], [1] * depth + [count, 1])
+
+
+LONG = "x" * 100
+RELU = layer("Activation", activation="relu")
+#: Files of a few KB whose layers are many, or whose paths are long.
+MULTIPLIED = {
+    "layers": towers(0, 4096, [layer("Flatten")] * 45, None),
+    "ops": towers(0, 4096, [RELU] * 23, None),
+    "long paths of what takes four bytes": towers(25, 4000, [RELU], "\U0001f600" * 100),
+    "parameters with long paths": towers(25, 4000, [layer("Dense", units=1)], LONG),
+    "names beyond the bound": towers(25, 4000, [layer("Dense", units=1)], "x" * 1500),
+}
+
+GROWTH = """
+import resource, sys
+import tinynn, tinynn.losses, tinynn.optimizers
+
+def most():  # in KiB, but in bytes on macOS
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+before = most()
+try:
+    tinynn.load(sys.argv[1])
+except ValueError:
+    pass
+print(most() - before)
+"""
+
+
+@pytest.mark.parametrize("name", MULTIPLIED)
+def test_a_small_file_takes_little_memory(name, tmp_path):
+    """In a process of its own, for memory that was used once counts for ever."""
+    path = tmp_path / "model"
+    path.write_bytes(MULTIPLIED[name])
+    environment = {**os.environ, "PYTHONPATH": str(Path(tinynn.__file__).parents[1])}
+    command = [sys.executable, "-c", GROWTH, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 100

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from tinynn import Sequential, layers
 from tinynn.engine.compiler import LossSpec, compile_program
 from tinynn.engine.network import MOST_CHARACTERS, Network, Parameter, Tensor
-from tinynn.kernels._signatures import check_arrays
 from tinynn.kernels.op import registered
 
 
@@ -38,44 +37,6 @@ def used(connect, shape=(4,)):
     model.compile("sgd", "mse")
     model.fit(x, np.zeros_like(y), epochs=2, verbose=0)
     return y
-
-
-# --- patterns ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("patterns", "inputs", "parameters"),
-    [
-        ((["(..., I)"], ["(I, O)", "(O)?"]), [(4,)], [(4, 3), None]),
-        ((["(..., I)"], ["(I, O)", "(O)?"]), [(5, 6, 4)], [(4, 3), (3,)]),
-        ((["(..., I)"], ["(I, O)", "(O)?"]), [(None, None)], [(4, 3), (3,)]),
-        ((["(T, I)", "(H)"], ["(I, 4H)", "(H, 4H)"]), [(9, 2), (3,)], [(2, 12), (3, 12)]),
-        ((["(...)", "(...)"], []), [(2, None), (2, 3)], []),
-        ((["(N, ...)"], ["(2, 3N)"]), [(5,)], [(2, 15)]),
-        ((["()"], []), [()], []),
-    ],
-)
-def test_fitting(patterns, inputs, parameters):
-    check_arrays("op", tuple(map(tuple, patterns)), tuple(inputs), tuple(parameters))
-
-
-@pytest.mark.parametrize(
-    ("patterns", "inputs", "parameters", "message"),
-    [
-        ((["(..., I)"], []), [()], [], r"input 0 has shape \(\), but must have a shape \(\.\.\., I\)"),
-        ((["(..., I)"], ["(I, O)"]), [(4,)], [(5, 3)], r"parameter 0 has shape \(5, 3\), .* \(I, O\), where I is 4"),
-        ((["(..., I)"], ["(I, O)"]), [(4,)], [None], r"parameter 0 is missing; it must have a shape \(I, O\)"),
-        ((["(..., I)"], ["(I, O)"]), [(4,)], [], r"takes 1 parameter \(\(I, O\)\), got 0"),
-        ((["(..., I)"], []), [(4,), (4,)], [], "takes 1 input .*, got 2"),
-        ((["(T, I)"], ["(I, 4H)"]), [(3, 2)], [(2, 6)], r"\(2, 6\), but must have a shape \(I, 4H\), where I is 2"),
-        ((["(T, I)"], ["(2, I)"]), [(3, 2)], [(3, 2)], r"\(3, 2\), but must have a shape \(2, I\)"),
-        ((["(...)", "(...)"], []), [(2, 3), (2, 4)], [], r"input 1 has shape \(2, 4\), .* where \.\.\. is \(2, 3\)"),
-        ((["(T, I)"], []), [(3, 2, 1)], [], r"\(3, 2, 1\), but must have a shape \(T, I\)"),
-    ],
-)
-def test_not_fitting(patterns, inputs, parameters, message):
-    with pytest.raises(ValueError, match=f"op 'name': .*{message}"):
-        check_arrays("name", tuple(map(tuple, patterns)), tuple(inputs), tuple(parameters))
 
 
 # --- every op, with shapes that fit and with each of them spoilt ---------------------------------------------
