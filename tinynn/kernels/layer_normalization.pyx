@@ -16,10 +16,11 @@ from tinynn.kernels._public import public
 from tinynn.kernels._signatures import positive
 from tinynn.kernels.op import OpRun, register
 
+from libc.float cimport FLT_MIN
 from libc.math cimport sqrt
 
 from tinynn.kernels.machine cimport Range, Worker, claim, column_sum_team, real, vector_dot, vector_scale, vector_sum
-from tinynn.kernels.normalization cimport Statistics, careful_statistics, deviation_of, needs_care
+from tinynn.kernels.normalization cimport Statistics, careful_statistics, deviation_of, needs_care, unlikely
 from tinynn.kernels.op cimport Call, Op, Run
 
 # Numbers worth a claim.
@@ -34,8 +35,6 @@ cdef void layer_normalization_forward(
     cdef Py_ssize_t row, c
     cdef real mean
     cdef real* x_normal
-    cdef Statistics exact
-    cdef double size
     cdef Range part
     while claim(worker, B, 1 + GRAIN // C, &part):
         for row in range(part.start, part.stop):
@@ -44,14 +43,7 @@ cdef void layer_normalization_forward(
             for c in range(C):
                 x_normal[c] = x[row * C + c] - mean
             deviation[row] = <real> sqrt(vector_dot(x_normal, x_normal, C, worker) / <real> C + epsilon)
-            if needs_care(mean, deviation[row]):
-                exact = careful_statistics(x + row * C, 1, C, mean)
-                size = deviation_of(exact.spread, epsilon)
-                deviation[row] = <real> size
-                for c in range(C):
-                    x_normal[c] = <real> ((x[row * C + c] - exact.pivot - exact.rest) / size)
-            else:
-                vector_scale(x_normal, x_normal, 1 / deviation[row], C, worker)
+            vector_scale(x_normal, x_normal, 1 / deviation[row], C, worker)
             for c in range(C):
                 y[row * C + c] = x_normal[c]
             if gamma != NULL:
@@ -60,6 +52,22 @@ cdef void layer_normalization_forward(
             if beta != NULL:
                 for c in range(C):
                     y[row * C + c] = y[row * C + c] + beta[c]
+            if unlikely(needs_care(mean, deviation[row])):
+                careful_row(y + row * C, x_normal, deviation + row, x + row * C, gamma, beta, epsilon, C, worker)
+
+
+cdef void careful_row(
+        real* y, real* normal, real* deviation,             # OUT (C), (C), (1)
+        const real* x, const real* gamma, const real* beta,     # IN (C) each, the last two may be NULL
+        double epsilon, Py_ssize_t C, Worker* worker) noexcept nogil:
+    """A row that needs care; see normalization.pxd"""
+    cdef Statistics exact = careful_statistics(x, 1, C, vector_sum(x, C, worker) / <real> C)
+    cdef double size = deviation_of(exact.spread, epsilon)
+    cdef Py_ssize_t c
+    deviation[0] = <real> max(size, FLT_MIN)
+    for c in range(C):
+        normal[c] = <real> ((x[c] - exact.pivot - exact.rest) / size)
+        y[c] = normal[c] * (1 if gamma == NULL else gamma[c]) + (0 if beta == NULL else beta[c])
 
 
 cdef void layer_normalization_backward(

@@ -5,9 +5,13 @@ equal: of 1,000 times 1.7e9 it is off by 128, and numbers without any spread wou
 are gone through again in float64, and so are those whose squares are too large for their dtype.
 """
 
+from libc.float cimport DBL_MAX
 from libc.math cimport fabs, isfinite, sqrt
 
 from tinynn.kernels.machine cimport real
+
+cdef extern from * nogil:
+    bint unlikely(bint condition)   # its code is kept out of the way: beside a short loop that counts
 
 # A mean so many times as far from 0 as the numbers are from it is looked at again.
 cdef enum: FAR = 16
@@ -21,7 +25,7 @@ cdef struct Statistics:
 
 cdef inline bint needs_care(double mean, double deviation) noexcept nogil:
     """Whether rounding may count in these statistics, or they are not finite."""
-    return not fabs(mean) <= FAR * deviation or not isfinite(deviation)
+    return not (fabs(mean) <= FAR * deviation <= DBL_MAX)
 
 
 cdef inline Statistics careful_statistics(const real* x, Py_ssize_t stride, Py_ssize_t n, double mean) noexcept nogil:
