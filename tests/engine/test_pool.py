@@ -1,5 +1,6 @@
 """The pool: how many threads, where they come from, and that there are never too many or too few."""
 
+import hashlib
 import os
 import shlex
 import subprocess
@@ -115,16 +116,97 @@ def test_quota_of_the_groups_that_the_process_is_in(membership, files, cores, tm
     assert pool._read_quota(tmp_path, tmp_path / "membership") == cores
 
 
-def in_a_process_of_its_own(code):
+def in_a_process_of_its_own(code, **environment):
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment},
     )
     assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+ANY = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, (0, ANY)),
+        ({"OMP_NUM_THREADS": "1"}, (0, 1)),
+        ({"OMP_NUM_THREADS": " 3 "}, (0, 3)),
+        ({"OMP_NUM_THREADS": "4,2"}, (0, 4)),
+        ({"OMP_NUM_THREADS": "999999999999"}, (0, ANY)),
+        ({"OMP_NUM_THREADS": "0"}, (0, ANY)),
+        ({"OMP_NUM_THREADS": "-1"}, (0, ANY)),
+        ({"OMP_NUM_THREADS": "1.5"}, (0, ANY)),
+        ({"OMP_NUM_THREADS": "many"}, (0, ANY)),
+        ({"OMP_NUM_THREADS": ""}, (0, ANY)),
+        ({"OMP_NUM_THREADS": ",2"}, (0, ANY)),
+        ({"TINYNN_NUM_THREADS": "1"}, (1, ANY)),
+        ({"TINYNN_NUM_THREADS": " 256"}, (256, ANY)),
+        ({"TINYNN_NUM_THREADS": "", "OMP_NUM_THREADS": "2"}, (0, 2)),
+        ({"TINYNN_NUM_THREADS": "7", "OMP_NUM_THREADS": "2"}, (7, 2)),
+    ],
+)
+def test_numbers_in_the_environment(environment, expected):
+    assert pool._read_environment(environment) == expected
+
+
+@pytest.mark.parametrize("wrong", ["0", "257", "-1", "1.5", "two", "4,2", "1e2", "\u00b2", "9" * 5000])
+def test_nonsense_in_our_own_variable_is_worth_a_warning(wrong):
+    with pytest.warns(RuntimeWarning, match="TINYNN_NUM_THREADS is .* must be a whole number from 1 to 256; it is"):
+        assert pool._read_environment({"TINYNN_NUM_THREADS": wrong}) == (0, ANY)
+
+
+COUNTED = """
+import os
+import tinynn
+assert tinynn.get_num_threads() == {expected}, tinynn.get_num_threads()
+tinynn.set_num_threads(3)
+assert tinynn.get_num_threads() == 3
+tinynn.set_num_threads(None)
+assert tinynn.get_num_threads() == {expected}
+if hasattr(os, "fork"):
+    child = os.fork()
+    if not child:
+        os._exit(tinynn.get_num_threads() != {expected})
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"OMP_NUM_THREADS": "1"}, "1"),
+        ({"OMP_NUM_THREADS": "1", "TINYNN_NUM_THREADS": "5"}, "5"),
+        ({"TINYNN_NUM_THREADS": "200"}, "200"),
+    ],
+)
+def test_the_default_is_that_of_the_environment(environment, expected):
+    """In processes of their own: the variables are read once."""
+    in_a_process_of_its_own(COUNTED.format(expected=expected), **environment)
+
+
+def test_nonsense_in_the_environment_does_not_end_a_program():
+    warned = in_a_process_of_its_own("import tinynn; tinynn.get_num_threads()", TINYNN_NUM_THREADS="many")
+    assert "RuntimeWarning: TINYNN_NUM_THREADS is 'many', but must be a whole number from 1 to 256" in warned
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_the_environment_s_number_of_threads_gives_the_same_bits(threads):
+    model, x = large()
+    expected = hashlib.sha256(model.predict(x, batch_size=128).tobytes()).hexdigest()
+    code = f"""
+import hashlib
+from tests.engine.test_pool import large
+model, x = large()
+assert hashlib.sha256(model.predict(x, batch_size=128).tobytes()).hexdigest() == {expected!r}
+"""
+    in_a_process_of_its_own(code, TINYNN_NUM_THREADS=threads)
 
 
 @pytest.mark.skipif(not (ROOT / "tinynn/engine/team.c").exists(), reason="needs the sources")

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests import oracles
 from tests.numerics import assert_same_bits
 from tinynn import kernels
+from tinynn.kernels._augmentation import LIMITS
 
 ALL = {"shift": 2.5, "rotation": 30, "zoom": 0.3, "shear": 0.4, "elastic": 1.2}
 
@@ -73,13 +76,19 @@ def test_no_images():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"shift": -1}, ValueError, "shift must be at least 0, got -1"),
-        ({"elastic": float("nan")}, ValueError, "elastic must be at least 0"),
-        ({"zoom": 1.0}, ValueError, "zoom must be less than 1"),
-        ({"rotation": 181}, ValueError, "rotation must be at most 180"),
-        ({"smoothness": 0}, ValueError, "smoothness must be more than 0"),
-        ({"shear": "1"}, TypeError, "shear must be a number, got '1'"),
-        ({"shift": True}, TypeError, "shift must be a number"),
+        ({"shift": -1}, ValueError, "shift must be from 0 to 1000000, got -1"),
+        ({"shift": 10**400}, ValueError, "shift must be from 0 to 1000000"),
+        ({"elastic": float("nan")}, ValueError, "elastic must be from 0 to 1000000, got nan"),
+        ({"elastic": float("inf")}, ValueError, "elastic must be from 0 to 1000000, got inf"),
+        ({"zoom": 1.0}, ValueError, "zoom must be from 0 to 0.99, got 1.0"),
+        ({"rotation": 181}, ValueError, "rotation must be from 0 to 180"),
+        ({"shear": 1e39}, ValueError, r"shear must be from 0 to 1000, got 1e\+39"),
+        ({"smoothness": 0}, ValueError, "smoothness must be from 0.25 to 1000000, got 0"),
+        ({"smoothness": 1e-18, "elastic": 1}, ValueError, "smoothness must be from 0.25"),
+        ({"smoothness": 1e30}, ValueError, "smoothness must be from 0.25"),
+        ({"shear": "1"}, TypeError, "shear must be a real number, got '1'"),
+        ({"shift": True}, TypeError, "shift must be a real number"),
+        ({"shift": 1j}, TypeError, "shift must be a real number"),
         ({"key": -1}, ValueError, "key is -1"),
         ({"epoch": 2**32}, ValueError, "epoch is"),
         ({"first_sample": 0.5}, TypeError, "first_sample is 0.5"),
@@ -88,6 +97,43 @@ def test_no_images():
 def test_wrong_options(options, error, message):
     with pytest.raises(error, match=f"augment: {message}"):
         kernels.augment(np.zeros((1, 4, 4), np.uint8), **options)
+
+
+def bounds(name):
+    """Either end, or something in between."""
+    least, most = LIMITS[name]
+    return st.sampled_from([least, most]) | st.floats(least, most)
+
+
+@settings(max_examples=60)
+@given(
+    shape=st.sampled_from([(1, 1), (1, 300), (300, 1), (7, 5), (28, 28, 1), (3, 4, 5), (90, 110)]),
+    kind=st.sampled_from(["uint8", "float32", "float64"]),
+    options=st.fixed_dictionaries({}, optional={name: bounds(name) for name in LIMITS}),
+    key=st.integers(0, 2**64 - 1),
+)
+def test_within_the_limits_an_image_stays_in_its_range(shape, kind, options, key):
+    """Whatever is asked for: every number is finite, and between the image's least and most, or 0, its surroundings."""
+    images = np.random.default_rng(key).uniform(0, 250, (2, *shape)).astype(kind)
+    found = kernels.augment(images, **options, key=key)
+    assert np.isfinite(found).all()
+    assert found.min() >= min(0, images.min()) - 1e-3
+    assert found.max() <= max(0, images.max()) + 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1, 2**20 + 1, 1), (1, 1, 2**20 + 1), (0, 2**16, 2**16), (0, 2**10, 2**10, 2**11)])
+def test_images_too_large_to_count_in_32_bits(shape):
+    with pytest.raises(ValueError, match=r"augment: augmentation takes images of at most 1,048,576 rows and columns"):
+        kernels.augment(np.zeros(shape, np.uint8), shift=1)
+
+
+@pytest.mark.parametrize("shape", [(1, 2**20), (2**20, 1)])
+def test_the_longest_images(shape):
+    images = np.full((1, *shape), 7, np.uint8)
+    found = kernels.augment(images, **{name: most for name, (_, most) in LIMITS.items()} | {"smoothness": 0.25})
+    assert np.isfinite(found).all()
+    found = kernels.augment(images, elastic=0.01, smoothness=0.25)
+    assert (found[:, 8:-8] > 6).all() if shape[1] == 1 else (found[..., 8:-8] > 6).all()
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (1, 2, 3, 4, 5), (2, 0, 4)])

@@ -102,6 +102,26 @@ def test_wrong_arguments(rng):
         flat.fit(np.zeros((2, 5), "f4"), y, verbose=0, augment=Augmentation(shift=1))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("shear", 1e39, ValueError),
+        ("smoothness", 1e-18, ValueError),
+        ("shift", "2", TypeError),
+        ("zoom", None, TypeError),
+    ],
+)
+def test_limits_hold_at_construction_and_when_used(name, value, error):
+    with pytest.raises(error, match=f"Augmentation: {name} must be"):
+        Augmentation(**{name: value})
+    spoilt = Augmentation(elastic=1)
+    setattr(spoilt, name, value)
+    model = watched((6, 6))
+    with pytest.raises(error, match=f"fit: augment: {name} must be"):
+        model.fit(np.zeros((2, 6, 6), np.uint8), np.zeros(2, int), verbose=0, augment=spoilt)
+    assert not Watch.seen
+
+
 def test_describes_itself():
     assert repr(Augmentation(**WAYS)) == "Augmentation(shift=2.0, rotation=20.0, zoom=0.2, shear=0.2, elastic=1.0)"
     assert Augmentation.from_config(Augmentation(**WAYS).get_config()) == Augmentation(**WAYS)

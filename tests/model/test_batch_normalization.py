@@ -6,7 +6,7 @@ import pytest
 from tests import oracles
 from tests.model.reference import prediction
 from tests.numerics import assert_close, finite_differences
-from tinynn import Sequential, layers, load
+from tinynn import Sequential, layers, load, set_num_threads
 
 OPTIONS = [{}, {"center": False}, {"scale": False}, {"center": False, "scale": False}]
 
@@ -93,7 +93,7 @@ def test_a_step_that_fails_changes_no_statistic():
     model.compile("sgd", "mse")
     before = model.parameters.copy()
     with pytest.raises(FloatingPointError):
-        model.fit(np.full((4, 2), 3e38, "f4"), np.zeros((4, 1)), verbose=0)
+        model.fit(np.ones((4, 2), "f4"), np.full((4, 1), 1e30), verbose=0)  # the square of the error overflows
     assert (model.parameters == before).all()
 
 
@@ -140,3 +140,41 @@ def test_wrong_arguments():
             layers.BatchNormalization(**{name: value})
     with pytest.raises(ValueError, match="single numbers"):
         Sequential([layers.BatchNormalization()], ())
+
+
+def test_huge_numbers_leave_a_finite_moving_variance(dtype):
+    x, y = np.array([[1e30], [-1e30]], dtype), np.array([[1.0], [-1.0]])
+    model = Sequential([layers.BatchNormalization(), layers.Dense(1)], (1,), dtype=dtype)
+    model.compile("sgd", "mse")
+    model.fit(x, y, epochs=3, verbose=0)
+    assert np.isfinite(model.parameters).all()
+    assert np.isfinite(model.predict(x)).all()
+    assert np.isfinite(model.fit(x / 1e30, y, epochs=3, verbose=0).history["loss"]).all()
+
+
+def test_what_overflows_is_refused_before_the_statistics_change():
+    model = Sequential([layers.BatchNormalization(), layers.Dense(1)], (1,), dtype="float64")
+    model.compile("sgd", "mse")
+    before = model.parameters.tobytes()
+    with pytest.raises(FloatingPointError, match="the loss became nan"):
+        model.fit(np.array([[1.7e308], [-1.7e308]]), np.zeros((2, 1)), verbose=0)
+    assert model.parameters.tobytes() == before
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_large_means_give_the_same_bits_on_any_number_of_threads(threads, rng):
+    x, y = (1e6 + rng.normal(size=(512, 9, 6))).astype("f4"), rng.normal(size=(512, 9, 300)).astype("f4")
+    x[..., 2] = 1.7e9
+
+    def trained(count):
+        set_num_threads(count)
+        try:
+            chain = [layers.BatchNormalization(), layers.Dense(300, "tanh"), layers.LayerNormalization()]
+            model = Sequential(chain, (9, 6), rng=1)
+            model.compile("sgd", "mse")
+            model.fit(x, y, batch_size=128, epochs=2, verbose=0)
+            return model.parameters.tobytes()
+        finally:
+            set_num_threads(None)
+
+    assert trained(threads) == trained(1)

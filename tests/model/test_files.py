@@ -374,7 +374,7 @@ HOSTILE = {
     "unknown argument": (at(*FIRST, "config", "evil", 3), "no argument 'evil'"),
     "private argument": (at(*FIRST, "config", "__class__", 3), "no argument"),
     "huge layer": (at(*FIRST, "config", "units", 10**11), "needs 'dense/kernel' with shape"),
-    "enormous layer": (at(*FIRST, "config", "units", 10**100), "more than 1,099,511,627,776 numbers"),
+    "enormous layer": (at(*FIRST, "config", "units", 10**100), "needs 'dense/kernel' with shape"),
     "negative layer": (at(*FIRST, "config", "units", -1), "units must be at least 1"),
     "wrong layer": (at(*FIRST, "config", "units", "many"), "units must be a whole number"),
     "name with a slash": (at(*FIRST, "name", "a/b"), "a layer's name must be"),

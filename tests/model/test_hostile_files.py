@@ -61,8 +61,8 @@ def test_every_flipped_bit(saved):
 # --- hostility ---------------------------------------------------------------------------------------------
 
 
-def layer(name, **config):
-    return {"class": f"layers.{name}", "config": config}
+def layer(kind, **config):
+    return {"class": f"layers.{kind}", "config": config}
 
 
 def made(kind, name, **config):
@@ -103,11 +103,11 @@ def judged_by(**arguments):
     return described([layer("Reshape", target_shape=[1] * 30 + [2])], **arguments)
 
 
-def within(name, depth, **config):
+def within(kind, depth, inner=None, **config):
     """Layers within layers within layers."""
-    inner = layer("Flatten")
+    inner = inner or layer("Flatten")
     for _ in range(depth):
-        inner = layer(name, layers=[inner], **config)
+        inner = layer(kind, layers=[inner], **config)
     return inner
 
 
@@ -146,7 +146,10 @@ CASES = {
     "very many axes": (described([layer("Reshape", target_shape=[1] * 10_000)], [None]), "ValueError .* 10000 axes"),
     "reshape": (described([layer("Reshape", target_shape=[10**30, 10**30])]), "ValueError .* do not fit"),
     "reshape the unknown": (described([layer("Reshape", target_shape=[10**30, -1])], [None]), HUGE),
-    "filters": (described([layer("Conv2D", filters=10**12, kernel_size=1)], IMAGE), HUGE),
+    "filters": (
+        described([layer("Conv2D", filters=10**12, kernel_size=1)], IMAGE),
+        "ValueError .* the file has nothing",
+    ),
     "kernel": (
         described([layer("Conv2D", filters=1, kernel_size=LARGE, padding="same")], IMAGE),
         "ValueError .* the file has nothing",
@@ -188,7 +191,20 @@ CASES = {
     ),
     "name that is no text": (described([layer("Flatten")], name={"a": 1}), "ValueError .* name must be a string"),
     "name that rewrites the terminal": (described([layer("Flatten")], name="\x1b[2J"), "ValueError .* printable"),
-    "long name": (described([layer("Flatten")], name="x" * 10**6), "works"),
+    "name of the model": (described([layer("Flatten")], name="x" * 100), "works"),
+    "long name of the model": (
+        described([layer("Flatten")], name="x" * 10**6),
+        "ValueError .* at most 100 characters, got 1,000,000",
+    ),
+    "name of a layer": (described([within("Towers", 3, count=2, name="x" * 100)], [2, 2, 2, 1]), "works"),
+    "long name of a layer": (
+        described([within("Towers", 3, count=20, name="x" * 1500)], [20, 20, 20, 1]),
+        "ValueError .* 1 to 100 printable characters",
+    ),
+    "parameters of towers": (
+        described([within("Towers", 3, count=20, name="x" * 100, inner=layer("Dense", units=1))], [20, 20, 20, 1]),
+        "ValueError .*kernel' with shape .* but the file has nothing",
+    ),
     "rate": (trained_by(10**400), "ValueError .* learning_rate must be a finite number"),
     "rate that is an initializer": (trained_by(made("initializers", "Ones")), "TypeError"),
     "schedules in schedules": (trained_by(warm_ups(100)), "works"),
@@ -246,3 +262,49 @@ def test_hostile_descriptions_in_a_gigabyte(tmp_path):
     for path, line, (name, (_, expected)) in zip(paths, lines, CASES.items(), strict=True):
         assert re.match(expected, line), (name, expected, line[:1000])
         assert not line.startswith("ValueError") or f"load: {path}" in line, (name, line[:1000])
+
+
+def towers(depth, count, inner, name):
+    """Towers of this name around layers, `depth` of one copy each around `count` copies."""
+    wrapped = layer("Towers", layers=inner, count=count, name=name)
+    for _ in range(depth):
+        wrapped = layer("Towers", layers=[wrapped], count=1, name=name)
+    return described([wrapped], [1] * depth + [count, 1])
+
+
+LONG = "x" * 100
+RELU = layer("Activation", activation="relu")
+#: Files of a few KB whose layers are many, or whose paths are long.
+MULTIPLIED = {
+    "layers": towers(0, 4096, [layer("Flatten")] * 45, None),
+    "ops": towers(0, 4096, [RELU] * 23, None),
+    "long paths of what takes four bytes": towers(25, 4000, [RELU], "\U0001f600" * 100),
+    "parameters with long paths": towers(25, 4000, [layer("Dense", units=1)], LONG),
+    "names beyond the bound": towers(25, 4000, [layer("Dense", units=1)], "x" * 1500),
+}
+
+GROWTH = """
+import resource, sys
+import tinynn, tinynn.losses, tinynn.optimizers
+
+def most():  # in KiB, but in bytes on macOS
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+before = most()
+try:
+    tinynn.load(sys.argv[1])
+except ValueError:
+    pass
+print(most() - before)
+"""
+
+
+@pytest.mark.parametrize("name", MULTIPLIED)
+def test_a_small_file_takes_little_memory(name, tmp_path):
+    """In a process of its own, for memory that was used once counts for ever."""
+    path = tmp_path / "model"
+    path.write_bytes(MULTIPLIED[name])
+    environment = {**os.environ, "PYTHONPATH": str(Path(tinynn.__file__).parents[1])}
+    command = [sys.executable, "-c", GROWTH, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 100

@@ -348,3 +348,32 @@ def test_prediction_matches_numpy_beside_python(rng):
     with_layer = Sequential([layers.Dense(3, "relu"), Scale()], (3,))
     x = rng.normal(size=(4, 3))
     np.testing.assert_allclose(with_layer.predict(x), prediction(model, x), rtol=1e-5, atol=1e-6)
+
+
+TAKEN = [
+    layers.Flatten, lambda: layers.Rescaling(2.0), lambda: layers.Reshape((1,)), lambda: layers.Dropout(0.5),
+    lambda: layers.Activation("relu"), lambda: layers.Activation("sigmoid"), lambda: layers.Activation("tanh"),
+    lambda: layers.Activation("linear"),
+]
+REFUSED = [
+    lambda: layers.Activation("softmax"), lambda: layers.Dense(2), layers.BatchNormalization, layers.LayerNormalization,
+    lambda: layers.TimeDistributed(layers.Flatten()), lambda: layers.Towers(layers.Flatten(), 1),
+    lambda: layers.Conv2D(1, 1), layers.MaxPooling2D, layers.AveragePooling2D, layers.SumDistribution,
+    lambda: layers.RepeatVector(2), lambda: layers.SimpleRNN(1), lambda: layers.LSTM(1), lambda: layers.GRU(1),
+]
+
+
+@pytest.mark.parametrize("make", TAKEN)
+def test_samples_that_are_single_numbers(make):
+    assert Sequential([make()], ()).predict(np.ones(3, "f4")).shape[0] == 3
+
+
+@pytest.mark.parametrize("make", REFUSED)
+def test_samples_that_are_single_numbers_are_refused(make):
+    with pytest.raises(ValueError, match="layer '[a-z0-9_]*': expected (samples|images) of shape .* got "):
+        Sequential([make()], ())
+
+
+def test_softmax_of_single_numbers_says_what_to_do():
+    with pytest.raises(ValueError, match=r"softmax needs a last axis: reshape x to \(samples, classes\)"):
+        Sequential([layers.Activation("softmax")], ())

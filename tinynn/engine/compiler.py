@@ -9,7 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tinynn.engine.network import Network, Node, Shape, Tensor, product
+from tinynn.engine.items import find_items
+from tinynn.engine.network import Network, Node, Scope, Shape, Tensor, product
 from tinynn.engine.python_op import PythonFunction
 from tinynn.kernels import op as ops
 
@@ -38,6 +39,8 @@ class Program:
         Whether targets are whole numbers.
     loss_rows : int
         Losses per sample.
+    needs_items : str or None
+        Who, and why, cannot do without the items that a sample lacks; None: nobody.
     """
 
     nodes: list[Node]
@@ -47,6 +50,7 @@ class Program:
     labels: bool = False
     loss: int | None = None
     loss_rows: int = 1
+    needs_items: str | None = None
     scale: float = 1.0
     offset: float = 0.0
     buffers: dict[int, int] = field(default_factory=dict)
@@ -86,10 +90,12 @@ def compile_program(network: Network, x: Tensor, y: Tensor, loss: LossSpec | Non
     """
     nodes = list(network.nodes)
     program = Program(nodes, x, y)
+    _check_flow(program)
     _fuse_rescaling(program)
     if loss is not None:
         _append_loss(program, network, loss, metrics, targets_shape)
     _fuse_activations(program)
+    find_items(program)
     if training:
         _find_gradients(program)
     for node in program.nodes:
@@ -98,6 +104,31 @@ def compile_program(network: Network, x: Tensor, y: Tensor, loss: LossSpec | Non
     program.buffers[program.input.buffer] = _per_sample(program.input)
     program.flops = _flops(program)
     return program
+
+
+def _check_flow(program: Program) -> None:
+    """Raise ValueError unless each op reads what is there by then, with as many numbers as were written.
+
+    The network's methods see to most of that, but tensors can be made by hand, and `new_tensor` makes some that no op
+    writes.
+    """
+    made: dict[int, tuple[int, int | None, int]] = {program.input.buffer: (_per_sample(program.input), None, 0)}
+
+    def read(tensor: Tensor, layer: str, stage: int, branch: int) -> None:
+        size, its_stage, its_branch = made.get(tensor.buffer, (0, None, 0))
+        if size == 0 or (its_stage == stage and its_branch != branch):
+            raise ValueError(f"layer {layer!r}: reads a tensor that nothing before it has computed; use only what "
+                             "connect is given and what the network's ops return, in a branch those of this branch")
+        if _per_sample(tensor) != size:
+            raise ValueError(f"layer {layer!r}: reads {_per_sample(tensor)} numbers per sample of a tensor that has "
+                             f"{size}; use network.reshape")
+
+    for node in program.nodes:
+        for tensor in node.inputs:
+            read(tensor, node.layer, node.stage, node.branch)
+        for tensor in node.outputs:
+            made[tensor.buffer] = _per_sample(tensor), node.stage, node.branch
+    read(program.output, "output", -1, 0)
 
 
 def _per_sample(tensor: Tensor) -> int:
@@ -147,14 +178,20 @@ def _append_loss(program: Program, network: Network, loss: LossSpec, metrics: tu
 def _judgement(network: Network, spec: LossSpec, prediction: Tensor, target: Tensor, stage: int, layer: str) -> Node:
     """The op of a loss or a metric: a number for each row of the prediction."""
     attributes = {**dict(spec.attributes), "sparse": spec.labels}
-    shapes = ops.registered[spec.op].shapes([prediction.shape, target.shape], [], attributes)
+    if prediction.fold != 1:
+        raise ValueError(f"{layer}: the model puts out {prediction.fold} rows for each sample; a layer has folded "
+                         "steps and not unfolded them")
+    op, shapes_in = ops.registered[spec.op], [prediction.shape, target.shape]
+    if spec.python is None:
+        attributes = op.check(shapes_in, [], attributes)
+    shapes = op.shapes(shapes_in, [], attributes)
     outputs = [network.new_tensor(shape, prediction.fold) for shape in shapes]
     python = None
     if spec.python is not None:
         python = PythonFunction(spec.python.forward, getattr(spec.python, "backward", None),
                                 [prediction.shape, target.shape], [], shapes[0], type(spec.python).__name__,
                                 (1,) if spec.labels else ())
-    return Node(spec.op, [prediction, target], outputs, [], attributes, stage, 0, layer, python)
+    return Node(spec.op, [prediction, target], outputs, [], attributes, stage, 0, Scope(None, layer), python)
 
 
 def _longest_fusion(program: Program, loss: str) -> tuple[str, Tensor, int]:
@@ -225,6 +262,15 @@ def _find_gradients(program: Program) -> None:
     shared = [buffer for buffer, count in counts.items() if count > 1 and buffer in program.gradients]
     if shared:
         raise NotImplementedError(f"buffers {shared} are read by several ops; join them with the op 'add' first")
+    owners: dict[str, str] = {}
+    for node in program.nodes[:program.loss]:
+        for parameter in node.parameters:
+            if parameter is None or not (parameter.trainable or ops.registered[node.op].keeps_statistics()):
+                continue
+            if parameter.path in owners:
+                raise NotImplementedError(f"layer {node.layer!r}: the parameter {parameter.path!r} is used by several "
+                                          "ops, which training cannot do yet; give each its own")
+            owners[parameter.path] = node.layer
 
 
 def _flops(program: Program) -> int:

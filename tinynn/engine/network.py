@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,8 @@ MOST_PARTS = 200_000
 MOST_NUMBERS = 2 ** 40
 #: Axes of one sample: with the batch's, as many as any version of NumPy takes.
 MOST_AXES = 31
+#: Characters of a name of a layer or parameter: names stand in files, and in the paths of all that is inside a layer.
+MOST_CHARACTERS = 100
 
 
 def product(shape: Shape) -> int | None:
@@ -47,11 +49,32 @@ class Tensor:
         Shape of one row.
     fold : int or None
         Rows per sample.
+    network : object
+        What stands for the network it belongs to.
     """
 
     buffer: int
     shape: Shape
     fold: int | None = 1
+    network: object = None
+
+
+class Scope(NamedTuple):
+    """The place of a layer within others; paths are made of it when they are needed, for they repeat each other."""
+
+    outer: Scope | None
+    name: str
+    owner: Any = None
+
+    @property
+    def path(self) -> str:
+        """Names from the outermost layer to this one."""
+        names: list[str] = []
+        scope: Scope | None = self
+        while scope is not None:
+            names.append(scope.name)
+            scope = scope.outer
+        return "/".join(reversed(names))
 
 
 @dataclass(eq=False)
@@ -99,8 +122,8 @@ class Node:
     ----------
     stage, branch : int
         Stages run one after the other; the branches of a stage do not depend on each other.
-    layer : str
-        Path of the layer that asked for it, for messages.
+    scope : Scope or None
+        The layer that asked for it.
     """
 
     op: str
@@ -110,8 +133,13 @@ class Node:
     attributes: dict[str, Any]
     stage: int
     branch: int
-    layer: str
+    scope: Scope | None
     python: Any = None
+
+    @property
+    def layer(self) -> str:
+        """Path of the layer that asked for it, for messages."""
+        return "" if self.scope is None else self.scope.path
 
 
 @dataclass(eq=False)
@@ -138,8 +166,8 @@ class Network:
     buffers: int = 0
     layers: int = 0
     owners: dict[Any, list[Parameter]] = field(default_factory=dict)
-    _owners: list[Any] = field(default_factory=list)
-    _path: list[str] = field(default_factory=list)
+    _key: object = field(default_factory=object)
+    _scope: Scope | None = None
     _stage: int = 0
     _branch: int = 0
     _branching: bool = False
@@ -161,35 +189,78 @@ class Network:
 
     def _seen(self, buffer: int, shape: Sequence[int | None], fold: int | None) -> Tensor:
         """A buffer seen with this shape, if that can be computed with."""
-        shape = tuple(shape)
+        shape = self._checked_shape(shape, "a tensor")
         if len(shape) > MOST_AXES:
             raise ValueError(f"layer {self.path!r}: samples would have {len(shape)} axes, but may have at most "
                              f"{MOST_AXES}")
         if math.prod(n for n in (fold, *shape) if n is not None) > MOST_NUMBERS:
             raise ValueError(f"layer {self.path!r}: a sample of shape {shape} would have more than {MOST_NUMBERS:,} "
                              "numbers; make it smaller")
-        return Tensor(buffer, shape, fold)
+        return Tensor(buffer, shape, fold, self._key)
+
+    def _checked_shape(self, shape: Any, what: str) -> Shape:
+        if isinstance(shape, str) or not hasattr(shape, "__iter__"):
+            raise TypeError(f"layer {self.path!r}: the shape of {what} must be a tuple, got {shape!r}")
+        shape = tuple(shape)
+        if any(n is not None and (isinstance(n, bool) or not hasattr(n, "__index__") or n < 1) for n in shape):
+            raise ValueError(f"layer {self.path!r}: the shape of {what} must hold positive whole numbers, or None "
+                             f"where one is not known yet, got {shape}")
+        return tuple(None if n is None else int(n) for n in shape)
+
+    def own(self, x: Any, what: str) -> Tensor:
+        """The tensor, if it is one of this network.
+
+        Parameters
+        ----------
+        x : Tensor
+            What a layer gave or returned.
+        what : str
+            What it is, for the message.
+
+        Raises
+        ------
+        TypeError
+            If it is no tensor.
+        ValueError
+            If it is one of another network, or was made by hand.
+        """
+        if not isinstance(x, Tensor):
+            hint = "; did you forget return?" if x is None else ""
+            raise TypeError(f"layer {self.path!r}: {what} must be a tensor of the network, got {x!r:.200}{hint}")
+        if x.network is not self._key:
+            raise ValueError(f"layer {self.path!r}: {what} is no tensor of this network; use only what connect is "
+                             "given and what the network's methods return")
+        return x
+
+    def _own_parameter(self, parameter: Any, number: int) -> Parameter | None:
+        """The parameter, if it is one of this network, or None."""
+        if parameter is None:
+            return None
+        if not isinstance(parameter, Parameter):
+            raise TypeError(f"layer {self.path!r}: parameter {number} of an op must be what network.parameter returns, "
+                            f"or None, got {parameter!r:.200}")
+        if self.parameters.get(parameter.path) is not parameter:
+            raise ValueError(f"layer {self.path!r}: {parameter.path!r} is no parameter of this network; ask for it "
+                             "with network.parameter each time that connect is called")
+        return parameter
 
     @property
     def path(self) -> str:
         """Path of the layer at work."""
-        return "/".join(self._path)
+        return "" if self._scope is None else self._scope.path
 
     @contextmanager
     def scope(self, name: str, trainable: bool = True, owner: Any = None) -> Iterator[None]:
         """Put what happens inside under the name of a layer; `owner` is the layer itself."""
-        before = self.trainable
+        before = self._scope, self.trainable
         self.layers += 1
         self._check_parts()
-        self._path.append(name)
-        self._owners.append(owner)
-        self.trainable = before and trainable
+        self._scope = Scope(self._scope, name, owner)
+        self.trainable = self.trainable and trainable
         try:
             yield
         finally:
-            self._path.pop()
-            self._owners.pop()
-            self.trainable = before
+            self._scope, self.trainable = before
 
     @contextmanager
     def branches(self, count: int) -> Iterator[Iterator[int]]:
@@ -223,65 +294,132 @@ class Network:
         ValueError
             If its shape depends on a dimension that is not known, or is not the one it was declared with.
         """
+        if not isinstance(name, str) or not name or len(name) > MOST_CHARACTERS:
+            raise ValueError(f"layer {self.path!r}: a parameter's name must be a string of 1 to {MOST_CHARACTERS} "
+                             f"characters, got {name!r:.200}")
         path = f"{self.path}/{name}"
+        shape = self._checked_shape(shape, f"the parameter {name!r}")
         if None in shape:
-            raise ValueError(f"layer {self.path!r}: the shape of {name!r} would be {tuple(shape)}, but the last "
+            raise ValueError(f"layer {self.path!r}: the shape of {name!r} would be {shape}, but the last "
                              "dimension of the layer's input must be known; give input_shape without None there")
         known = self.parameters.get(path)
         if known is None:
             last = next(reversed(self.parameters.values()), None)
             offset = 0 if last is None else last.offset + last.size
-            known = Parameter(path, tuple(shape), initializer, offset, decayed=decayed,  # type: ignore[arg-type]
+            known = Parameter(path, shape, initializer, offset, decayed=decayed,  # type: ignore[arg-type]
                               learned=learned, penalty=penalty)
             self.parameters[path] = known
-            for owner in self._owners:
-                if owner is not None:
-                    self.owners.setdefault(owner, []).append(known)
-        elif known.shape != tuple(shape):
+            scope = self._scope
+            while scope is not None:
+                if scope.owner is not None:
+                    self.owners.setdefault(scope.owner, []).append(known)
+                scope = scope.outer
+        elif known.shape != shape:
             raise ValueError(f"layer {self.path!r}: {name!r} has shape {known.shape}, but this input needs "
-                             f"{tuple(shape)}; the model was built for another input shape")
+                             f"{shape}; the model was built for another input shape")
         known.trainable = self.trainable and learned
         known.penalty = penalty  # the layer may have been given another one
         return known
 
     def op(self, name: str, inputs: Tensor | Sequence[Tensor], parameters: Sequence[Parameter | None] = (),
-           python: Any = None, **attributes: Any) -> Tensor:
-        """Append an op with one output; returns its tensor."""
-        (output,) = self.op_outputs(name, inputs, parameters, python, **attributes)
-        return output
+           **attributes: Any) -> Tensor:
+        """Append an op with one output; returns its tensor. See `op_outputs`."""
+        outputs = self.op_outputs(name, inputs, parameters, **attributes)
+        if len(outputs) != 1:
+            raise ValueError(f"layer {self.path!r}: op {name!r} has {len(outputs)} outputs; use network.op_outputs")
+        return outputs[0]
 
     def op_outputs(self, name: str, inputs: Tensor | Sequence[Tensor], parameters: Sequence[Parameter | None] = (),
-                   python: Any = None, **attributes: Any) -> list[Tensor]:
-        """Append an op; returns its outputs."""
-        inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-        if name not in ops.registered:
-            known = ", ".join(sorted(ops.registered))
+                   **attributes: Any) -> list[Tensor]:
+        """Append an op; returns its outputs.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such op, or what it is given does not fit.
+        """
+        if not isinstance(name, str) or name not in ops.registered:
+            known = ", ".join(sorted(name for name, op in ops.registered.items() if is_for_layers(op)))
             raise ValueError(f"layer {self.path!r}: there is no op {name!r}; known are {known}")
-        shapes = ops.registered[name].shapes([tensor.shape for tensor in inputs],
-                                             [p and p.shape for p in parameters], attributes)
-        outputs = [self.new_tensor(shape, inputs[0].fold) for shape in shapes]
-        self.nodes.append(Node(name, inputs, outputs, list(parameters), attributes, self._stage, self._branch,
-                               self.path, python))
+        op = ops.registered[name]
+        if not is_for_layers(op) or attributes.keys() & {"counted", "lengths"}:
+            raise ValueError(f"layer {self.path!r}: op {name!r} with {attributes or 'no attributes'} is none for "
+                             "layers; losses and metrics belong into compile, Python code into network.python")
+        inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        return self._append(op, inputs, parameters, None, attributes)
+
+    def _append(self, op: Any, inputs: list[Tensor], parameters: Sequence[Parameter | None], python: Any,
+                attributes: dict[str, Any]) -> list[Tensor]:
+        inputs = [self.own(x, f"input {number} of op {op.name!r}") for number, x in enumerate(inputs)]
+        owned = [self._own_parameter(parameter, number) for number, parameter in enumerate(parameters)]
+        if len({x.fold for x in inputs}) > 1:
+            raise ValueError(f"layer {self.path!r}: the inputs of op {op.name!r} have {[x.fold for x in inputs]} rows "
+                             "per sample; fold the steps of all of them, or of none")
+        shapes = [x.shape for x in inputs], [p and p.shape for p in owned]
+        try:
+            if python is None:
+                attributes = op.check(*shapes, attributes)
+            made = op.shapes(*shapes, attributes)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"layer {self.path!r}: {error}") from None
+        outputs = [self.new_tensor(shape, inputs[0].fold) for shape in made]
+        self.nodes.append(Node(op.name, inputs, outputs, owned, attributes, self._stage, self._branch, self._scope,
+                               python))
         return outputs
 
     def python(self, layer: Any, x: Tensor, parameters: Sequence[Parameter], shape: Shape) -> Tensor:
         """Append an op written in Python: the ``forward`` and ``backward`` of an object."""
-        function = PythonFunction(layer.forward, layer.backward, [x.shape], [p.shape for p in parameters], tuple(shape),
-                                  f"layer {self.path!r}")
-        return self.op("python", x, parameters, python=function, shape=tuple(shape))
+        x = self.own(x, "the input of network.python")
+        shape = self._checked_shape(shape, "the output")
+        if None in parameters:
+            raise TypeError(f"layer {self.path!r}: the parameters of a layer in Python must be what network.parameter "
+                            "returns, got None")
+        owned = [self._own_parameter(parameter, number) for number, parameter in enumerate(parameters)]
+        function = PythonFunction(layer.forward, layer.backward, [x.shape], [p.shape for p in owned if p is not None],
+                                  shape, f"layer {self.path!r}")
+        (output,) = self._append(ops.registered["python"], [x], owned, function, {"shape": shape})
+        return output
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
-        """The same numbers with another shape per row."""
-        return self._seen(x.buffer, shape, x.fold)
+        """The same numbers with another shape per row; one size may be None, whatever fits."""
+        x = self.own(x, "what is reshaped")
+        seen = self._seen(x.buffer, shape, x.fold)
+        size, unknown = product(x.shape), seen.shape.count(None)
+        known = math.prod(n for n in seen.shape if n is not None)
+        least = math.prod(n for n in x.shape if n is not None)
+        if size is None:
+            fits = unknown > 0 or known % least == 0
+        else:
+            fits = size % known == 0 if unknown else size == known
+            if fits and unknown == 1:
+                seen = self._seen(x.buffer, [size // known if n is None else n for n in seen.shape], x.fold)
+        if not fits:
+            raise ValueError(f"layer {self.path!r}: numbers of shape {x.shape} cannot be reshaped to {seen.shape}; "
+                             "give a shape of as many")
+        return seen
 
     def fold_steps(self, x: Tensor) -> Tensor:
         """The steps of a sequence as rows of their own: (T, ...) becomes (...), with T times as many rows."""
+        x = self.own(x, "what is folded")
+        if not x.shape:
+            raise ValueError(f"layer {self.path!r}: samples of shape () have no steps to fold")
         steps = x.shape[0]
-        return Tensor(x.buffer, x.shape[1:], None if steps is None or x.fold is None else x.fold * steps)
+        return Tensor(x.buffer, x.shape[1:], None if steps is None or x.fold is None else x.fold * steps, self._key)
 
     def unfold_steps(self, x: Tensor, steps: int | None) -> Tensor:
         """What `fold_steps` did, undone."""
-        return self._seen(x.buffer, (steps, *x.shape), None if steps is None or x.fold is None else x.fold // steps)
+        x = self.own(x, "what is unfolded")
+        seen = self._seen(x.buffer, (steps, *x.shape), None)
+        steps = seen.shape[0]
+        if steps is not None and x.fold is not None and x.fold % steps:
+            raise ValueError(f"layer {self.path!r}: {x.fold} rows per sample are no whole number of sequences of "
+                             f"{steps} steps; unfold as many as fold_steps folded")
+        return self._seen(x.buffer, seen.shape, None if steps is None or x.fold is None else x.fold // steps)
+
+
+def is_for_layers(op: Any) -> bool:
+    """Whether a layer may use it: an op, no optimizer's rule, and one that reads no targets."""
+    return isinstance(op, ops.Op) and op.for_layers()
 
 
 def initialize(parameters: dict[str, Parameter], key: int, dtype: np.dtype) -> np.ndarray:

@@ -48,6 +48,7 @@ class Job:
         targets: NDArray[Any] | None = None,
         sample_weights: NDArray[np.float64] | None = None,
         order: NDArray[np.int64] | None = None,
+        function: str = "run",
     ) -> None: ...
     def train(
         self,

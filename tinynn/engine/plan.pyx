@@ -206,7 +206,6 @@ cdef void gather(Loop* loop, const Bound* bound, Py_ssize_t step, Worker* worker
     while claim(worker, bound.batch, 1 + 4096 // (loop.x.per_sample * size + 1), &rows):
         if rows.start == 0:
             loop.step.step = loop.iteration + step
-            store_size(&loop.step.samples, bound.batch, RELAXED)
             store_counts(&loop.step.counts, bound.counts if loop.x.missing else NULL, RELAXED)
         for row in range(rows.start, rows.stop):
             sample = step * loop.batch + row
@@ -803,6 +802,8 @@ cdef class Job:
         One per sample, or one for each of its losses.
     order : ndarray of int64 or None
         The samples' order.
+    function : str
+        Who asks, for messages.
     """
     cdef Loop loop
     cdef readonly Arena arena
@@ -813,7 +814,7 @@ cdef class Job:
     cdef void* _scratch
 
     def __init__(self, plan, Arena arena, items, indices, samples, batch, targets=None, sample_weights=None,
-                 order=None):
+                 order=None, function="run"):
         cdef Loop* loop = &self.loop
         program = plan.program
         memset(loop, 0, sizeof(Loop))
@@ -844,6 +845,8 @@ cdef class Job:
         loop.x.per_sample = 1 if indices is None else indices.shape[1]
         loop.x.indices = <const int64_t*> data(indices)
         loop.x.missing = indices is not None and bool((indices < 0).any())
+        if loop.x.missing:
+            check_missing(function, program, loop.x.per_sample)
         loop.scale, loop.offset = program.scale, program.offset
         loop.targets = <const char*> data(targets)
         loop.target_bytes = 0 if targets is None else targets[:1].nbytes
@@ -1260,6 +1263,17 @@ def all_finite(cnp.ndarray array, bint single=False) -> bool | None:
     """
     cdef int kind = kind_of_type(cnp.PyArray_TYPE(array))
     return is_finite(array, kind, single) if kind >= 0 and cnp.PyArray_ISCARRAY_RO(array) else None
+
+
+def check_missing(function, program, per_sample) -> None:
+    """Raise ValueError unless the program can leave out the items that samples lack."""
+    needs = program.needs_items
+    if program.input.shape[:1] != (per_sample,):
+        needs = f"the items are not the first axis of the model's samples of shape {program.input.shape}"
+    if needs is not None:
+        raise ValueError(f"{function}: the data set has samples with fewer than {per_sample} items (index -1), but "
+                         f"{needs}; give every sample as many, or put a recurrent layer or SumDistribution right "
+                         "behind the layers that look at each item by itself")
 
 
 cdef void* data(array) except? NULL:

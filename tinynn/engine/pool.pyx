@@ -1,6 +1,8 @@
 """How many threads the engine uses."""
 
 import math
+import os
+import warnings
 from pathlib import Path
 
 from tinynn.kernels.machine cimport instruction_set_in_use
@@ -11,8 +13,12 @@ cdef extern from *:
     """
     int most_of_this_thread
 
-cdef int chosen = 0     # 0: as many as there are cores
+cdef enum: MOST_THREADS = 256
+
+cdef int chosen = 0             # by set_num_threads; 0: the default
+cdef int by_environment = 0     # by TINYNN_NUM_THREADS; 0: not set
 cdef int most_by_quota = 1 << 30
+cdef int most_by_openmp = 1 << 30
 
 
 def _read_quota(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:
@@ -47,12 +53,34 @@ def _quota_of(group: Path) -> int:
     return max(1, cores) if int(quota) > 0 else 1 << 30
 
 
+def _read_environment(environment) -> tuple:
+    """TINYNN_NUM_THREADS, 0 if that is not set, and the first number of OMP_NUM_THREADS, a large one if there is none.
+
+    What OpenMP does not understand, it ignores; so does this. Our own variable is worth a warning.
+    """
+    wanted, number = environment.get("TINYNN_NUM_THREADS", "").strip(), 0
+    if is_number(wanted) and 1 <= int(wanted) <= MOST_THREADS:
+        number = int(wanted)
+    elif wanted:
+        warnings.warn(f"TINYNN_NUM_THREADS is {wanted!r}, but must be a whole number from 1 to {MOST_THREADS}; it is "
+                      "ignored", RuntimeWarning, stacklevel=2)
+    first = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    limit = int(first) if is_number(first) else 0
+    return number, min(limit, 1 << 30) if limit > 0 else 1 << 30
+
+
+def is_number(text) -> bool:
+    """Whether it is a row of a few digits."""
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
 cdef int cores_granted() noexcept nogil:
     return max(1, min(team_cores(), most_by_quota))
 
 
 cdef int threads_wanted() noexcept nogil:
-    return min(chosen if chosen else cores_granted(), most_of_this_thread)
+    cdef int wanted = chosen if chosen else by_environment
+    return min(wanted if wanted else min(cores_granted(), most_by_openmp), most_of_this_thread)
 
 
 def limit_this_thread(int most) -> None:
@@ -71,8 +99,10 @@ def set_num_threads(n) -> None:  # not annotated: Cython would make True and 1.5
     Parameters
     ----------
     n : int or None
-        1 to 256; None returns to the default: as many as the process may use cores, by its affinity mask and
-        its control group's quota.
+        1 to 256; None returns to the default. That is the number in the environment variable ``TINYNN_NUM_THREADS``,
+        1 to 256. Where that is not set, it is as many threads as the process may use cores, by its affinity mask and
+        its control group's quota, but no more than ``OMP_NUM_THREADS`` allows, which joblib and others set for the
+        processes that they start. Both variables are read once, when tinynn is first used.
 
     Raises
     ------
@@ -86,9 +116,9 @@ def set_num_threads(n) -> None:  # not annotated: Cython would make True and 1.5
         chosen = 0
         return
     if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"set_num_threads: n is {n!r}, but must be a whole number from 1 to 256, or None")
-    if not 1 <= n <= 256:
-        raise ValueError(f"set_num_threads: n is {n}, but must be from 1 to 256")
+        raise TypeError(f"set_num_threads: n is {n!r}, but must be a whole number from 1 to {MOST_THREADS}, or None")
+    if not 1 <= n <= MOST_THREADS:
+        raise ValueError(f"set_num_threads: n is {n}, but must be from 1 to {MOST_THREADS}")
     chosen = n
 
 
@@ -98,3 +128,4 @@ def get_num_threads() -> int:
 
 
 most_by_quota = _read_quota()
+by_environment, most_by_openmp = _read_environment(os.environ)

@@ -144,6 +144,9 @@ cdef class PythonOp(Op):
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
 
+    def for_layers(self):
+        return False
+
     def shapes(self, inputs, parameters, attributes):
         return [tuple(attributes["shape"])]
 

@@ -1,7 +1,8 @@
 """What the recurrent ops share in Python: inputs, outputs and sizes by one convention, and checked arguments.
 
 Inputs [x (T, I), h0 (H,) and c0 (H,) if `initial_state`, lengths () int64 if `lengths`]; outputs [h (T, H) if
-`return_sequences`, else the last h (H,), then the last h (H,) and c (H,) if `return_state`]. c is the LSTM's.
+`return_sequences`, else the last h (H,), then the last h (H,) and c (H,) if `return_state`]. c is the LSTM's. If
+`counted`, the lengths are the numbers of items that the samples have.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,9 +11,17 @@ from typing import Any
 import numpy as np
 
 from tinynn.kernels._arguments import required_arrays
+from tinynn.kernels._signatures import flag
 from tinynn.kernels.op import Op, OpRun, expect_shape
 
-FLAGS = ("return_sequences", "return_state", "initial_state", "lengths")
+FLAGS = ("return_sequences", "return_state", "initial_state", "lengths", "counted")
+OPTIONS = dict.fromkeys(FLAGS, flag)
+
+
+def inputs(states: int, attributes: dict[str, Any]) -> list[str]:
+    """Patterns of the inputs of an op with so many states."""
+    return ["(T, I)", *["(H)"] * (states * bool(attributes.get("initial_state"))),
+            *["()"] * bool(attributes.get("lengths"))]
 
 
 def output_shapes(x: Sequence[int | None], units: int, states: int,

@@ -51,6 +51,11 @@ def check_padding(function: str, padding: Any) -> str:
     return str(padding)
 
 
+def padding_of(function: str, name: str, value: Any) -> str:
+    """The same, as the check of an op's attribute."""
+    return check_padding(function, value)
+
+
 def slide(function: str, image: Any, window: Any, strides: Any, padding: str,
           dilation: Any = (1, 1)) -> tuple[tuple[Any, Any], tuple[int, int]]:
     """Where windows stand on an image, by Keras' rule.

@@ -101,6 +101,9 @@ cdef class Activation(Op):
     def __init__(self, name, activation):
         super().__init__(name)
 
+    def together(self, shape):
+        return 1
+
     def sizes(self, inputs, parameters, attributes):
         return math.prod(inputs[0]), self.activation
 
@@ -116,6 +119,12 @@ cdef class Softmax(Op):
         self.forward[1] = <Run> run_softmax_forward[double]
         self.backward[0] = <Run> run_softmax_backward[float]
         self.backward[1] = <Run> run_softmax_backward[double]
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., K)"], []
+
+    def together(self, shape):
+        return shape[-1]
 
     def sizes(self, inputs, parameters, attributes):
         return math.prod(inputs[0][:-1]), inputs[0][-1]

@@ -10,6 +10,7 @@ import numpy as np
 cimport numpy as cnp
 
 from tinynn.kernels._arguments import whole_number
+from tinynn.kernels._augmentation import check_image, check_options
 from tinynn.kernels._public import public
 
 from libc.stdint cimport uint32_t
@@ -27,29 +28,15 @@ cdef Augmentation augmentation_of(function, shape, shift, rotation, zoom, shear,
                                   epoch) except *:
     """The options of images of this shape, checked."""
     cdef Augmentation a
-    if len(shape) not in (2, 3) or 0 in shape:
-        raise ValueError(f"{function}: augmentation takes images of shape (rows, columns) or (rows, columns, "
-                         f"channels), got {tuple(shape)}")
-    options = {"shift": shift, "rotation": rotation, "zoom": zoom, "shear": shear, "elastic": elastic,
-               "smoothness": smoothness}
-    for name, value in options.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-            raise TypeError(f"{function}: {name} must be a number, got {value!r}")
-        if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{function}: {name} must be at least 0, got {value}")
-    if zoom >= 1:
-        raise ValueError(f"{function}: zoom must be less than 1, got {zoom}; 0.1 makes images 10 % smaller or larger")
-    if rotation > 180:
-        raise ValueError(f"{function}: rotation must be at most 180 degrees, got {rotation}")
-    if smoothness <= 0:
-        raise ValueError(f"{function}: smoothness must be more than 0, got {smoothness}")
-    a.rows, a.columns = shape[0], shape[1]
-    a.channels = shape[2] if len(shape) == 3 else 1
-    a.shift, a.rotation, a.zoom, a.shear = shift, math.radians(rotation), zoom, shear
-    a.elastic = elastic / SPREAD
-    a.spacing = smoothness * math.sqrt(3)  # of a B-spline with this standard deviation
+    a.rows, a.columns, a.channels = check_image(function, shape)
+    options = check_options(function, {"shift": shift, "rotation": rotation, "zoom": zoom, "shear": shear,
+                                       "elastic": elastic, "smoothness": smoothness})
+    a.shift, a.zoom, a.shear = options["shift"], options["zoom"], options["shear"]
+    a.rotation = math.radians(options["rotation"])
+    a.elastic = options["elastic"] / SPREAD
+    a.spacing = options["smoothness"] * math.sqrt(3)  # of a B-spline with this standard deviation
     a.grid_rows = a.grid_columns = 0
-    if elastic > 0:
+    if a.elastic > 0:
         a.grid_rows, a.grid_columns = <Py_ssize_t> (a.rows / a.spacing) + 4, <Py_ssize_t> (a.columns / a.spacing) + 4
     a.key, a.epoch = key, epoch
     return a
@@ -68,18 +55,19 @@ def py_augment(images, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0
     images : array_like, shape (n, rows, columns) or (n, rows, columns, channels)
         Uint8, float32 or float64.
     shift : float, optional
-        Most pixels to move, down and to the right, each.
+        Most pixels to move, down and to the right, each; at most a million.
     rotation : float, optional
         Most degrees to turn, at most 180.
     zoom : float, optional
-        Most change of size, less than 1: 0.1 makes an image up to 10 % smaller or larger.
+        Most change of size, at most 0.99: 0.1 makes an image up to 10 % smaller or larger.
     shear : float, optional
-        Most columns that a row moves for each row that it is away from the middle.
+        Most columns that a row moves for each row that it is away from the middle, at most 1000.
     elastic : float, optional
-        Standard deviation, in pixels, of a smooth random displacement of every pixel (Simard et al., 2003).
+        Standard deviation, in pixels, of a smooth random displacement of every pixel (Simard et al., 2003); at most a
+        million.
     smoothness : float, optional
-        Over how many pixels that displacement is smooth: the standard deviation of the (nearly Gaussian) kernel that
-        spreads it.
+        Over how many pixels that displacement is smooth, from 0.25 to a million: the standard deviation of the (nearly
+        Gaussian) kernel that spreads it.
     key, epoch, first_sample : int, optional
         What the changes are functions of: the run's key (64 bits), the epoch and the number of the first image (32 bits
         each).

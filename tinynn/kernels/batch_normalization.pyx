@@ -8,6 +8,9 @@
 2015; variances are those of the batch, divided by B, as in Keras.) B counts all axes but the last. The statistics of
 the batch are sums of a fixed number of groups of rows, so that their bits depend on no thread. The moving ones are
 updated in the backward pass: a step that fails has changed nothing. For prediction they take the batch's place.
+
+Channels whose numbers are nearly equal, or very large, are computed once more in float64 (see normalization.pxd). No
+phase may depend on data (parallel.h), so that is done within the phases that there are.
 """
 
 import math
@@ -16,13 +19,16 @@ import numpy as np
 
 from tinynn.kernels._normalization import checked
 from tinynn.kernels._public import public
+from tinynn.kernels._signatures import positive, within
 from tinynn.kernels.op import OpRun, register
 
+from libc.float cimport DBL_MAX, FLT_MAX, FLT_MIN
 from libc.math cimport sqrt
 
 from tinynn.kernels.machine cimport (
     Range, Worker, claim, column_affine, column_affine_backward, column_products, column_sum, real,
 )
+from tinynn.kernels.normalization cimport Statistics, careful_statistics, deviation_of, needs_care
 from tinynn.kernels.op cimport Call, Op, Run
 
 # Groups of rows that are summed on their own, and the fewest rows of one.
@@ -40,16 +46,39 @@ cdef inline Py_ssize_t rows_worth_a_claim(Py_ssize_t C) noexcept nogil:
     return 1 + GRAIN // C
 
 
+cdef void careful_forward(
+        real* y, real* statistics,                          # INOUT (B, C), kept
+        const real* x, const real* gamma, const real* beta,     # IN (B, C) (C) (C), the last two may be NULL
+        Py_ssize_t first, Py_ssize_t last, Py_ssize_t C) noexcept nogil:
+    """y of the channels that need care, from row `first` to row `last`"""
+    cdef Py_ssize_t row, c
+    cdef double normal
+    for c in range(C):
+        if statistics[3 * C + c] > 0:
+            for row in range(first, last):
+                normal = (x[row * C + c] - <double> statistics[c] - statistics[2 * C + c]) / statistics[3 * C + c]
+                y[row * C + c] = <real> ((1.0 if gamma == NULL else <double> gamma[c]) * normal
+                                         + (0.0 if beta == NULL else <double> beta[c]))
+
+
 cdef void batch_normalization_forward(
-        real* y, real* statistics, real* temporary,         # OUT (B, C), mean and variance (2, C), scratch
+        real* y, real* statistics, real* temporary,         # OUT (B, C), kept, scratch
         const real* x, const real* gamma, const real* beta,     # IN (B, C) (C) (C), the last two may be NULL
         double epsilon, Py_ssize_t B, Py_ssize_t C, Worker* worker) noexcept nogil:
-    """x^ = (x - mean) / sqrt(var + epsilon),  y = gamma x^ + beta"""
+    """x^ = (x - mean) / sqrt(var + epsilon),  y = gamma x^ + beta
+
+    Kept: mean and variance (2, C); of channels that need care what the mean lacks and sqrt(var + epsilon), 0 of the
+    others (2, C); and how many those are.
+    """
     cdef Py_ssize_t groups = groups_of(B), group, first, c
     cdef real* mean = statistics
     cdef real* variance = statistics + C
+    cdef real* rest = statistics + 2 * C
+    cdef real* deviation = statistics + 3 * C
+    cdef real* careful = statistics + 4 * C
     cdef real* scale = temporary + GROUPS * C
     cdef real* shift = scale + C
+    cdef Statistics exact
     cdef Range part
     while claim(worker, groups, 1, &part):
         for group in range(part.start, part.stop):
@@ -66,12 +95,59 @@ cdef void batch_normalization_forward(
                             (group + 1) * B // groups - first, C, worker)
     while claim(worker, 1, 1, &part):
         column_sum(variance, temporary, C, groups, C, False, worker)
+        careful[0] = 0
         for c in range(C):
             variance[c] = variance[c] / <real> B
+            rest[c] = deviation[c] = 0
+            if needs_care(mean[c], sqrt(variance[c] + epsilon)):
+                exact = careful_statistics(x + c, C, B, mean[c])
+                careful[0] += 1
+                mean[c], rest[c] = <real> exact.pivot, <real> exact.rest
+                variance[c] = within_range(exact.spread * exact.spread, &variance[c])
+                deviation[c] = <real> max(deviation_of(exact.spread, epsilon), FLT_MIN)
             scale[c] = <real> ((1.0 if gamma == NULL else <double> gamma[c]) / sqrt(variance[c] + epsilon))
             shift[c] = 0 if beta == NULL else beta[c]
     while claim(worker, B, rows_worth_a_claim(C), &part):
         column_affine(y + part.start * C, x + part.start * C, mean, scale, shift, part.stop - part.start, C, worker)
+        if careful[0] > 0:
+            careful_forward(y, statistics, x, gamma, beta, part.start, part.stop, C)
+
+
+cdef inline real within_range(double number, real* dtype) noexcept nogil:
+    """The number, but no more than the largest there is; NaN stays NaN."""
+    if real is float:
+        return <real> (FLT_MAX if number > FLT_MAX else number)
+    else:
+        return DBL_MAX if number > DBL_MAX else number
+
+
+cdef void careful_sums(
+        real* sum_dy, real* sum_products,                   # OUT: sum dy, sum dy x^
+        const real* dy, const real* x, const real* statistics,      # IN (B, C) (B, C), kept
+        Py_ssize_t c, Py_ssize_t B, Py_ssize_t C) noexcept nogil:
+    """The sums over the rows of one channel that needs care"""
+    cdef Py_ssize_t row
+    cdef double total = 0, products = 0
+    for row in range(B):
+        total += dy[row * C + c]
+        products += dy[row * C + c] * ((x[row * C + c] - <double> statistics[c] - statistics[2 * C + c])
+                                       / statistics[3 * C + c])
+    sum_dy[0], sum_products[0] = <real> total, <real> products
+
+
+cdef void careful_backward(
+        real* dx,                                           # INOUT (B, C)
+        const real* dy, const real* x, const real* statistics,      # IN (B, C) (B, C), kept
+        const real* scale, const real* slope, const real* offset,   # IN (C) each: gamma / deviation, means of dy x^, dy
+        Py_ssize_t first, Py_ssize_t last, Py_ssize_t C) noexcept nogil:
+    """dx of the channels that need care, from row `first` to row `last`"""
+    cdef Py_ssize_t row, c
+    cdef double normal
+    for c in range(C):
+        if statistics[3 * C + c] > 0:
+            for row in range(first, last):
+                normal = (x[row * C + c] - <double> statistics[c] - statistics[2 * C + c]) / statistics[3 * C + c]
+                dx[row * C + c] = <real> (<double> scale[c] * (dy[row * C + c] - normal * slope[c] - offset[c]))
 
 
 cdef void batch_normalization_backward(
@@ -85,12 +161,15 @@ cdef void batch_normalization_backward(
     cdef Py_ssize_t groups = groups_of(B), group, first, rows, c
     cdef const real* mean = statistics
     cdef const real* variance = statistics + C
+    cdef const real* rest = statistics + 2 * C
+    cdef const real* careful = statistics + 4 * C
     cdef real* sums = temporary                             # sum dy of each group
     cdef real* products = temporary + GROUPS * C            # sum dy (x - mean)
     cdef real* scale = products + GROUPS * C
     cdef real* slope = scale + C
     cdef real* offset = slope + C
     cdef double deviation, size
+    cdef bint exact
     cdef Range part
     while claim(worker, groups, 1, &part):
         for group in range(part.start, part.stop):
@@ -103,22 +182,31 @@ cdef void batch_normalization_backward(
         column_sum(offset, sums, C, groups, C, False, worker)
         column_sum(slope, products, C, groups, C, False, worker)
         for c in range(C):
+            exact = statistics[3 * C + c] > 0
             deviation = sqrt(variance[c] + epsilon)
+            if exact:  # the slope is then sum dy x^
+                deviation = statistics[3 * C + c]
+                careful_sums(offset + c, slope + c, dy, x, statistics, c, B, C)
             if dbeta != NULL:
                 dbeta[c] = offset[c] + (dbeta[c] if accumulate else 0)
             if dgamma != NULL:
-                dgamma[c] = <real> (slope[c] / deviation) + (dgamma[c] if accumulate else 0)
+                dgamma[c] = <real> (slope[c] if exact else slope[c] / deviation) + (dgamma[c] if accumulate else 0)
             size = (1.0 if gamma == NULL else <double> gamma[c]) / deviation
             scale[c] = <real> size
-            offset[c] = <real> (size * offset[c] / B)
-            slope[c] = <real> (size * slope[c] / B / (variance[c] + epsilon))
+            if exact:
+                offset[c], slope[c] = offset[c] / <real> B, slope[c] / <real> B
+            else:
+                offset[c] = <real> (size * offset[c] / B)
+                slope[c] = <real> (size * slope[c] / B / (variance[c] + epsilon))
             if moving_mean != NULL:
-                moving_mean[c] = <real> (momentum * moving_mean[c] + (1 - momentum) * mean[c])
+                moving_mean[c] = <real> (momentum * moving_mean[c] + (1 - momentum) * (<double> mean[c] + rest[c]))
                 moving_variance[c] = <real> (momentum * moving_variance[c] + (1 - momentum) * variance[c])
     if dx != NULL:
         while claim(worker, B, rows_worth_a_claim(C), &part):
             column_affine_backward(dx + part.start * C, dy + part.start * C, x + part.start * C, mean, scale, slope,
                                    offset, part.stop - part.start, C, worker)
+            if careful[0] > 0:
+                careful_backward(dx, dy, x, statistics, scale, slope, offset, part.start, part.stop, C)
 
 
 # --- as ops: sizes (rows of a sample, C), scalars (momentum, epsilon) -------------------------------------------------
@@ -185,6 +273,15 @@ cdef class BatchNormalization(Op):
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
 
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., C)"], ["(C)?", "(C)?", "(C)?", "(C)?"]
+
+    def options(self):
+        return {"momentum": within(0.0, 1.0), "epsilon": positive}
+
+    def required(self):
+        return "momentum", "epsilon"
+
     def sizes(self, inputs, parameters, attributes):
         return math.prod(inputs[0][:-1]), inputs[0][-1]
 
@@ -192,7 +289,7 @@ cdef class BatchNormalization(Op):
         return float(attributes["momentum"]), float(attributes["epsilon"])
 
     def workspace(self, sizes):
-        return 2 * sizes[1], 0
+        return 4 * sizes[1] + 1, 0
 
     def temporary(self, sizes):
         return (2 * GROUPS + 3) * sizes[1], 0
@@ -212,6 +309,12 @@ cdef class FixedBatchNormalization(BatchNormalization):
         self.forward[1] = <Run> run_fixed_forward[double]
         self.backward[0] = <Run> run_fixed_backward[float]
         self.backward[1] = <Run> run_fixed_backward[double]
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., C)"], ["(C)?", "(C)?", "(C)", "(C)"]
+
+    def together(self, shape):
+        return 1
 
     def workspace(self, sizes):
         return 0, 0

@@ -21,7 +21,8 @@ import numpy as np
 
 from tinynn.kernels._arguments import required_arrays
 from tinynn.kernels._public import public
-from tinynn.kernels._windows import pair, slide
+from tinynn.kernels._signatures import one_of
+from tinynn.kernels._windows import padding_of, pair, slide
 from tinynn.kernels.op import OpRun, expect_shape, register
 
 from libc.stdint cimport int32_t
@@ -295,6 +296,16 @@ cdef class Conv2D(Op):
         self.forward[1] = <Run> run_forward[double]
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(H, W, I)"], ["(P, Q, I, O)", "(O)?"]
+
+    def options(self):
+        return {"strides": pair, "padding": padding_of, "dilation": pair,
+                "activation": one_of((LINEAR, RELU, SIGMOID, TANH))}
+
+    def required(self):
+        return "strides", "padding", "dilation"
 
     def shapes(self, inputs, parameters, attributes):
         size, _ = self._slide(inputs, parameters, attributes)

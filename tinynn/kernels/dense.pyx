@@ -10,6 +10,7 @@ import numpy as np
 
 from tinynn.kernels._arguments import required_arrays
 from tinynn.kernels._public import public
+from tinynn.kernels._signatures import one_of
 from tinynn.kernels.op import OpRun, expect_shape, register
 
 from tinynn.kernels.machine cimport (
@@ -67,6 +68,15 @@ cdef class Dense(Op):
         self.forward[1] = <Run> run_forward[double]
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., I)"], ["(I, O)", "(O)?"]
+
+    def options(self):
+        return {"activation": one_of((LINEAR, RELU, SIGMOID, TANH))}
+
+    def together(self, shape):
+        return shape[-1]
 
     def shapes(self, inputs, parameters, attributes):
         return [(*inputs[0][:-1], parameters[0][1])]

@@ -17,6 +17,7 @@ cimport numpy as cnp
 
 from tinynn.kernels._arguments import whole_number
 from tinynn.kernels._public import public
+from tinynn.kernels._signatures import share
 from tinynn.kernels.op import as_arrays, register
 
 from tinynn.kernels.machine cimport Range, Solo, Worker, claim, real, vector_dropout
@@ -64,6 +65,15 @@ cdef class Dropout(Op):
         self.forward[1] = <Run> run_forward[double]
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
+
+    def options(self):
+        return {"rate": share}
+
+    def required(self):
+        return ("rate",)
+
+    def together(self, shape):
+        return 1
 
     def sizes(self, inputs, parameters, attributes):
         return (math.prod(inputs[0]),)

@@ -20,6 +20,7 @@ import numpy as np
 
 from tinynn.kernels import _recurrent
 from tinynn.kernels._public import public
+from tinynn.kernels._signatures import flag
 from tinynn.kernels.op import register
 
 from libc.stdint cimport int64_t
@@ -29,7 +30,7 @@ from tinynn.kernels.machine cimport (
     LINEAR, Worker, gemm_pack, gemm_packed, gemm_team, gru_candidate_backward, gru_candidate_forward, gru_cell_backward,
     gru_cell_forward, gru_reset_backward, gru_reset_forward, real,
 )
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.op cimport Call, Op, Run, item_counts
 from tinynn.kernels.recurrent cimport (
     Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
     packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
@@ -183,25 +184,25 @@ cdef void gru_backward(
 
 cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
-    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6]
+    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
     gru_forward(<real*> call.outputs[0], <real*> call.outputs[1] if state else <real*> NULL,
                 <real*> call.workspace, <real*> call.temporary, <const real*> call.inputs[0],
                 <const real*> call.parameters[0], <const real*> call.parameters[1], <const real*> call.parameters[2],
                 <const real*> call.inputs[1] if initial else <const real*> NULL,
-                <const int64_t*> call.inputs[1 + initial] if lengths else NULL,
-                call.rows, sizes[0], sizes[1], sizes[2], sequences, sizes[7], worker)
+                <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call, counted),
+                call.rows, sizes[0], sizes[1], sizes[2], sequences, sizes[8], worker)
 
 
 cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
-    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6]
+    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
     gru_backward(<real*> call.d_inputs[0], <real*> call.d_inputs[1] if initial else <real*> NULL,
                  <real*> call.d_parameters[0], <real*> call.d_parameters[1], <real*> call.d_parameters[2],
                  <real*> call.workspace, <real*> call.temporary, <const real*> call.d_outputs[0],
                  <const real*> call.d_outputs[1] if state else <const real*> NULL, <const real*> call.inputs[0],
                  <const real*> call.parameters[0], <const real*> call.parameters[1],
-                 initial, <const int64_t*> call.inputs[1 + initial] if lengths else NULL,
-                 call.rows, sizes[0], sizes[1], sizes[2], sequences, sizes[7], call.accumulate, worker)
+                 initial, <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call, counted),
+                 call.rows, sizes[0], sizes[1], sizes[2], sequences, sizes[8], call.accumulate, worker)
 
 
 cdef class GRU(Op):
@@ -214,6 +215,16 @@ cdef class GRU(Op):
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
 
+    def signature(self, inputs, parameters, attributes):
+        bias = "(2, 3H)?" if attributes.get("reset_after", True) else "(3H)?"
+        return _recurrent.inputs(1, attributes), ["(I, 3H)", "(H, 3H)", bias]
+
+    def options(self):
+        return dict(_recurrent.OPTIONS, reset_after=flag)
+
+    def leaves_out(self):
+        return True
+
     def shapes(self, inputs, parameters, attributes):
         return _recurrent.output_shapes(inputs[0], parameters[1][0], 1, attributes)
 
@@ -223,7 +234,7 @@ cdef class GRU(Op):
 
     def workspace(self, sizes):
         T, I, H = sizes[:3]
-        inner = 3 * H if sizes[7] else H
+        inner = 3 * H if sizes[8] else H
         return 0, T * (I + 3 * H + inner) + (T + 1) * H
 
     def temporary(self, sizes):

@@ -13,11 +13,14 @@ import numpy as np
 
 from tinynn.kernels._normalization import checked
 from tinynn.kernels._public import public
+from tinynn.kernels._signatures import positive
 from tinynn.kernels.op import OpRun, register
 
+from libc.float cimport FLT_MIN
 from libc.math cimport sqrt
 
 from tinynn.kernels.machine cimport Range, Worker, claim, column_sum_team, real, vector_dot, vector_scale, vector_sum
+from tinynn.kernels.normalization cimport Statistics, careful_statistics, deviation_of, needs_care, unlikely
 from tinynn.kernels.op cimport Call, Op, Run
 
 # Numbers worth a claim.
@@ -49,6 +52,22 @@ cdef void layer_normalization_forward(
             if beta != NULL:
                 for c in range(C):
                     y[row * C + c] = y[row * C + c] + beta[c]
+            if unlikely(needs_care(mean, deviation[row])):
+                careful_row(y + row * C, x_normal, deviation + row, x + row * C, gamma, beta, epsilon, C, worker)
+
+
+cdef void careful_row(
+        real* y, real* normal, real* deviation,             # OUT (C), (C), (1)
+        const real* x, const real* gamma, const real* beta,     # IN (C) each, the last two may be NULL
+        double epsilon, Py_ssize_t C, Worker* worker) noexcept nogil:
+    """A row that needs care; see normalization.pxd"""
+    cdef Statistics exact = careful_statistics(x, 1, C, vector_sum(x, C, worker) / <real> C)
+    cdef double size = deviation_of(exact.spread, epsilon)
+    cdef Py_ssize_t c
+    deviation[0] = <real> max(size, FLT_MIN)
+    for c in range(C):
+        normal[c] = <real> ((x[c] - exact.pivot - exact.rest) / size)
+        y[c] = normal[c] * (1 if gamma == NULL else gamma[c]) + (0 if beta == NULL else beta[c])
 
 
 cdef void layer_normalization_backward(
@@ -109,6 +128,18 @@ cdef class LayerNormalization(Op):
         self.forward[1] = <Run> run_forward[double]
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., C)"], ["(C)?", "(C)?"]
+
+    def options(self):
+        return {"epsilon": positive}
+
+    def required(self):
+        return ("epsilon",)
+
+    def together(self, shape):
+        return shape[-1]
 
     def sizes(self, inputs, parameters, attributes):
         return math.prod(inputs[0][:-1]), inputs[0][-1]

@@ -16,6 +16,7 @@ import math
 
 from tinynn.kernels._arguments import expect_elements, labels_or_distribution, required_arrays
 from tinynn.kernels._public import public
+from tinynn.kernels._signatures import flag
 from tinynn.kernels.op import OpRun, expect_shape, register, register_fusion
 
 import numpy as np
@@ -186,6 +187,18 @@ cdef class Loss(Op):
         super().__init__(name)
         self.categorical = name.startswith("categorical")
         self.from_logits = name.endswith("logits")
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., K)", "(...)" if attributes.get("sparse", False) else "(..., K)"], []
+
+    def options(self):
+        return {"sparse": flag}
+
+    def for_layers(self):
+        return False
+
+    def together(self, shape):
+        return shape[-1]
 
     def shapes(self, inputs, parameters, attributes):
         shape = tuple(inputs[0])

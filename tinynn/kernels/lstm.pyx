@@ -24,7 +24,7 @@ from libc.string cimport memcpy, memset
 from tinynn.kernels.machine cimport (
     LINEAR, Worker, gemm_pack, gemm_packed, gemm_team, lstm_cell_backward, lstm_cell_forward, real,
 )
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.op cimport Call, Op, Run, item_counts
 from tinynn.kernels.recurrent cimport (
     Part, add_step, begin_input, by_row, by_step, copy_rows, ended, group_start, groups_of, next_part,
     packed_input_size, packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
@@ -147,19 +147,19 @@ cdef void lstm_backward(
 
 cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
-    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6]
+    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
     lstm_forward(<real*> call.outputs[0], <real*> call.outputs[1] if state else <real*> NULL,
                  <real*> call.outputs[2] if state else <real*> NULL, <real*> call.workspace, <real*> call.temporary,
                  <const real*> call.inputs[0], <const real*> call.parameters[0], <const real*> call.parameters[1],
                  <const real*> call.parameters[2], <const real*> call.inputs[1] if initial else <const real*> NULL,
                  <const real*> call.inputs[2] if initial else <const real*> NULL,
-                 <const int64_t*> call.inputs[3 if initial else 1] if lengths else NULL,
+                 <const int64_t*> call.inputs[3 if initial else 1] if lengths else item_counts(call, counted),
                  call.rows, sizes[0], sizes[1], sizes[2], sequences, worker)
 
 
 cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
-    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6]
+    cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
     lstm_backward(<real*> call.d_inputs[0], <real*> call.d_inputs[1] if initial else <real*> NULL,
                   <real*> call.d_inputs[2] if initial else <real*> NULL, <real*> call.d_parameters[0],
                   <real*> call.d_parameters[1], <real*> call.d_parameters[2], <real*> call.workspace,
@@ -167,7 +167,7 @@ cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
                   <const real*> call.d_outputs[1] if state else <const real*> NULL,
                   <const real*> call.d_outputs[2] if state else <const real*> NULL, <const real*> call.inputs[0],
                   <const real*> call.parameters[0], <const real*> call.parameters[1], initial,
-                  <const int64_t*> call.inputs[3 if initial else 1] if lengths else NULL,
+                  <const int64_t*> call.inputs[3 if initial else 1] if lengths else item_counts(call, counted),
                   call.rows, sizes[0], sizes[1], sizes[2], sequences, call.accumulate, worker)
 
 
@@ -179,6 +179,15 @@ cdef class LSTM(Op):
         self.forward[1] = <Run> run_forward[double]
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
+
+    def signature(self, inputs, parameters, attributes):
+        return _recurrent.inputs(2, attributes), ["(I, 4H)", "(H, 4H)", "(4H)?"]
+
+    def options(self):
+        return dict(_recurrent.OPTIONS)
+
+    def leaves_out(self):
+        return True
 
     def shapes(self, inputs, parameters, attributes):
         return _recurrent.output_shapes(inputs[0], parameters[1][0], 2, attributes)

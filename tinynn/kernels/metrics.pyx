@@ -9,6 +9,7 @@ import math
 
 from tinynn.kernels._arguments import expect_elements, labels_or_distribution, required_arrays
 from tinynn.kernels._public import public
+from tinynn.kernels._signatures import flag
 from tinynn.kernels.op import OpRun, expect_shape, register
 
 from libc.stdint cimport int64_t
@@ -95,6 +96,18 @@ cdef void run_mean_absolute_error(Call* call, Worker* worker, real* dtype) noexc
 cdef class Metric(Op):
     """Inputs [prediction (..., K), target], outputs [value of each row (...,)]. Attribute sparse: the target is int64
     labels (...,), else it is (..., K). There is no backward."""
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., K)", "(...)" if attributes.get("sparse", False) else "(..., K)"], []
+
+    def options(self):
+        return {"sparse": flag}
+
+    def for_layers(self):
+        return False
+
+    def together(self, shape):
+        return shape[-1]
 
     def shapes(self, inputs, parameters, attributes):
         return [tuple(inputs[0][:-1])]

@@ -11,8 +11,7 @@ cdef struct Step:
     uint64_t key
     uint64_t epoch
     uint64_t step
-    Py_ssize_t samples
-    const int64_t* counts       # (samples) how many of its items each sample has; NULL: all
+    const int64_t* counts       # how many of its items each sample has; NULL: all
 
 # One op in one plan, its buffers resolved. Every array is dense, of the plan's dtype unless the op says otherwise.
 cdef struct Call:
@@ -41,12 +40,13 @@ cdef extern from * nogil:
     void store_counts "__atomic_store_n"(const int64_t** counts, const int64_t* value, int order)
 
 
-cdef inline const int64_t* item_counts(const Call* call, Py_ssize_t rows) noexcept nogil:
-    """How many items each row has; NULL if it has all, or rows are not samples but parts of them
+cdef inline const int64_t* item_counts(const Call* call, bint counted) noexcept nogil:
+    """How many items each sample has; NULL if all samples have all, or this op was not told to look (engine/items.py)
 
-    Atomic, for a late thread asks while the next step begins; it has no part left in which to use the answer.
+    Atomic, for a late thread asks while the next step begins. It has no part left in which to use the answer, and
+    whether that is NULL never changes within a run: phases may depend on it.
     """
-    return load_counts(&call.step.counts, RELAXED) if load_size(&call.step.samples, RELAXED) == rows else NULL
+    return load_counts(&call.step.counts, RELAXED) if counted else NULL
 
 ctypedef void (*Run)(Call* call, Worker* worker) noexcept nogil
 

@@ -1,8 +1,12 @@
 """Ops and their registry. A kernel file defines a subclass of `Op` and registers one instance by name."""
 
+import math
+
 import numpy as np
 
 cimport numpy as cnp
+
+from tinynn.kernels._signatures import check_arrays, check_attributes
 
 from libc.string cimport memset
 
@@ -42,6 +46,38 @@ cdef class Op:
     def shapes(self, inputs, parameters, attributes) -> list:
         """The shapes of the outputs; here: one output, shaped as the first input."""
         return [tuple(inputs[0])]
+
+    def signature(self, inputs, parameters, attributes) -> tuple:
+        """Patterns of the inputs' and the parameters' shapes, see `_signatures`; here: one input of any shape."""
+        return ["(...)"], []
+
+    def options(self) -> dict:
+        """The attributes there are, and how each is checked; here: none."""
+        return {}
+
+    def required(self) -> tuple:
+        """The attributes that must be given."""
+        return ()
+
+    def check(self, inputs, parameters, attributes) -> dict:
+        """The attributes in the form that the op reads; ValueError or TypeError unless all it is given fits."""
+        checked = check_attributes(self.name, self.options(), self.required(), attributes)
+        wanted = self.signature(inputs, parameters, checked)
+        check_arrays(self.name, tuple(map(tuple, wanted)), tuple(map(tuple, inputs)),
+                     tuple([None if shape is None else tuple(shape) for shape in parameters]))
+        return checked
+
+    def for_layers(self) -> bool:
+        """Whether a layer may use it. Losses and metrics read targets, which the engine alone has checked."""
+        return True
+
+    def together(self, shape) -> int:
+        """How many neighbouring numbers of a row it computes with at a time; here: all."""
+        return math.prod(shape)
+
+    def leaves_out(self) -> bool:
+        """Whether it leaves out items that a sample lacks, given the attribute `counted`: see `item_counts`."""
+        return False
 
     def sizes(self, inputs, parameters, attributes) -> tuple:
         """The whole numbers that the kernel finds in ``call.sizes``, in its order."""

@@ -11,7 +11,7 @@ import math
 
 from tinynn.kernels._arguments import required_arrays
 from tinynn.kernels._public import public
-from tinynn.kernels._windows import pair, slide
+from tinynn.kernels._windows import padding_of, pair, slide
 from tinynn.kernels.op import OpRun, expect_shape, register
 
 from libc.string cimport memset
@@ -143,6 +143,15 @@ cdef class Pooling2D(Op):
         self.forward[1] = <Run> run_forward[double]
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(H, W, C)"], []
+
+    def options(self):
+        return {"pool": pair, "strides": pair, "padding": padding_of}
+
+    def required(self):
+        return "pool", "strides", "padding"
 
     def shapes(self, inputs, parameters, attributes):
         size, _ = self._slide(inputs, attributes)

@@ -7,6 +7,7 @@ At the front of a network the engine does it while it gathers the samples, and t
 
 import math
 
+from tinynn.kernels._signatures import within
 from tinynn.kernels.op import register
 
 from tinynn.kernels.machine cimport DOUBLE, FLOAT, Range, Worker, claim, convert, real, vector_scale
@@ -56,6 +57,15 @@ cdef class Rescaling(Op):
         self.forward[1] = <Run> run_forward[double]
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
+
+    def options(self):
+        return {"scale": within(), "offset": within()}
+
+    def required(self):
+        return ("scale",)
+
+    def together(self, shape):
+        return 1
 
     def sizes(self, inputs, parameters, attributes):
         return (math.prod(inputs[0]),)

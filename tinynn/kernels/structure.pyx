@@ -12,6 +12,7 @@ import math
 
 from libc.string cimport memcpy, memset
 
+from tinynn.kernels._signatures import count
 from tinynn.kernels.op import register
 
 from tinynn.kernels.machine cimport Range, Worker, claim, column_sum, real, vector_axpy
@@ -19,6 +20,8 @@ from tinynn.kernels.op cimport Call, Op, Run
 
 # Numbers worth a claim: copying them takes some microseconds.
 cdef enum: GRAIN = 16384
+# Tensors that a split makes at most.
+cdef enum: MOST_STEPS = 65536
 
 
 cdef inline Py_ssize_t rows_worth_a_claim(Py_ssize_t size) noexcept nogil:
@@ -72,6 +75,12 @@ cdef class Repeat(Op):
         self.forward[1] = <Run> run_repeat_forward[double]
         self.backward[0] = <Run> run_repeat_backward[float]
         self.backward[1] = <Run> run_repeat_backward[double]
+
+    def options(self):
+        return {"n": count}
+
+    def required(self):
+        return ("n",)
 
     def shapes(self, inputs, parameters, attributes):
         return [(attributes["n"], *inputs[0])]
@@ -138,6 +147,16 @@ cdef class Split(Op):
         self.backward[0] = <Run> run_split_backward[float]
         self.backward[1] = <Run> run_split_backward[double]
 
+    def signature(self, inputs, parameters, attributes):
+        return ["(N, ...)"], []
+
+    def check(self, inputs, parameters, attributes):
+        checked = Op.check(self, inputs, parameters, attributes)
+        if inputs[0][0] is None or inputs[0][0] > MOST_STEPS:
+            raise ValueError(f"op 'split': the number of steps must be known and at most {MOST_STEPS}, got the shape "
+                             f"{inputs[0]}")
+        return checked
+
     def shapes(self, inputs, parameters, attributes):
         return [tuple(inputs[0][1:])] * inputs[0][0]
 
@@ -153,6 +172,9 @@ cdef class Stack(Op):
         self.forward[1] = <Run> run_stack_forward[double]
         self.backward[0] = <Run> run_stack_backward[float]
         self.backward[1] = <Run> run_stack_backward[double]
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(...)"] * max(1, len(inputs)), []
 
     def shapes(self, inputs, parameters, attributes):
         return [(len(inputs), *inputs[0])]
@@ -205,6 +227,12 @@ cdef class Add(Op):
         self.forward[1] = <Run> run_add_forward[double]
         self.backward[0] = <Run> run_add_backward[float]
         self.backward[1] = <Run> run_add_backward[double]
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(...)"] * max(1, len(inputs)), []
+
+    def together(self, shape):
+        return 1
 
     def sizes(self, inputs, parameters, attributes):
         return len(inputs), math.prod(inputs[0])

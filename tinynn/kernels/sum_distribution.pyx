@@ -23,6 +23,7 @@ good as any other, at the cost of an exp for each multiply-add.
 
 from tinynn.kernels._arguments import labels_or_distribution, required_arrays
 from tinynn.kernels._public import public
+from tinynn.kernels._signatures import flag
 from tinynn.kernels.op import OpRun, expect_shape, register, register_fusion
 
 import math
@@ -311,20 +312,20 @@ cdef void sum_distribution_crossentropy_from_logits_backward(
                         dz[i + s] = weight[row] * (leaf[s] * (total - dz[i + s]))
 
 
-# --- as ops: sizes (samples per row, N, K, sparse) --------------------------------------------------------------------
+# --- as ops: sizes (samples per row, N, K, sparse, counted) -----------------------------------------------------------
 
 cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
     cdef Py_ssize_t B = call.rows * call.sizes[0]
     sum_distribution_forward(<real*> call.outputs[0], <real*> call.workspace, <const real*> call.inputs[0],
-                             item_counts(call, B), B, call.sizes[1], call.sizes[2], worker)
+                             item_counts(call, call.sizes[4] != 0), B, call.sizes[1], call.sizes[2], worker)
 
 
 cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
     cdef Py_ssize_t B = call.rows * call.sizes[0]
     if call.d_inputs[0] != NULL:
         sum_distribution_backward(<real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
-                                  <const real*> call.workspace, item_counts(call, B), B, call.sizes[1], call.sizes[2],
-                                  worker)
+                                  <const real*> call.workspace, item_counts(call, call.sizes[4] != 0), B,
+                                  call.sizes[1], call.sizes[2], worker)
 
 
 cdef void run_crossentropy_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
@@ -338,7 +339,7 @@ cdef void run_crossentropy_forward(Call* call, Worker* worker, real* dtype) noex
         t = <const real*> call.inputs[1]
     sum_distribution_crossentropy_from_logits_forward(
         <real*> call.outputs[0], <real*> call.outputs[1], log_y, log_y + B * (N * (K - 1) + 1),
-        <const real*> call.inputs[0], t, labels, item_counts(call, B), B, N, K, worker)
+        <const real*> call.inputs[0], t, labels, item_counts(call, call.sizes[4] != 0), B, N, K, worker)
 
 
 cdef void run_crossentropy_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
@@ -353,8 +354,8 @@ cdef void run_crossentropy_backward(Call* call, Worker* worker, real* dtype) noe
     if call.d_inputs[0] != NULL:
         sum_distribution_crossentropy_from_logits_backward(
             <real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
-            <const real*> call.outputs[1], log_y, log_y + B * (N * (K - 1) + 1), t, labels, item_counts(call, B), B, N,
-            K, worker)
+            <const real*> call.outputs[1], log_y, log_y + B * (N * (K - 1) + 1), t, labels,
+            item_counts(call, call.sizes[4] != 0), B, N, K, worker)
 
 
 def distribution_shape(shape):
@@ -372,11 +373,23 @@ cdef class SumDistribution(Op):
         self.backward[0] = <Run> run_backward[float]
         self.backward[1] = <Run> run_backward[double]
 
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., N, K)"], []
+
+    def options(self):
+        return {"counted": flag}
+
+    def together(self, shape):
+        return shape[-2] * shape[-1]
+
+    def leaves_out(self):
+        return True
+
     def shapes(self, inputs, parameters, attributes):
         return [distribution_shape(inputs[0])]
 
     def sizes(self, inputs, parameters, attributes):
-        return math.prod(inputs[0][:-2]), *inputs[0][-2:]
+        return math.prod(inputs[0][:-2]), *inputs[0][-2:], 0, int(attributes.get("counted", False))
 
     def workspace(self, sizes):
         return 0, sizes[0] * tree_size(sizes[1], sizes[2])
@@ -398,11 +411,27 @@ cdef class SumDistributionCrossentropy(Op):
         self.backward[0] = <Run> run_crossentropy_backward[float]
         self.backward[1] = <Run> run_crossentropy_backward[double]
 
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., N, K)", "(...)" if attributes.get("sparse", False) else "(..., S)"], []
+
+    def options(self):
+        return {"sparse": flag, "counted": flag}
+
+    def for_layers(self):
+        return False
+
+    def together(self, shape):
+        return shape[-2] * shape[-1]
+
+    def leaves_out(self):
+        return True
+
     def shapes(self, inputs, parameters, attributes):
         return [tuple(inputs[0][:-2]), distribution_shape(inputs[0])]
 
     def sizes(self, inputs, parameters, attributes):
-        return math.prod(inputs[0][:-2]), *inputs[0][-2:], int(attributes.get("sparse", False))
+        return math.prod(inputs[0][:-2]), *inputs[0][-2:], int(attributes.get("sparse", False)), int(
+            attributes.get("counted", False))
 
     def workspace(self, sizes):
         return 0, sizes[0] * (tree_size(sizes[1], sizes[2]) + sizes[1] * (sizes[2] - 1) + 1)

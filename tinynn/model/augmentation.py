@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinynn.model.arrays import check_real
+from tinynn.kernels._augmentation import LIMITS, check_options
 from tinynn.model.registry import Configurable
 
 
@@ -16,17 +16,18 @@ class Augmentation(Configurable, kind="augmentations"):
     Parameters
     ----------
     shift : float
-        Most pixels to move, down and to the right, each.
+        Most pixels to move, down and to the right, each; at most a million.
     rotation : float
         Most degrees to turn, at most 180.
     zoom : float
-        Most change of size, less than 1: 0.1 makes an image up to 10 % smaller or larger.
+        Most change of size, at most 0.99: 0.1 makes an image up to 10 % smaller or larger.
     shear : float
-        Most columns that a row moves for each row that it is away from the middle.
+        Most columns that a row moves for each row that it is away from the middle, at most 1000.
     elastic : float
-        Standard deviation, in pixels, of a smooth random displacement of every pixel (Simard et al., 2003).
+        Standard deviation, in pixels, of a smooth random displacement of every pixel (Simard et al., 2003);
+        at most a million.
     smoothness : float
-        Over how many pixels that displacement is smooth.
+        Over how many pixels that displacement is smooth, from 0.25 to a million.
 
     Raises
     ------
@@ -41,17 +42,20 @@ class Augmentation(Configurable, kind="augmentations"):
 
     def __init__(self, shift: float = 0.0, rotation: float = 0.0, zoom: float = 0.0, shear: float = 0.0,
                  elastic: float = 0.0, smoothness: float = 4.0) -> None:
-        self.shift = check_real(shift, "shift", "Augmentation", minimum=0)
-        self.rotation = check_real(rotation, "rotation", "Augmentation", minimum=0, maximum=180)
-        self.zoom = check_real(zoom, "zoom", "Augmentation", minimum=0, below=1)
-        self.shear = check_real(shear, "shear", "Augmentation", minimum=0)
-        self.elastic = check_real(elastic, "elastic", "Augmentation", minimum=0)
-        self.smoothness = check_real(smoothness, "smoothness", "Augmentation", above=0)
+        self.shift, self.rotation, self.zoom = shift, rotation, zoom
+        self.shear, self.elastic, self.smoothness = shear, elastic, smoothness
+        vars(self).update(self.options("Augmentation"))
+
+    def options(self, function: str) -> dict[str, float]:
+        """The numbers as they are now, checked; `function` is who asks, for the messages."""
+        return check_options(function, {name: getattr(self, name) for name in LIMITS})
 
 
 def check_augmentation(augment: Augmentation | None, function: str) -> Augmentation | None:
-    """Raise TypeError unless it is an Augmentation or None."""
+    """Raise TypeError unless it is an Augmentation or None, and ValueError if its attributes have been spoilt since."""
     if augment is not None and not isinstance(augment, Augmentation):
         hint = "; write Augmentation(...)" if augment is Augmentation else ""
         raise TypeError(f"{function}: augment must be a tinynn.Augmentation, got {augment!r}{hint}")
+    if augment is not None:
+        augment.options(f"{function}: augment")
     return augment

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynn.engine.memory import aligned, aligned_copy
-from tinynn.engine.network import Network, Shape, view
+from tinynn.engine.network import Network, Parameter, Shape, view
 from tinynn.io.atomic import read_file, write_file
 from tinynn.io.suffixes import check_suffix
 from tinynn.model.registry import deserialize, serialize
@@ -255,18 +255,29 @@ def whole_number(value: Any, bound: int, what: str) -> int:
     return value
 
 
+class _Declared(dict[str, Parameter]):
+    """Parameters by path, each compared with the file's tensors at once: what a file does not hold costs nothing."""
+
+    def __init__(self, tensors: dict[str, np.ndarray], dtype: np.dtype) -> None:
+        super().__init__()
+        self.tensors, self.dtype = tensors, dtype
+
+    def __setitem__(self, path: str, parameter: Parameter) -> None:
+        tensor = self.tensors.get(path)
+        if tensor is None or tensor.shape != parameter.shape:
+            got = "nothing" if tensor is None else tensor.shape
+            raise ValueError(f"the architecture needs {path!r} with shape {parameter.shape}, but the file has {got}")
+        if tensor.dtype != self.dtype:
+            raise ValueError(f"{path!r} has dtype {tensor.dtype}, but the model is {self.dtype}")
+        super().__setitem__(path, parameter)
+
+
 def _fill(model: Sequential, shape: Shape, tensors: dict[str, np.ndarray]) -> None:
     """Build the model with the file's numbers."""
     # First the shapes alone, so that a file cannot ask for more memory than it brings.
-    network = Network({}, trainable=model.trainable)
+    network = Network(_Declared(tensors, model._dtype), trainable=model.trainable)
     declared = network.parameters
     model._connect(network, shape)
-    for path, parameter in declared.items():
-        if path not in tensors or tensors[path].shape != parameter.shape:
-            got = tensors[path].shape if path in tensors else "nothing"
-            raise ValueError(f"the architecture needs {path!r} with shape {parameter.shape}, but the file has {got}")
-        if tensors[path].dtype != model._dtype:
-            raise ValueError(f"{path!r} has dtype {tensors[path].dtype}, but the model is {model._dtype}")
     extra = {name for name in tensors.keys() - declared.keys() if not name.startswith(STATE)}
     if extra:
         raise ValueError(f"the file has tensors that the architecture does not: {', '.join(sorted(extra))}")

@@ -231,6 +231,9 @@ def check_activation(activation: str | None) -> str | None:
 def activate(network: Network, x: Tensor, activation: str | None) -> Tensor:
     """Append an activation, given as a user writes it."""
     op = check_activation(activation)
+    if op == "softmax" and not x.shape:
+        raise ValueError(f"layer {network.path!r}: expected samples of shape (..., classes), got single numbers; "
+                         "softmax needs a last axis: reshape x to (samples, classes)")
     return x if op is None else network.op(op, x)
 
 

@@ -72,6 +72,9 @@ class SimpleRNN(_Recurrent):
     Notes
     -----
     Parameters: ``kernel`` (features, units), ``recurrent_kernel`` (units, units), ``bias`` (units,).
+
+    Of a data set's sample that has fewer items than the others (index -1), only the steps it has are gone through;
+    behind them a sequence of states repeats the last one.
     """
 
     op = "rnn"
@@ -104,6 +107,9 @@ class LSTM(_Recurrent):
     Notes
     -----
     Parameters: ``kernel`` (features, 4 units), ``recurrent_kernel`` (units, 4 units), ``bias`` (4 units,).
+
+    Of a data set's sample that has fewer items than the others (index -1), only the steps it has are gone through;
+    behind them a sequence of states repeats the last one.
     """
 
     op = "lstm"
@@ -155,6 +161,9 @@ class GRU(_Recurrent):
     -----
     Parameters: ``kernel`` (features, 3 units), ``recurrent_kernel`` (units, 3 units), ``bias`` (2, 3 units), or
     (3 units,) without `reset_after`.
+
+    Of a data set's sample that has fewer items than the others (index -1), only the steps it has are gone through;
+    behind them a sequence of states repeats the last one.
     """
 
     op = "gru"

@@ -101,7 +101,8 @@ class Pass:
         """The job of one epoch, with an arena of its own."""
         items, indices, targets = self.data_at(epoch)
         with self.plan.lease(self.batch_size) as arena:
-            job = Job(self.plan, arena, items, indices, self.n, self.batch_size, targets, self.weights, order)
+            job = Job(self.plan, arena, items, indices, self.n, self.batch_size, targets, self.weights, order,
+                      self.function)
             if self.augmentation is not None:
                 job.augment(items.shape[1:], vars(self.augmentation), self.model._key, epoch)
             yield job

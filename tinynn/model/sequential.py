@@ -12,7 +12,7 @@ import numpy as np
 
 from tinynn.engine.compiler import compile_program
 from tinynn.engine.memory import aligned, aligned_copy
-from tinynn.engine.network import Network, Parameter, Shape, Tensor, initialize
+from tinynn.engine.network import MOST_CHARACTERS, Network, Parameter, Shape, Tensor, initialize
 from tinynn.engine.plan import Plan, Predictor
 from tinynn.model import files, losses, optimizers, running
 from tinynn.model import metrics as known_metrics
@@ -87,6 +87,8 @@ class Sequential:
         self._set_layers(layers)
         if name is not None and not (isinstance(name, str) and name.isprintable()):
             raise ValueError(f"Sequential: name must be a string of printable characters, got {name!r}")
+        if name is not None and len(name) > MOST_CHARACTERS:
+            raise ValueError(f"Sequential: name must have at most {MOST_CHARACTERS} characters, got {len(name):,}")
         self.name = name or "sequential"
         try:
             self._dtype = np.dtype(object if dtype is None else dtype)  # NumPy's default would be float64
@@ -212,7 +214,7 @@ class Sequential:
 
     def _adopt(self, network: Network, weights: np.ndarray, shape: Shape) -> None:
         """Take the parameters that a network has declared, with their values."""
-        self._parameters, self._weights = network.parameters, weights
+        self._parameters, self._weights = dict(network.parameters), weights
         if self._owns_layers:
             forget = weakref.WeakMethod(self._forget_plans)
             for layer in _with_inner(self._layers):
@@ -240,7 +242,7 @@ class Sequential:
         outputs = {}
         for name, layer in zip(self._names, self.layers, strict=True):
             with network.scope(name, layer.trainable, layer):
-                y = layer.connect(network, y)
+                y = network.own(layer.connect(network, y), "what connect returns")
             outputs[name] = y
         return x, y, outputs
 

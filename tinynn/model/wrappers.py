@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinynn.engine.network import Network, Tensor
+from tinynn.engine.network import MOST_CHARACTERS, Network, Tensor
 from tinynn.model.layer import Layer, check_units
 
 MOST_TOWERS = 4096
@@ -39,11 +39,11 @@ def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> FixedList:
     return FixedList(listed)
 
 
-def connect_chain(layers: Sequence[Layer], network: Network, x: Tensor) -> Tensor:
-    """One layer after the other, each under its name; equal class names are numbered."""
-    for name, layer in zip(unique_names(layers), layers, strict=True):
+def connect_chain(layers: Sequence[Layer], names: Sequence[str], network: Network, x: Tensor) -> Tensor:
+    """One layer after the other, each under its name."""
+    for name, layer in zip(names, layers, strict=True):
         with network.scope(name, layer.trainable, layer):
-            x = layer.connect(network, x)
+            x = network.own(layer.connect(network, x), "what connect returns")
     return x
 
 
@@ -51,9 +51,10 @@ def unique_names(layers: Sequence[Layer]) -> list[str]:
     """A name for each layer: its own, or its class's with a number where that is taken."""
     taken: set[str] = set()
     for name in (layer.name for layer in layers if layer.name is not None):
-        if not isinstance(name, str) or not name or "/" in name or name == "optimizer" or not name.isprintable():
-            raise ValueError("a layer's name must be a string of printable characters without '/', and not "
-                             f"'optimizer', got {name!r}")
+        if (not isinstance(name, str) or not 1 <= len(name) <= MOST_CHARACTERS or "/" in name or name == "optimizer"
+                or not name.isprintable()):
+            raise ValueError(f"a layer's name must be a string of 1 to {MOST_CHARACTERS} printable characters without "
+                             f"'/', and not 'optimizer', got {name!r:.200}")
         if name in taken:
             raise ValueError(f"two layers are named {name!r}; give each a name of its own")
         taken.add(name)
@@ -89,8 +90,10 @@ class TimeDistributed(Layer):
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
         if not x.shape:
-            raise ValueError(f"layer {network.path!r}: expected samples of shape (steps, ...), got single numbers")
-        return network.unfold_steps(connect_chain(self.layers, network, network.fold_steps(x)), x.shape[0])
+            raise ValueError(f"layer {network.path!r}: expected samples of shape (steps, ...), got single numbers; "
+                             "reshape x to (samples, steps)")
+        y = connect_chain(self.layers, unique_names(self.layers), network, network.fold_steps(x))
+        return network.unfold_steps(y, x.shape[0])
 
 
 class Towers(Layer):
@@ -120,9 +123,9 @@ class Towers(Layer):
         if not x.shape or x.shape[0] != self.count:
             raise ValueError(f"layer {network.path!r}: expected samples of shape ({self.count}, ...), got {x.shape}")
         steps = network.op_outputs("split", x)
-        results = []
+        results, names = [], unique_names(self.layers)
         with network.branches(self.count) as branches:
             for i in branches:
                 with network.scope(f"tower_{i}"):
-                    results.append(connect_chain(self.layers, network, steps[i]))
+                    results.append(connect_chain(self.layers, names, network, steps[i]))
         return network.op("stack", results)

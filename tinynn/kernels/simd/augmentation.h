@@ -59,9 +59,9 @@ static void NAME(sample_row)(REAL *y, const REAL *padded, const REAL *across, co
     const vector before = NAME(broadcast)(-1);
     const ptrdiff_t below = (g->columns + 3) * g->channels;
     FOR_EACH_VECTOR(g->columns, {
-        /* A pixel or more outside there is nothing but the padding. */
-        vector column = NAME(at_most)(NAME(at_least)(LOAD(across), before), NAME(broadcast)((REAL)g->columns));
-        vector row = NAME(at_most)(NAME(at_least)(LOAD(down), before), NAME(broadcast)((REAL)g->rows));
+        /* A pixel or more outside there is nothing but the padding. NaN goes there, too. */
+        vector column = NAME(at_most)(NAME(above)(LOAD(across), before), NAME(broadcast)((REAL)g->columns));
+        vector row = NAME(at_most)(NAME(above)(LOAD(down), before), NAME(broadcast)((REAL)g->rows));
         const integers left = __builtin_convertvector(column - before, integers);
         const integers top = __builtin_convertvector(row - before, integers);
         const integers place = (top * (INTEGER)(g->columns + 3) + left) * (INTEGER)g->channels;

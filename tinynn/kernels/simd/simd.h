@@ -2,6 +2,8 @@
 #ifndef TINYNN_SIMD_H
 #define TINYNN_SIMD_H
 
+#include "exact.h"
+
 #include <stddef.h>
 #include <stdint.h>
 

@@ -95,6 +95,22 @@ INLINE vector NAME(at_least)(vector x, vector bound)
 #endif
 }
 
+/* x where it is above the bound; NaN becomes the bound. */
+INLINE vector NAME(above)(vector x, vector bound)
+{
+#if VECTOR_BYTES == 64 && REAL_IS_FLOAT
+    return (vector)_mm512_max_ps((__m512)x, (__m512)bound);
+#elif VECTOR_BYTES == 64
+    return (vector)_mm512_max_pd((__m512d)x, (__m512d)bound);
+#elif VECTOR_BYTES == 32 && REAL_IS_FLOAT
+    return (vector)_mm256_max_ps((__m256)x, (__m256)bound);
+#elif VECTOR_BYTES == 32
+    return (vector)_mm256_max_pd((__m256d)x, (__m256d)bound);
+#else
+    return NAME(select)(x > bound, x, bound);
+#endif
+}
+
 INLINE vector NAME(larger)(vector a, vector b) { return NAME(select)(a > b, a, b); }
 
 INLINE vector NAME(absolute)(vector x)

@@ -1,0 +1,70 @@
+"""Patterns of shapes, and the checks of attributes."""
+
+import pytest
+
+from tinynn.kernels._signatures import check_arrays, check_attributes, count, flag, one_of, positive, share, within
+
+
+@pytest.mark.parametrize(
+    ("patterns", "inputs", "parameters"),
+    [
+        ((["(..., I)"], ["(I, O)", "(O)?"]), [(4,)], [(4, 3), None]),
+        ((["(..., I)"], ["(I, O)", "(O)?"]), [(5, 6, 4)], [(4, 3), (3,)]),
+        ((["(..., I)"], ["(I, O)", "(O)?"]), [(None, None)], [(4, 3), (3,)]),
+        ((["(T, I)", "(H)"], ["(I, 4H)", "(H, 4H)"]), [(9, 2), (3,)], [(2, 12), (3, 12)]),
+        ((["(...)", "(...)"], []), [(2, None), (2, 3)], []),
+        ((["(N, ...)"], ["(2, 3N)"]), [(5,)], [(2, 15)]),
+        ((["()"], []), [()], []),
+    ],
+)
+def test_fitting(patterns, inputs, parameters):
+    check_arrays("op", tuple(map(tuple, patterns)), tuple(inputs), tuple(parameters))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "inputs", "parameters", "message"),
+    [
+        ((["(..., I)"], []), [()], [], r"input 0 has shape \(\), but must have a shape \(\.\.\., I\)"),
+        ((["(..., I)"], ["(I, O)"]), [(4,)], [(5, 3)], r"parameter 0 has shape \(5, 3\), .* \(I, O\), where I is 4"),
+        ((["(..., I)"], ["(I, O)"]), [(4,)], [None], r"parameter 0 is missing; it must have a shape \(I, O\)"),
+        ((["(..., I)"], ["(I, O)"]), [(4,)], [], r"takes 1 parameter \(\(I, O\)\), got 0"),
+        ((["(..., I)"], []), [(4,), (4,)], [], "takes 1 input .*, got 2"),
+        ((["(T, I)"], ["(I, 4H)"]), [(3, 2)], [(2, 6)], r"\(2, 6\), but must have a shape \(I, 4H\), where I is 2"),
+        ((["(T, I)"], ["(2, I)"]), [(3, 2)], [(3, 2)], r"\(3, 2\), but must have a shape \(2, I\)"),
+        ((["(...)", "(...)"], []), [(2, 3), (2, 4)], [], r"input 1 has shape \(2, 4\), .* where \.\.\. is \(2, 3\)"),
+        ((["(T, I)"], []), [(3, 2, 1)], [], r"\(3, 2, 1\), but must have a shape \(T, I\)"),
+    ],
+)
+def test_not_fitting(patterns, inputs, parameters, message):
+    with pytest.raises(ValueError, match=f"op 'name': .*{message}"):
+        check_arrays("name", tuple(map(tuple, patterns)), tuple(inputs), tuple(parameters))
+
+
+OPTIONS = {"n": count, "rate": share, "epsilon": positive, "bias": flag, "mode": one_of(("a", "b")), "x": within(-1, 1)}
+
+
+def test_attributes_come_in_one_form():
+    given = {"n": 3, "rate": 0, "epsilon": 1, "bias": 2, "mode": "b", "x": -1}
+    found = check_attributes("name", OPTIONS, ("n",), given)
+    assert found == {"n": 3, "rate": 0.0, "epsilon": 1.0, "bias": True, "mode": "b", "x": -1.0}
+    assert [type(found[name]) for name in ("rate", "epsilon", "bias", "x")] == [float, float, bool, float]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "error", "message"),
+    [
+        ({}, ValueError, "the attribute 'n' is missing"),
+        ({"n": 1, "m": 2}, ValueError, "there is no attribute 'm'; known: n, rate, epsilon, bias, mode, x"),
+        ({"n": 0}, ValueError, "n must be at least 1, got 0"),
+        ({"n": 1.0}, TypeError, "n must be a whole number, got 1.0"),
+        ({"n": True}, TypeError, "n must be a whole number, got True"),
+        ({"n": 1, "rate": 1}, ValueError, "rate must be less than 1, got 1"),
+        ({"n": 1, "rate": -0.1}, ValueError, "rate must be from 0 to 1, got -0.1"),
+        ({"n": 1, "epsilon": 0}, ValueError, "epsilon must be more than 0, got 0"),
+        ({"n": 1, "mode": "c"}, ValueError, "mode must be one of 'a', 'b', got 'c'"),
+        ({"n": 1, "x": 2}, ValueError, "x must be from -1 to 1, got 2"),
+    ],
+)
+def test_wrong_attributes(attributes, error, message):
+    with pytest.raises(error, match=f"op 'name': {message}"):
+        check_attributes("name", OPTIONS, ("n",), attributes)
