@@ -18,6 +18,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from dataclasses import dataclass
@@ -133,9 +134,9 @@ def main(arguments=None):
     except KeyboardInterrupt:
         say("paired: stopped")
         return 128 + signal.SIGINT
+    print(rendered(results), end="")
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(rendered(results), end="")
     return exit_code(results)
 
 
@@ -267,7 +268,7 @@ def worktree(path, tree):
 def run_build(source, words):
     environment = dict(os.environ)
     if shutil.which("ccache"):
-        environment["CC"] = f"ccache {os.environ.get('CC') or 'cc'}"
+        environment["CC"] = f"ccache {os.environ.get('CC') or sysconfig.get_config_var('CC')}"
     with tempfile.TemporaryFile() as log:
         command = [sys.executable, "setup.py", "build_ext", "--inplace"]
         with subprocess.Popen(

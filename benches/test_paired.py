@@ -206,6 +206,14 @@ def test_what_is_no_source_needs_no_build_of_its_own(repository, builds):
     assert paired.built("HEAD", builds)[1] == folder
 
 
+def test_ccache_is_used_where_it_is_installed(repository, builds, tmp_path, monkeypatch):
+    (tmp_path / "ccache").touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CC", "gcc -pthread")
+    (repository / "setup.py").write_text("import os\nopen('tinynn/kernel.so', 'w').write(os.environ['CC'])\n")
+    assert content(paired.built(None, builds)[1])[1] == "ccache gcc -pthread"
+
+
 def test_a_build_that_fails_shows_the_end_of_its_output(repository, builds):
     (repository / "tinynn" / "kernel.pyx").write_text("a fault")
     with pytest.raises(paired.Failure, match=r"the checkout: .*: the build failed; .*\n(.*\n)*kernel.pyx: a fault"):
