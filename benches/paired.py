@@ -124,9 +124,12 @@ def main(arguments=None):
         if options.json:  # before the minutes that it takes, not after
             options.json.touch()
         with ended_by(signal.SIGTERM), tempfile.TemporaryDirectory(prefix="paired-") as directory:
+            before, after = committed(options.before), checkout() if options.after is None else committed(options.after)
             builds = (options.builds or Path(directory)).resolve()
-            revisions = {"before": options.before, "after": options.after}
-            sides = [Side(when, *built(revision, builds), options.threads) for when, revision in revisions.items()]
+            sides = [
+                Side(when, source.words, built(source, builds), options.threads)
+                for when, source in (("before", before), ("after", after))
+            ]
             results = compare(names, sides, Path(directory), options)
     except (Failure, OSError) as failure:
         say(f"paired: {failure}")
@@ -172,16 +175,13 @@ def check_tools():
         raise Failure(f"building needs {' and '.join(missing)}; do: pip install {' '.join(missing)}")
 
 
-def built(revision, builds):
-    """A revision in words and the folder with its package, built now unless `builds` holds it; None: the checkout."""
-    words, tree = checkout() if revision is None else committed(revision)
-    folder = builds / key_of(tree, words)
-    if folder.is_dir():
-        say(f"{words}: built already")
-    else:
-        say(f"{words}: building")
-        build(tree, folder, words)
-    return words, folder
+@dataclass
+class Source:
+    """What is to be built: a git tree, described in words; equal keys mean equal builds."""
+
+    words: str
+    tree: str
+    key: str
 
 
 def git(*arguments, at=None, **environment):
@@ -205,16 +205,16 @@ def check_checkout():
 
 
 def committed(revision):
-    """A commit in words and its tree."""
+    """The source of a commit."""
     try:
         commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     except subprocess.CalledProcessError:
         raise Failure(f"there is no revision {revision!r}; `git log` shows those there are") from None
-    return git("log", "-1", "--format=%h %s", commit), git("rev-parse", f"{commit}^{{tree}}")
+    return source_of(git("log", "-1", "--format=%h %s", commit), git("rev-parse", f"{commit}^{{tree}}"))
 
 
 def checkout():
-    """The checkout as it stands, in words, and as a tree: what is committed, and changes of `SOURCES`."""
+    """The checkout as it stands: what is committed, and changes of `SOURCES`."""
     with tempfile.TemporaryDirectory() as directory:
         index = {"GIT_INDEX_FILE": f"{directory}/index"}  # the user's own stays as it is
         try:
@@ -224,31 +224,45 @@ def checkout():
         except subprocess.CalledProcessError as error:
             raise Failure(f"the checkout cannot be read: {last_line(error.stderr)}") from None
     changed = tree != git("rev-parse", "HEAD^{tree}")
-    return f"the checkout: {git('log', '-1', '--format=%h %s')}{', and changes' if changed else ''}", tree
+    return source_of(f"the checkout: {git('log', '-1', '--format=%h %s')}{', and changes' if changed else ''}", tree)
 
 
-def key_of(tree, words):
-    """What a build depends on, as the name of a folder."""
+def source_of(words, tree):
+    """A tree, with the key of all that its build depends on."""
     try:
         parts = [git("rev-parse", f"{tree}:{source}") for source in SOURCES]
     except subprocess.CalledProcessError as error:
         raise Failure(f"{words}: there is no tinynn to be built in it: {last_line(error.stderr)}") from None
     parts += [*map(importlib.metadata.version, TOOLS), sys.version, platform.platform()]
     parts += [os.environ.get(name, "") for name in ("CC", "CFLAGS", "LDFLAGS")]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return Source(words, tree, hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16])
 
 
-def build(tree, folder, words):
-    """Build a tree in a worktree of its own, and move the package to `folder`, complete or not at all."""
-    with tempfile.TemporaryDirectory(prefix="paired-") as directory, worktree(f"{directory}/tinynn", tree) as source:
-        run_build(source, words)
+def built(source, builds):
+    """The folder with the package of a source, built now unless it is there."""
+    folder = builds / source.key
+    if folder.is_dir():
+        say(f"{source.words}: built already")
+    else:
+        say(f"{source.words}: building")
+        build(source, folder)
+    return folder
+
+
+def build(source, folder):
+    """Build in a worktree, and move the package to `folder`, complete or not at all."""
+    with (
+        tempfile.TemporaryDirectory(prefix="paired-") as directory,
+        worktree(f"{directory}/tinynn", source.tree) as path,
+    ):
+        run_build(path, source.words)
         with tempfile.TemporaryDirectory(prefix="new-", dir=folder.parent) as new:
             left_behind = shutil.ignore_patterns("*.c", "*.h", "*.pyx", "*.pxd", "*.pyi", "*.html")
-            shutil.copytree(source / "tinynn", Path(new) / "build" / "tinynn", ignore=left_behind)
+            shutil.copytree(path / "tinynn", Path(new) / "build" / "tinynn", ignore=left_behind)
             with contextlib.suppress(OSError):  # another run was faster
                 os.rename(Path(new) / "build", folder)
     if not folder.is_dir():
-        raise Failure(f"{words}: the build could not be moved to {folder}")
+        raise Failure(f"{source.words}: the build could not be moved to {folder}")
 
 
 @contextlib.contextmanager
@@ -265,14 +279,14 @@ def worktree(path, tree):
             git("worktree", "remove", "--force", path)
 
 
-def run_build(source, words):
+def run_build(path, words):
     environment = dict(os.environ)
     if shutil.which("ccache"):
         environment["CC"] = f"ccache {os.environ.get('CC') or sysconfig.get_config_var('CC')}"
     with tempfile.TemporaryFile() as log:
         command = [sys.executable, "setup.py", "build_ext", "--inplace"]
         with subprocess.Popen(
-            command, cwd=source, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            command, cwd=path, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,  # a group of its own: compilers that it has started end with it
         ) as process:  # fmt: skip
             try:
@@ -377,34 +391,33 @@ def compared(rounds, clock):
 
 
 def round_of(workload, sides, directory):
-    """Pairs of neighbouring slices: the samples of both sides, from processes that are new."""
+    """Pairs of neighbouring slices: both sides' samples. Processes are new, and so are models for each group."""
     processes = [side.process(workload) for side in sides]
+    pairs = []
 
     def slice_of(number):
         request = {"do": "measure", "variant": "tinynn", "seconds": SLICE, "calls": 1}
         return sides[number].ask(processes[number], **request)
 
     try:
-        for side, process in zip(sides, processes, strict=True):  # both start at a time
-            files = {"weights": str(directory / "weights.npz"), "results": str(directory / f"{side.when}.npz")}
-            process.send(do="build", workload=workload.name, **files)
-        for side, process in zip(sides, processes, strict=True):
-            side.answer(process)
-        return alternate(lambda: slice_of(0), lambda: slice_of(1), GROUPS)
+        for _ in range(GROUPS):
+            for side, process in zip(sides, processes, strict=True):  # both at a time
+                files = {"weights": str(directory / "weights.npz"), "results": str(directory / f"{side.when}.npz")}
+                process.send(do="build", workload=workload.name, **files)
+            for side, process in zip(sides, processes, strict=True):
+                side.answer(process)
+            pairs += alternating(lambda: slice_of(0), lambda: slice_of(1))
+        return pairs
     finally:
         for process in processes:
             process.stop()
 
 
-def alternate(before, after, groups):
-    """Call both in the order A B B A, A B B A, ...; pairs of neighbours, `before`'s first in each."""
-    pairs = []
-    for _ in range(groups):
-        a, b = before(), after()
-        pairs.append((a, b))
-        b, a = after(), before()
-        pairs.append((a, b))
-    return pairs
+def alternating(before, after):
+    """Call both in the order A B B A; the two pairs of neighbours, `before`'s first in each."""
+    a, b = before(), after()
+    second_b, second_a = after(), before()
+    return [(a, b), (second_a, second_b)]
 
 
 def ratio_of(pairs, clock):

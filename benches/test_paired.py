@@ -61,10 +61,11 @@ def test_slices_alternate_and_each_pair_is_of_neighbours():
         order.append(side)
         return side, len(order)
 
-    pairs = paired.alternate(lambda: slice_of("A"), lambda: slice_of("B"), 3)
-    assert "".join(order) == "ABBAABBAABBA"
-    assert [(a[0], b[0]) for a, b in pairs] == 6 * [("A", "B")]
-    assert [abs(a[1] - b[1]) for a, b in pairs] == 6 * [1]
+    pairs = [*paired.alternating(lambda: slice_of("A"), lambda: slice_of("B"))]
+    pairs += paired.alternating(lambda: slice_of("A"), lambda: slice_of("B"))
+    assert "".join(order) == "ABBAABBA"
+    assert [(a[0], b[0]) for a, b in pairs] == 4 * [("A", "B")]
+    assert [abs(a[1] - b[1]) for a, b in pairs] == 4 * [1]
 
 
 # --- what is printed, and the exit code ---------------------------------------------------------------------
@@ -174,25 +175,30 @@ def builds(tmp_path):
     return folder
 
 
+def built(revision, builds):
+    source = paired.committed(revision) if revision else paired.checkout()
+    return source.words, paired.built(source, builds)
+
+
 def content(folder):
     return sorted(path.name for path in (folder / "tinynn").iterdir()), (folder / "tinynn" / "kernel.so").read_text()
 
 
 def test_a_commit_and_the_checkout_as_it_stands(repository, builds, capsys):
-    words, folder = paired.built("HEAD", builds)
+    words, folder = built("HEAD", builds)
     assert words.endswith(" The first")
     assert content(folder) == (["__init__.py", "kernel.so"], "one")
-    assert paired.built(None, builds) == (f"the checkout: {words}", folder)  # the same sources: one build
+    assert built(None, builds) == (f"the checkout: {words}", folder)  # the same sources: one build
     status = git("status", "--porcelain")
     (repository / "tinynn" / "kernel.pyx").write_text("two")
     (repository / "tinynn" / "new.py").write_text("")
-    changed, other = paired.built(None, builds)
+    changed, other = built(None, builds)
     assert changed == f"the checkout: {words}, and changes"
     assert content(other) == (["__init__.py", "kernel.so", "new.py"], "two")
     assert git("diff", "--cached") == status == ""  # what the user has staged is as it was
     git("add", "tinynn")
     git("commit", "--quiet", "-m", "The second")
-    assert [paired.built(revision, builds)[1] for revision in ("HEAD", "HEAD~1", None)] == [other, folder, other]
+    assert [built(revision, builds)[1] for revision in ("HEAD", "HEAD~1", None)] == [other, folder, other]
     assert sorted(builds.iterdir()) == sorted([folder, other])
     said = capsys.readouterr().err
     assert said.count(": building\n") == 2
@@ -200,10 +206,10 @@ def test_a_commit_and_the_checkout_as_it_stands(repository, builds, capsys):
 
 
 def test_what_is_no_source_needs_no_build_of_its_own(repository, builds):
-    _, folder = paired.built("HEAD", builds)
+    _, folder = built("HEAD", builds)
     (repository / "README.md").write_text("two")
     git("commit", "--quiet", "-am", "Words")
-    assert paired.built("HEAD", builds)[1] == folder
+    assert built("HEAD", builds)[1] == folder
 
 
 def test_ccache_is_used_where_it_is_installed(repository, builds, tmp_path, monkeypatch):
@@ -211,13 +217,13 @@ def test_ccache_is_used_where_it_is_installed(repository, builds, tmp_path, monk
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("CC", "gcc -pthread")
     (repository / "setup.py").write_text("import os\nopen('tinynn/kernel.so', 'w').write(os.environ['CC'])\n")
-    assert content(paired.built(None, builds)[1])[1] == "ccache gcc -pthread"
+    assert content(built(None, builds)[1])[1] == "ccache gcc -pthread"
 
 
 def test_a_build_that_fails_shows_the_end_of_its_output(repository, builds):
     (repository / "tinynn" / "kernel.pyx").write_text("a fault")
     with pytest.raises(paired.Failure, match=r"the checkout: .*: the build failed; .*\n(.*\n)*kernel.pyx: a fault"):
-        paired.built(None, builds)
+        built(None, builds)
     assert not list(builds.iterdir())
 
 
@@ -225,7 +231,7 @@ def test_a_revision_without_tinynn(repository, builds):
     git("mv", "tinynn", "other")
     git("commit", "--quiet", "-m", "Elsewhere")
     with pytest.raises(paired.Failure, match="Elsewhere: there is no tinynn to be built in it: .*'tinynn'"):
-        paired.built("HEAD", builds)
+        built("HEAD", builds)
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
@@ -334,12 +340,13 @@ def fake(tmp_path, monkeypatch):
             old = file.read_text(encoding="utf-8")
             file.unlink()
             file.write_text(old + text, encoding="utf-8")
-        return name, folder
+        return folder
 
     made = {}
     monkeypatch.setattr(paired, "check_checkout", lambda: None)
     monkeypatch.setattr(paired, "check_tools", lambda: None)
-    monkeypatch.setattr(paired, "built", lambda revision, builds: made[revision])
+    monkeypatch.setattr(paired, "committed", lambda revision: paired.Source(revision, "", ""))
+    monkeypatch.setattr(paired, "built", lambda source, builds: made[source.words])
     monkeypatch.setattr(paired, "SLICE", 0.004)
     monkeypatch.setattr(paired, "GROUPS", 1)
     return lambda name, *change: made.setdefault(name, changed(name, *change))
@@ -407,7 +414,7 @@ def test_a_worker_that_dies(module, text, message, fake, capsys):
 
 
 def test_a_worker_that_finds_another_tinynn(fake, capsys):
-    _, folder = fake("new")
+    folder = fake("new")
     fake("old")
     shutil.rmtree(folder / "tinynn")
     assert paired.main(["old", "new", "--only", "worked"]) == paired.FAILED
