@@ -229,11 +229,10 @@ def checkout():
 
 def source_of(words, tree):
     """A tree, with the key of all that its build depends on."""
-    try:
-        parts = [git("rev-parse", f"{tree}:{source}") for source in SOURCES]
-    except subprocess.CalledProcessError as error:
-        raise Failure(f"{words}: there is no tinynn to be built in it: {last_line(error.stderr)}") from None
-    parts += [*map(importlib.metadata.version, TOOLS), sys.version, platform.platform()]
+    listing = git("ls-tree", tree, *SOURCES)
+    if "\ttinynn" not in listing or "\tsetup.py" not in listing:
+        raise Failure(f"{words}: it has no tinynn with a setup.py to build it")
+    parts = [listing, *map(importlib.metadata.version, TOOLS), sys.version, platform.platform()]
     parts += [os.environ.get(name, "") for name in ("CC", "CFLAGS", "LDFLAGS")]
     return Source(words, tree, hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16])
 

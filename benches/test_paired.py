@@ -230,8 +230,16 @@ def test_a_build_that_fails_shows_the_end_of_its_output(repository, builds):
 def test_a_revision_without_tinynn(repository, builds):
     git("mv", "tinynn", "other")
     git("commit", "--quiet", "-m", "Elsewhere")
-    with pytest.raises(paired.Failure, match="Elsewhere: there is no tinynn to be built in it: .*'tinynn'"):
+    with pytest.raises(paired.Failure, match=r"Elsewhere: it has no tinynn with a setup\.py to build it"):
         built("HEAD", builds)
+
+
+def test_a_revision_without_pyproject(repository, builds):
+    _, folder = built("HEAD", builds)
+    git("rm", "--quiet", "pyproject.toml")
+    git("commit", "--quiet", "-m", "Before there was one")
+    assert content(built("HEAD", builds)[1]) == content(folder)
+    assert built("HEAD", builds)[1] != folder
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
