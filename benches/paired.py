@@ -319,13 +319,22 @@ class Side:
         return Process("imports" if workload.kind == "import" else "slices", self.threads, self.folder)
 
     def ask(self, process, **request):
-        """A worker's answer."""
-        process.send(**request)
+        self.send(process, **request)
         return self.answer(process)
 
+    def send(self, process, **request):
+        with self._failures():
+            process.send(**request)
+
     def answer(self, process):
-        try:
+        with self._failures():
             return process.answer(LATE)
+
+    @contextlib.contextmanager
+    def _failures(self):
+        """A worker that died ends the run, one that cannot do the work leaves it out."""
+        try:
+            yield
         except WorkerDied as failure:
             raise Failure(f"{self.words}: {failure}") from None
         except WorkerFailed as failure:
@@ -402,7 +411,7 @@ def round_of(workload, sides, directory):
         for _ in range(GROUPS):
             for side, process in zip(sides, processes, strict=True):  # both at a time
                 files = {"weights": str(directory / "weights.npz"), "results": str(directory / f"{side.when}.npz")}
-                process.send(do="build", workload=workload.name, **files)
+                side.send(process, do="build", workload=workload.name, **files)
             for side, process in zip(sides, processes, strict=True):
                 side.answer(process)
             pairs += alternating(lambda: slice_of(0), lambda: slice_of(1))

@@ -421,6 +421,16 @@ def test_a_worker_that_dies(module, text, message, fake, capsys):
     assert f"paired: {message}" in capsys.readouterr().err
 
 
+def test_a_worker_that_is_killed_between_two_requests(fake):
+    side = paired.Side("before", "old", fake("old"), None)
+    process = side.process(BY_NAME["toy graph step"])
+    side.ask(process, do="versions")
+    process.process.kill()
+    process.process.wait()
+    with pytest.raises(paired.Failure, match="old: the process ended by signal SIGKILL"):
+        side.ask(process, do="versions")
+
+
 def test_a_worker_that_finds_another_tinynn(fake, capsys):
     folder = fake("new")
     fake("old")

@@ -7,7 +7,7 @@ import tinynn
 from benches import peers
 from benches.peers import ours
 
-CALLS = 20
+CALLS = 50
 """In a sample of one function called from Python."""
 
 
