@@ -407,6 +407,28 @@ def test_what_a_revision_lacks_is_left_out(fake, capsys):
     assert paired.main(["new", "old", *options]) == paired.FAILED
 
 
+BORROWING = f"""
+import sys
+from importlib.machinery import PathFinder
+
+class Finder:  # as that of an editable install
+    def find_spec(name, path=None, target=None):
+        if name.startswith("tinynn"):
+            return PathFinder.find_spec(name, [{str(PACKAGE.parent)!r}, {str(PACKAGE)!r}])
+
+sys.meta_path.append(Finder)
+"""
+
+
+def test_what_a_revision_lacks_is_not_borrowed_from_an_installed_one(fake, capsys):
+    folder = fake("old")
+    fake("new")
+    shutil.rmtree(folder / "tinynn" / "graph")
+    (folder / "sitecustomize.py").write_text(BORROWING)
+    assert paired.main(["old", "new", "--only", "worked", "--seconds", "0.01"]) == paired.FAILED
+    assert "left out, old: ModuleNotFoundError: No module named 'tinynn.graph'" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "module, text, message",
     [
