@@ -21,18 +21,17 @@ from benches.peers.workloads import (
     Repeat,
 )
 from tinynn import layers
-from tinynn.datasets import DigitSums
-from tinynn.graph import WorkedExample
 from tinynn.optimizers import Adam
 
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU, "rnn": layers.SimpleRNN}
-FLOPS_OF_AN_EPOCH = 2e9
+CELLS = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
 FEWEST_STEPS, MOST_STEPS = 2, 2000
 """Of an epoch. Few, for the best of short samples is compared, and PyTorch's are of one step."""
-TOY_STEPS = 100_000
 
 
 class Peer:
+    flops_of_an_epoch = 2e9
+    toy_steps = 100_000
+
     def __init__(self, threads):
         tinynn.set_num_threads(threads)
 
@@ -45,6 +44,8 @@ class Peer:
     def build(self, workload, weights):
         self.workload = workload
         if workload.kind == "toy":
+            from tinynn.graph import WorkedExample  # only here: `paired.py` runs old revisions, which may have no such
+
             self.example = WorkedExample(TOY_X, TOY_Y, TOY_WEIGHTS)
             return
         self.model = model_of(workload)
@@ -63,12 +64,12 @@ class Peer:
 
     def runs(self):
         if self.workload.kind == "toy":
-            return {"tinynn": (lambda: self.example.train(TOY_STEPS, TOY_RATE), TOY_STEPS)}
+            return {"tinynn": (lambda: self.example.train(self.toy_steps, TOY_RATE), self.toy_steps)}
         if not self.workload.trains:
             x, _ = self.workload.samples()
             return {"tinynn": (lambda: self.model.predict(x), 1)}
         self.model.optimizer.learning_rate = peers.MEASURED_RATE
-        steps = int(min(max(FLOPS_OF_AN_EPOCH / self.workload.flops, FEWEST_STEPS), MOST_STEPS))
+        steps = int(min(max(self.flops_of_an_epoch / self.workload.flops, FEWEST_STEPS), MOST_STEPS))
         data = self._data(steps)
         return {"tinynn": (lambda: self._fit(data), steps)}
 
@@ -77,6 +78,8 @@ class Peer:
 
     def _data(self, steps):
         if self.workload.kind == "digits":
+            from tinynn.datasets import DigitSums
+
             return (DigitSums.from_sums(*self.workload.digit_samples(steps)),)
         return self.workload.samples(steps)
 
@@ -102,7 +105,7 @@ def layer_of(layer):
         case Dense():
             return layers.Dense(layer.outputs, activation=layer.activation)
         case Recurrent():
-            return CELLS[layer.cell](layer.units, return_sequences=layer.sequences)
+            return getattr(layers, CELLS[layer.cell])(layer.units, return_sequences=layer.sequences)
         case Convolution():
             return layers.Conv2D(layer.filters, layer.size, activation="relu")
         case Pooling():

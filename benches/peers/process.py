@@ -24,26 +24,42 @@ def missing_packages(name):
     return [package for package in peers.PACKAGES[name] if importlib.util.find_spec(package) is None]
 
 
-class Process:
-    """A worker; after a crash or a timeout the next question starts a new one."""
+class WorkerDied(WorkerFailed):
+    """There is no worker any more: it crashed, or took too long."""
 
-    def __init__(self, name, threads):
-        self.name, self.threads = name, threads
+
+class Process:
+    """A worker; after a crash or a timeout the next question starts a new one.
+
+    `threads` None leaves the number to the framework. `path` is the folder in which the worker finds tinynn.
+    """
+
+    def __init__(self, name, threads, path=ROOT):
+        self.name, self.threads, self.path = name, threads, path
         self.process = None
 
     def ask(self, timeout, **request):
         """The answer to a request, within `timeout` seconds."""
+        self.send(**request)
+        return self.answer(timeout)
+
+    def send(self, **request):
+        """Ask without waiting for the answer."""
         if self.process is None:
             self._start()
+        self.asked = request["do"]
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
             self.process.stdin.flush()
         except OSError:
             raise self._died() from None
+
+    def answer(self, timeout):
+        """The answer to what was sent last, within `timeout` seconds from now."""
         # The worker answers with one line and then waits, so nothing stays in the buffer behind it.
         if not select.select([self.process.stdout], [], [], timeout)[0]:
             self.stop()
-            raise WorkerFailed(f"no answer to {request['do']!r} within {timeout:g} s")
+            raise WorkerDied(f"no answer to {self.asked!r} within {timeout:g} s")
         line = self.process.stdout.readline()
         if not line:
             raise self._died()
@@ -53,10 +69,11 @@ class Process:
         return answer
 
     def _start(self):
+        paths = [str(self.path), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benches.peers.worker", self.name, str(self.threads)],
-            cwd=ROOT,
+            [sys.executable, "-P", "-m", "benches.peers.worker", self.name, str(self.threads or 0)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
@@ -70,7 +87,7 @@ class Process:
         lines = self.log.read().decode(errors="replace").strip().splitlines()
         self.stop()
         how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-        return WorkerFailed(shortened(f"the process ended {how}{': ' + lines[-1] if lines else ''}"))
+        return WorkerDied(shortened(f"the process ended {how}{': ' + lines[-1] if lines else ''}"))
 
     def stop(self):
         if self.process is None:

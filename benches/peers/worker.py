@@ -4,13 +4,17 @@
 
     {"do": "versions"}
     {"do": "build", "workload": NAME, "weights": FILE, "results": FILE}    -> {"loss": ..., "variants": [...]}
-    {"do": "measure", "variant": NAME, "seconds": S}                       -> {"times": [...]}, seconds a step
+    {"do": "measure", "variant": NAME, "seconds": S}      -> {"times": [...], "processor": [...]}, seconds a step
+
+``measure`` tells the time of each sample by the wall clock, and what the processor has computed. It may name the
+``calls`` that make a sample; otherwise they are as many as fill two milliseconds.
 
 ``build`` also does the step that is compared, so that everything is compiled when measuring begins.
 """
 
 import json
 import os
+import resource
 import sys
 import time
 
@@ -28,6 +32,12 @@ def limit_threads(threads):
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def processor_time():
+    """Seconds that all threads of this process, and its children that have ended, have computed."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 class Worker:
@@ -58,20 +68,22 @@ class Worker:
         self.calls = {}
         return {"loss": None if loss is None else float(loss), "variants": list(self.runs)}
 
-    def measure(self, variant, seconds):
+    def measure(self, variant, seconds, calls=None):
         call, steps = self.runs[variant]
-        if variant not in self.calls:
-            self.calls[variant] = self._calibrate(call)
-        calls = self.calls[variant]
+        if calls is None:
+            if variant not in self.calls:
+                self.calls[variant] = self._calibrate(call)
+            calls = self.calls[variant]
         call()  # the caches hold another process's data, and the threads may sleep
-        times = []
+        times, processor = [], []
         end = time.perf_counter() + seconds
         while not times or time.perf_counter() < end:
-            start = time.perf_counter()
+            used, start = processor_time(), time.perf_counter()
             for _ in range(calls):
                 call()
             times.append((time.perf_counter() - start) / (calls * steps))
-        return {"times": times}
+            processor.append((processor_time() - used) / (calls * steps))
+        return {"times": times, "processor": processor}
 
     def _calibrate(self, call):
         """How many calls make a sample."""
@@ -88,8 +100,9 @@ class Worker:
 
 
 def main():
-    name, threads = sys.argv[1], int(sys.argv[2])
-    limit_threads(threads)
+    name, threads = sys.argv[1], int(sys.argv[2]) or None
+    if threads is not None:
+        limit_threads(threads)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a framework prints must not come between the answers
     worker = None

@@ -127,7 +127,7 @@ class Flatten:
 
 @dataclass(frozen=True)
 class Workload:
-    """A row of the table. `kind`: digits, mlp, recurrent, convolution, predict or toy."""
+    """A row of the table. `kind`: digits, mlp, recurrent, convolution, predict, toy, call or import."""
 
     name: str
     kind: str
@@ -293,4 +293,10 @@ WORKLOADS = [
     predict((4, 120, 84, 2)),
 ]
 
-BY_NAME = {workload.name: workload for workload in WORKLOADS}
+CALLS = [
+    Workload("train_on_batch 4-64-64-2 B 32", "call", 32, perceptron((4, 64, 64, 2))),
+    Workload("import", "import", 1),
+]
+"""What only `paired.py` runs."""
+
+BY_NAME = {workload.name: workload for workload in [*WORKLOADS, *CALLS]}
