@@ -23,7 +23,7 @@ Shape = tuple[int | None, ...]
 
 # A model file of a few bytes must fill neither the memory nor the day, and no size that a kernel computes may overflow.
 #: Layers and buffers of a network: towers within towers multiply.
-MOST_PARTS = 200_000
+MOST_PARTS = 150_000
 #: Numbers in one buffer, per sample.
 MOST_NUMBERS = 2 ** 40
 #: Axes of one sample: with the batch's, as many as any version of NumPy takes.

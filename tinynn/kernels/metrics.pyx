@@ -9,7 +9,7 @@ import math
 
 from tinynn.kernels._arguments import expect_elements, labels_or_distribution, required_arrays
 from tinynn.kernels._public import public
-from tinynn.kernels._signatures import flag
+from tinynn.kernels._signatures import flag, within
 from tinynn.kernels.op import OpRun, expect_shape, register
 
 from libc.stdint cimport int64_t
@@ -132,6 +132,12 @@ cdef class BinaryAccuracy(Metric):
     def __cinit__(self):
         self.forward[0] = <Run> run_binary_accuracy[float]
         self.forward[1] = <Run> run_binary_accuracy[double]
+
+    def options(self):
+        return {**Metric.options(self), "threshold": within()}
+
+    def required(self):
+        return ("threshold",)
 
     def scalars(self, attributes):
         return (float(attributes["threshold"]),)
