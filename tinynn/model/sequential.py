@@ -142,7 +142,8 @@ class Sequential:
         """Raise ValueError if a layer belongs to another model: that one's weights would be left behind."""
         for layer in _with_inner(layers) if self._owns_layers else ():
             if layer._built is not None and layer._built.flat is not self._weights:
-                raise ValueError(f"Sequential: the {type(layer).__name__} layer {layer.name or ''!r} belongs to the "
+                name = "" if layer.name is None else f" {layer.name!r}"
+                raise ValueError(f"Sequential: the {type(layer).__name__} layer{name} belongs to the "
                                  f"model {layer._built.model!r}, and two models cannot share weights yet; give "
                                  "layer.clone(), build the model and copy the weights: "
                                  "new.set_weights(layer.get_weights())")
