@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinynn
+from tests.cli.drawing import in_mnists_form
 from tinynn.networks import READER
 
 SMALL = ("--digits", 2, "--sums", 64, "--validation-sums", 30, "--epochs", 2, "--batch-size", 16)
@@ -42,9 +43,7 @@ def test_shared_with_everything(tinynn_command, tmp_path, digits_directory):
 
 def test_it_learns_to_name_digits_that_are_easy(models):
     model = tinynn.load(models["shared"])
-    images = np.zeros((5, 2, 28, 28), np.uint8)
-    for digit in range(10):
-        images[digit // 2, digit % 2, 2 + 2 * digit : 4 + 2 * digit, 4:24] = 250
+    images = np.stack([in_mnists_form(digit) for digit in range(10)]).reshape(5, 2, 28, 28)
     assert model.predict(images, output=READER).argmax(axis=2).reshape(-1).tolist() == list(range(10))
 
 
