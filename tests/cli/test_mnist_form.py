@@ -114,6 +114,31 @@ def test_a_faint_digit_in_a_black_frame():
         assert read_as(picture) == digit
 
 
+@pytest.mark.parametrize("inset", [0, 10, 30, 50])
+@pytest.mark.parametrize("turn", [0, 4])
+def test_frames_of_any_size_straight_or_not(inset, turn):
+    """A frame with more ink than the digit; turned by degrees, it has no straight line in any row."""
+    rows, columns = np.mgrid[:200, :200] - 99.5
+    angle = np.deg2rad(turn)
+    distance = np.maximum(
+        abs(rows * np.cos(angle) + columns * np.sin(angle)), abs(columns * np.cos(angle) - rows * np.sin(angle))
+    )
+    frame = np.abs(distance - (97 - inset)) < 3
+    height = 120 - inset
+    for digit in range(10):
+        ink = placed(drawn(digit, height, 0.08), (200, 200), 100 - height // 2, 100 - height // 3)
+        assert read_as(230 - 200 * np.maximum(ink, frame)) == digit
+
+
+@pytest.mark.parametrize("side", range(4))
+def test_a_ruled_line_close_to_the_digit(side):
+    for digit in range(10):
+        line = np.zeros((100, 100))
+        line[15:18] = 1
+        picture = np.maximum(placed(drawn(digit, 58), (100, 100), 21, 21), np.rot90(line, side))
+        assert read_as(230 - 200 * picture) == digit
+
+
 def test_dust_and_parts():
     """Grains of dust are left out; the second stroke of a 5 that does not touch the first is not."""
     image = placed(drawn(5, 100), (160, 160), 30, 40)
@@ -141,6 +166,15 @@ def test_blank_images(shape, brightness):
     image, changes = like_mnist(np.full(shape, brightness, np.uint8))
     assert image.shape == (28, 28)
     assert not image.any()
+    assert changes == ["nothing is drawn on it"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_blank_paper_with_grain(seed):
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(100, 400, 2))
+    light = np.linspace(180, 220, shape[0])[:, None] + np.linspace(0, 30, shape[1])
+    _, changes = like_mnist(as_bytes(light + rng.normal(0, 3, shape)))
     assert changes == ["nothing is drawn on it"]
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tinynn.cli.parts import Floats, Mask, digit_and_frames
 
-FAINTEST = 6 / 255  # ink differs from its paper by more
+FAINTEST = 10 / 255  # ink differs from its paper by more
 INK = 0.35  # of the strongest ink, at least, is in a stroke
 BLUR = 64  # pixels of the longer side, from which on the grain of single pixels is taken off
 COARSE = 64  # pixels to which the longer side is shrunk, to fit the paper
@@ -63,6 +63,8 @@ def digit_on(pixels: Floats, where: Mask | None = None) -> tuple[Floats, bool]:
     if light:
         pixels, smooth, paper = 255 - pixels, 255 - smooth, 255 - paper
     rough, grain = _darkness(smooth, paper)
+    if _strongest(rough.ravel()) < FAINTEST:
+        return np.zeros_like(pixels), light
     if lit_by_halves or _shaded(rough, _strokes(rough, grain)):
         # The edge of a shadow: what is dark for wider than a stroke is paper, too.
         paper = _closed(smooth, round(WIDEST / 2 * max(pixels.shape)))
@@ -103,7 +105,7 @@ def _paper(pixels: Floats) -> Floats:
             fit = used @ factors
         fits.append((_spread(values - fit), factors))
     best = min(distance for distance, _ in fits)
-    factors = next(factors for distance, factors in fits if distance <= 1.3 * best + 3)
+    factors = next(factors for distance, factors in fits if distance <= 1.15 * best + 0.5)
     table = np.zeros((5, 5))
     for (i, j), factor in zip(terms, factors, strict=False):  # a lower degree has fewer terms
         table[i, j] = factor
