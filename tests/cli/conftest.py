@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from tests.cli.drawing import in_mnists_form
 from tinynn.cli import main
 from tinynn.datasets import write_idx
 
@@ -25,14 +26,14 @@ class Result:
 
 @pytest.fixture(scope="session")
 def digits_directory(tmp_path_factory):
-    """A folder with digits in MNIST's format that are easy to tell apart: 400 to train, 100 to test."""
+    """A folder with digits in MNIST's format that are all drawn alike: 400 to train, 100 to test."""
     directory = tmp_path_factory.mktemp("digits")
     rng = np.random.default_rng(0)
     for part, count in (("train", 400), ("t10k", 100)):
         labels = (np.arange(count) % 10).astype(np.uint8)
-        images = rng.integers(0, 60, (count, 28, 28), np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[2 + 2 * label : 4 + 2 * label, 4:24] = 250  # a bar whose height says which digit it is
+        images = np.stack(
+            [in_mnists_form(label, rng.integers(200, 256), thickness=rng.uniform(0.1, 0.14)) for label in labels]
+        )
         write_idx(directory / f"{part}-images-idx3-ubyte.gz", images)
         write_idx(directory / f"{part}-labels-idx1-ubyte", labels)
     return directory

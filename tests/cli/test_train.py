@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import tinynn
+from tests.cli.drawing import in_mnists_form
 from tinynn.cli.notes import RECIPE
 from tinynn.networks import READER, digit_sum
 
@@ -50,9 +51,7 @@ def test_shared_with_everything(tinynn_command, tmp_path, digits_directory):
 
 def test_it_learns_to_name_digits_that_are_easy(models):
     model = tinynn.load(models["shared"])
-    images = np.zeros((5, 2, 28, 28), np.uint8)
-    for digit in range(10):
-        images[digit // 2, digit % 2, 2 + 2 * digit : 4 + 2 * digit, 4:24] = 250
+    images = np.stack([in_mnists_form(digit) for digit in range(10)]).reshape(5, 2, 28, 28)
     assert model.predict(images, output=READER).argmax(axis=2).reshape(-1).tolist() == list(range(10))
 
 

@@ -1,23 +1,44 @@
 """Images of digits from files, brought into MNIST's form: light strokes on black, 28 x 28, centred.
 
-Image files are read by Pillow, the extra ``images``; IDX and .npy files need nothing.
+Image files are read by Pillow, the extra ``images``; IDX and .npy files need nothing. Nothing in a file is trusted: it
+is a file and no pipe or device, none of its images has more than 16 megapixels, which the header tells before anything
+is decoded, and one is held at a time.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import re
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
-from tinynn.datasets import read_idx
+from tinynn.cli.ink import factor_to, shrunk
+from tinynn.cli.mnist_form import Image, like_mnist
+from tinynn.cli.pictures import PIXELS, SHEET, read_picture, too_large
+from tinynn.datasets import read_idx, read_idx_header
+from tinynn.io.atomic import open_regular
 
-SIDE = 28  # of an MNIST image
-BOX = 20  # in which the digit of an MNIST image stands
+MOST = 100_000  # images from one file
+BYTES = 2**30  # at most of what has to be read as a whole: an IDX file, or an array in Fortran's order
+
+Array = npt.NDArray[Any]
 
 
-def read_images(argument: str) -> tuple[list[np.ndarray], list[str], list[str]]:
+@dataclass(frozen=True)
+class Stack:
+    """The images in an IDX or .npy file, each read when it is asked for."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    read: Callable[[int], Array]
+
+
+def read_images(argument: str, most: int | None = None) -> tuple[list[Image], list[str], list[str]]:
     """Read the images that an argument of the command line names.
 
     Parameters
@@ -25,6 +46,8 @@ def read_images(argument: str) -> tuple[list[np.ndarray], list[str], list[str]]:
     argument : str
         ``file.png``, or any other image file; ``file.npy`` or an IDX file, compressed or not, for all images
         in it; either with ``:START:STOP`` for some, counted from 0, STOP not among them.
+    most : int, optional
+        How many are of use: of more, no more than one more is read.
 
     Returns
     -------
@@ -38,161 +61,119 @@ def read_images(argument: str) -> tuple[list[np.ndarray], list[str], list[str]]:
     Raises
     ------
     OSError, ValueError
-        If there is no such file, or it holds no images.
+        If there is no such file, or it holds no images, or one of more than 16,777,216 pixels.
     ImportError
         If Pillow is needed and missing.
     """
-    name, section = argument, None
-    match = re.fullmatch(r"(.+):(\d*):(\d*)", argument)
-    if match and not Path(argument).exists():
+    name, section = argument, slice(None)
+    match = re.fullmatch(r"(.+):(\d{0,18}):(\d{0,18})", argument, re.DOTALL)
+    if match and not os.path.exists(argument):
         name = match[1]
         section = slice(*(int(number) if number else None for number in match.groups()[1:]))
-    array = read_array(Path(name))
-    if array is None:
-        if section is not None:
-            raise ValueError(f"{argument}: {name} is one image; :START:STOP is for IDX and .npy files")
-        raw, names = [read_picture(Path(name))], [name]
-    else:
-        if array.ndim == 2:
-            array = array[None]
-        if array.ndim != 3 or 0 in array.shape[1:]:
-            raise ValueError(f"{name}: holds {array.dtype} of shape {array.shape}, expected (count, 28, 28)")
-        numbers = range(len(array))[section or slice(None)]
-        if not numbers:
-            raise ValueError(f"{argument}: has no images; {name} holds {len(array):,}")
-        raw = list(array[numbers.start : numbers.stop])
-        names = [f"{name}:{number}" for number in numbers]
-    images, notes = [], []
-    for pixels, title in zip(raw, names, strict=True):
-        image, changes = like_mnist(pixels)
-        images.append(image)
-        notes += [f"{title}: {change}" for change in changes]
+    with open_regular(name) as stream:
+        stack = stack_in(stream, name)
+        if stack is None:
+            if name != argument:
+                raise ValueError(f"{argument}: {name} is one image; :START:STOP is for IDX and .npy files")
+            pictures, names = iter([read_picture(stream, name)]), [name]
+        else:
+            numbers = range(stack.shape[0])[section]
+            if not numbers:
+                raise ValueError(f"{argument}: has no images; {name} holds {stack.shape[0]:,}")
+            numbers = numbers[: None if most is None else most + 1]
+            if len(numbers) > MOST:
+                raise ValueError(
+                    f"{argument}: give at most {MOST:,} images, got {len(numbers):,}; choose some, for example "
+                    f"{name}:0:{MOST}"
+                )
+            pictures = read_stack(stack, numbers, name)
+            names = [f"{name}:{number}" for number in numbers]
+        images, notes = [], []
+        for title, (pixels, shape) in zip(names, pictures, strict=True):
+            image, changes = like_mnist(pixels, shape)
+            images.append(image)
+            notes += [f"{title}: {change}" for change in changes]
     return images, names, notes
 
 
-def read_array(path: Path) -> np.ndarray | None:
-    """The uint8 array in an IDX or .npy file; None for any other file."""
-    with open(path, "rb") as file:
-        start = file.read(6)
+def stack_in(stream: BinaryIO, name: str) -> Stack | None:
+    """The images in an IDX or .npy file; None for any other file."""
+    start = stream.read(6)
+    stream.seek(0)
     if start == b"\x93NUMPY":
-        try:
-            array = np.load(path, allow_pickle=False)
-        except Exception as error:  # a damaged header is anything from TokenError to MemoryError
-            raise ValueError(f"{path}: NumPy cannot read it: {error}") from error
-    elif start[:2] in (b"\x1f\x8b", b"\0\0"):  # gzip; IDX
-        array = read_idx(path)
-    else:
-        return None
-    return as_bytes(array, str(path))
+        return _npy_stack(stream, name)
+    if start[:2] == b"\x1f\x8b" or (start[:2] == b"\0\0" and min(start[2:4], default=0) > 0 and start[2] >= 8):
+        return _idx_stack(name)
+    return None
 
 
-def as_bytes(array: np.ndarray, name: str) -> np.ndarray:
-    """Brightness 0..255 as uint8; booleans, and numbers with a point that are all up to 1, are 0..1."""
-    if array.dtype.kind not in "buif" or array.size == 0:
+def _idx_stack(name: str) -> Stack:
+    dtype, shape = read_idx_header(name)
+    return _in_memory(lambda: read_idx(name), dtype, shape, name)
+
+
+def _npy_stack(stream: BinaryIO, name: str) -> Stack:
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise ValueError(f"it has version {version[0]}.{version[1]} of the format, expected 1.0")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    except Exception as error:  # a damaged header is anything from TokenError to MemoryError
+        raise ValueError(f"{name}: NumPy cannot read it: {error}") from error
+    begin = stream.tell()
+    found, size = os.fstat(stream.fileno()).st_size - begin, math.prod(shape) * dtype.itemsize
+    if found < size and not dtype.hasobject:
+        raise ValueError(f"{name}: cut short: expected {size:,} bytes after the header, found {found:,}")
+
+    def read(start: int, shape: tuple[int, ...]) -> Array:
+        size = math.prod(shape) * dtype.itemsize
+        stream.seek(begin + start * size)
+        return np.frombuffer(stream.read(size), dtype).reshape(shape)
+
+    if fortran:
+        return _in_memory(lambda: read(0, shape[::-1]).T, dtype, shape, name)
+    count, height, width = _checked(shape, dtype, name)
+    return Stack(dtype, (count, height, width), lambda number: read(number, (height, width)))
+
+
+def _in_memory(read: Callable[[], Array], dtype: np.dtype[Any], shape: tuple[int, ...], name: str) -> Stack:
+    """The images of a file that has to be read as a whole."""
+    stacked = _checked(shape, dtype, name)
+    if (size := math.prod(shape) * dtype.itemsize) > BYTES:
         raise ValueError(
-            f"{name}: holds {array.dtype} of shape {array.shape}, expected numbers from 0 to 255"
+            f"{name}: an IDX file, or an array in Fortran's order, must hold at most {BYTES:,} bytes, got {size:,}; "
+            "write fewer images to a file"
         )
-    scale = 255 if array.dtype.kind == "b" or (array.dtype.kind == "f" and array.max() <= 1) else 1
-    low, high = float(array.min()), float(array.max())
-    if not 0 <= low <= high * scale <= 255:  # false for NaN, too
+    return Stack(dtype, stacked, read().reshape(stacked).__getitem__)
+
+
+def _checked(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> tuple[int, int, int]:
+    """A shape as that of a stack of images, none of which is too large."""
+    if dtype.kind not in "buif":
+        raise ValueError(f"{name}: holds {dtype} of shape {shape}, expected numbers from 0 to 255")
+    if len(shape) not in (2, 3) or 0 in shape[-2:]:
+        raise ValueError(f"{name}: holds {dtype} of shape {shape}, expected (count, 28, 28)")
+    height, width = shape[-2:]
+    if height * width > PIXELS:
+        raise ValueError(too_large(name, f"{height:,} x {width:,}"))
+    return (shape[0] if len(shape) == 3 else 1), height, width
+
+
+def read_stack(stack: Stack, numbers: range, name: str) -> Iterator[tuple[Array, tuple[int, int]]]:
+    """The brightness of some images of a stack, 0 to 255, and their size.
+
+    uint8 if they are 28 x 28, else float32 and shrunk to `SHEET`. Booleans and numbers that are all up to 1 are
+    0 to 1, other numbers 0 to 255.
+    """
+    extremes = np.array([[float(limit) for limit in (image.min(), image.max())] for image in map(stack.read, numbers)])
+    low, high = float(extremes[:, 0].min()), float(extremes[:, 1].max())
+    if not 0 <= low <= high <= 255:  # false for NaN, too
         raise ValueError(f"{name}: holds numbers from {low:g} to {high:g}, expected 0 to 255, or 0.0 to 1.0")
-    return to_bytes(array, scale)
-
-
-def to_bytes(array: np.ndarray, scale: float) -> np.ndarray:
-    """Multiply by `scale`, and round to uint8."""
-    values: np.ndarray = np.rint(np.clip(array * np.float64(scale), 0, 255))
-    return values.astype(np.uint8)
-
-
-def read_picture(path: Path) -> np.ndarray:
-    """The brightness of an image file's pixels, uint8 of shape (height, width)."""
-    image_module, operations = pillow(f"{path}: not IDX nor .npy; reading other images")
-    try:
-        with image_module.open(path) as file:
-            image = operations.exif_transpose(file)
-            if image.mode.startswith("I") or image.mode == "F":  # 16 bits and more
-                pixels: np.ndarray = np.asarray(image, np.float64)
-                white = max(65535 if image.mode.startswith("I") else 1, pixels.max())
-                return to_bytes(pixels, 255 / white)
-            if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-                # what is drawn on nothing is drawn on paper
-                image = image.convert("RGBA")
-                paper = image_module.new("RGBA", image.size, "white")
-                image = image_module.alpha_composite(paper, image)
-            return np.asarray(image.convert("L"))
-    except Exception as error:  # decoders raise whatever they like for a damaged file
-        if isinstance(error, OSError) and error.filename is not None:
-            raise  # says already which file cannot be opened, and why
-        raise ValueError(f"{path}: cannot be read as an image: {error}") from error
-
-
-def like_mnist(pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Bring an image into MNIST's form.
-
-    Parameters
-    ----------
-    pixels : numpy.ndarray
-        uint8 of shape (height, width).
-
-    Returns
-    -------
-    image : numpy.ndarray
-        uint8 of shape (28, 28), light on dark.
-    changes : list of str
-        What was done: nothing to an image that has the form.
-    """
-    changes = []
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    background = float(np.median(border))
-    if background > 127:  # MNIST's digits never touch the border
-        pixels, background = 255 - pixels, 255 - background
-        changes.append("dark on light, inverted")
-    if pixels.shape != (SIDE, SIDE):
-        changes.append(f"{pixels.shape[0]} x {pixels.shape[1]} pixels, scaled to {SIDE} x {SIDE}")
-        pixels = scaled(np.maximum(pixels.astype(np.float64) - background, 0))
-    elif background > 0 and changes:
-        # grey paper: MNIST's is black
-        pixels = np.maximum(pixels.astype(np.float64) - background, 0)
-        pixels = to_bytes(pixels, 255 / max(pixels.max(), 1))
-    if not pixels.any():
-        changes.append("nothing is drawn on it")
-    return pixels, changes
-
-
-def scaled(ink: np.ndarray) -> np.ndarray:
-    """As MNIST was made: the digit fits into 20 x 20, its centre of mass is in pixel (14, 14) of 28 x 28.
-
-    `ink`: float64 (height, width), 0 where nothing is drawn.
-    """
-    image_module, _ = pillow(f"scaling images that are not {SIDE} x {SIDE}")
-    if ink.max() <= 0:
-        return np.zeros((SIDE, SIDE), np.uint8)
-    ink = ink * (255 / ink.max())
-    rows, columns = (np.flatnonzero((ink > 64).any(axis=axis)) for axis in (1, 0))
-    ink[ink < 32] = 0  # the paper's grain
-    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    factor = BOX / max(ink.shape)
-    height, width = (max(1, round(length * factor)) for length in ink.shape)
-    resampling = image_module.Resampling.BOX if factor < 1 else image_module.Resampling.BICUBIC
-    digit = image_module.fromarray(ink.astype(np.float32)).resize((width, height), resampling)
-    small = np.clip(np.asarray(digit, np.float64), 0, None)
-    small *= 255 / small.max()  # thin strokes fade when they shrink
-    canvas = np.zeros((SIDE, SIDE), np.uint8)
-    total = small.sum()
-    corners = []
-    for axis, length in enumerate(small.shape):
-        centre = float((small.sum(axis=1 - axis) * np.arange(length)).sum() / total)
-        corners.append(min(max(round(SIDE / 2 - centre), 0), SIDE - length))
-    top, left = corners
-    canvas[top : top + height, left : left + width] = to_bytes(small, 1)
-    return canvas
-
-
-def pillow(purpose: str) -> tuple[Any, Any]:
-    """Pillow's modules Image and ImageOps; ImportError says what they are needed for."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise ImportError(f"{purpose} needs Pillow ({error}); install tinynn's extra 'images'") from error
-    return Image, ImageOps
+    scale = 255 if high <= 1 else 1
+    _, height, width = stack.shape
+    factor = factor_to(SHEET, (height, width))
+    for number in numbers:
+        pixels = stack.read(number)
+        values = shrunk(pixels, factor) if factor > 1 else pixels
+        values = values if values.dtype == np.uint8 and scale == 1 else np.multiply(values, scale, dtype=np.float32)
+        yield (np.rint(values).astype(np.uint8) if factor == 1 else values), (height, width)

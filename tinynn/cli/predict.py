@@ -12,8 +12,9 @@ from tinynn.cli.common import percent, table
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     text = (
-        "Adds the digits on images, one on each. They should look like MNIST's, 28 x 28, light on black; "
-        "others are scaled, and inverted if they are dark on light."
+        "Adds the digits on images, one on each. Images that have MNIST's form, 28 x 28 pixels with a light digit "
+        "in the middle of black, are taken as they are. On others, dark or light, of up to 16,777,216 pixels, the "
+        "digit is looked for, scaled and centred, whatever the light; a frame or a ruled line is left out."
     )
     parser = commands.add_parser(
         "predict", parents=[common], help="add the digits on images", description=text
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     images: list[np.ndarray] = []
     names: list[str] = []
     for argument in options.images:
-        more, their_names, notes = read_images(argument)
+        more, their_names, notes = read_images(argument, None if digits is None else digits - len(images))
         images += more
         names += their_names
         if digits is not None and len(images) > digits:
