@@ -15,6 +15,7 @@ def leave_only_the_path():
 class Peer:
     def __init__(self, threads):
         leave_only_the_path()
+        sys.dont_write_bytecode = False  # whatever the environment says: users have it after their first import
 
     def supports(self, workload):
         return True

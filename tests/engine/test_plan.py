@@ -192,7 +192,7 @@ def test_the_short_way_has_the_bits_of_the_long_one(rows, items, dtype, rng):
     x = (10 * rng.random((rows, 2, 3))).astype(items)
     expected = model.predict(x, output="dense_1")  # a named output goes the long way
     for _ in range(3):
-        found = model._predictor.predict(x, 32, True)
+        found = model._predictor.predict(x, 32, None, True, "auto", ())
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
 
@@ -214,16 +214,16 @@ def test_the_short_way_has_the_bits_of_the_long_one(rows, items, dtype, rng):
     ids=["columns", "no batch", "empty", "more than a batch", "strided", "swapped", "integers", "nan", "inf", "list"],
 )
 def test_what_the_short_way_leaves_to_the_long_one(x):
-    assert predicting()._predictor.predict(x, 32, True) is None
+    assert predicting()._predictor.predict(x, 32, None, True, "auto", ()) is None
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, True, 2.0, "32", None])
 def test_the_short_way_leaves_strange_batch_sizes_to_the_long_one(batch_size):
-    assert predicting()._predictor.predict(np.zeros((1, 3), "float32"), batch_size, True) is None
+    assert predicting()._predictor.predict(np.zeros((1, 3), "float32"), batch_size, None, True, 0, ()) is None
 
 
 def test_unchecked_rows_may_hold_nan():
-    assert np.isnan(predicting()._predictor.predict(np.full((1, 3), np.nan, "float32"), 32, False)).any()
+    assert np.isnan(predicting()._predictor.predict(np.full((1, 3), np.nan, "float32"), 32, None, False, 2, ())).any()
 
 
 def test_the_short_way_follows_the_weights(rng):

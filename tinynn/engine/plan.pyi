@@ -83,7 +83,9 @@ class Job:
 class Predictor:
     plan: Plan
     def __init__(self, plan: Plan, sample_shape: Sequence[int], output_shape: Sequence[int]) -> None: ...
-    def predict(self, x: Any, batch_size: Any, finite: Any) -> NDArray[Any] | None: ...
+    def predict(
+        self, x: Any, batch_size: Any, output: Any, finite: Any, verbose: Any, callbacks: Any
+    ) -> NDArray[Any] | None: ...
 
 class BatchTrainer:
     plan: Plan

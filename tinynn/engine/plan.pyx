@@ -7,6 +7,7 @@ have passed, or something went wrong, without the GIL. All threads of the team r
 """
 
 from contextlib import contextmanager
+from sys import intern
 
 import numpy as np
 
@@ -1043,6 +1044,14 @@ cdef class Job:
         return "the loss"
 
 
+cdef str AUTO = intern("auto")
+
+
+def no_jobs() -> list:
+    """A place for each kind of samples and number of rows."""
+    return [None] * (3 * (MOST_ROWS + 1))
+
+
 cdef class Predictor:
     """Predictions of a few samples, for which looking at the arguments would take longer than the arithmetic.
 
@@ -1056,14 +1065,14 @@ cdef class Predictor:
         Shapes of one sample and of its prediction.
     """
     cdef readonly Plan plan
-    cdef dict jobs
+    cdef list jobs              # for each kind of samples and number of rows, those that wait for the next call
     cdef int dimensions, output_dimensions, output_type
     cdef Py_ssize_t shape[MOST_DIMENSIONS]
     cdef cnp.npy_intp output_shape[MOST_DIMENSIONS]
 
     def __init__(self, Plan plan, sample_shape, output_shape):
         self.plan = plan
-        self.jobs = {}
+        self.jobs = no_jobs()
         self.output_type = cnp.NPY_FLOAT32 if plan.dtype == np.float32 else cnp.NPY_FLOAT64
         # With an op in Python, or more dimensions than there is room for, predict leaves all calls to others.
         self.dimensions = -1
@@ -1075,14 +1084,23 @@ cdef class Predictor:
             for i, n in enumerate(output_shape):
                 self.output_shape[1 + <int> i] = n
 
-    def predict(self, x, batch_size, finite):
-        """The output for x; None unless x is a plain array of at most one batch that fits, finite if that is asked."""
+    def predict(self, x, batch_size, output, finite, verbose, callbacks):
+        """The output for x, given what `Sequential.predict` is; None unless x is a plain array that fits.
+
+        It is one of at most one batch, finite if that is asked. All else is for others, errors too: they look closely
+        at what comes here as it is, for that costs less than to look at it before.
+        """
         cdef cnp.ndarray array, predictions
+        cdef list waiting
         cdef Job job
         cdef int i, kind
         cdef Py_ssize_t rows
         cdef cnp.npy_intp dimensions[MOST_DIMENSIONS]
         if type(x) is not np.ndarray or type(batch_size) is not int or type(finite) is not bool:
+            return None
+        if output is not None or type(callbacks) is not tuple or len(<tuple> callbacks):
+            return None
+        if verbose is not AUTO and (type(verbose) is not int or verbose not in (0, 1, 2)):
             return None
         array = x
         if not cnp.PyArray_ISCARRAY_RO(array) or cnp.PyArray_NDIM(array) != self.dimensions:
@@ -1094,7 +1112,7 @@ cdef class Predictor:
         for i in range(1, self.dimensions):
             if cnp.PyArray_DIM(array, i) != self.shape[i]:
                 return None
-        waiting = self.jobs.get((rows, kind))
+        waiting = <list> self.jobs[(MOST_ROWS + 1) * kind + rows]
         if waiting is None:
             waiting = self._more_rows(rows, kind)
         try:
@@ -1113,9 +1131,13 @@ cdef class Predictor:
 
     def _more_rows(self, rows, kind):
         """A place for the jobs of another number of rows; the ones before are let go once there are many."""
-        if len(self.jobs) >= MOST_BINDINGS:
-            self.jobs.clear()
-        return self.jobs.setdefault((rows, kind), [])
+        jobs = self.jobs  # another thread may do the same meanwhile
+        if len(jobs) - jobs.count(None) >= MOST_BINDINGS:
+            self.jobs = jobs = no_jobs()
+        place = (MOST_ROWS + 1) * kind + rows
+        if jobs[place] is None:
+            jobs[place] = []
+        return jobs[place]
 
 
 cdef class BatchTrainer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from contextvars import ContextVar
@@ -137,6 +136,8 @@ class Progress(Callback):
 
     def _format(self, length: int) -> str | None:
         """The form of a line with quantities of this length: where columns are few, rate and bar give way."""
+        import shutil  # slow to import, and only needed here
+
         if self._bar.total is None:
             return None
         count = 2 * len(str(self._bar.total)) + 1

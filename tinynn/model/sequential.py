@@ -472,12 +472,11 @@ class Sequential:
         ndarray
             (n, ...), of the model's dtype.
         """
-        if verbose != "auto":
-            check_verbose(verbose, "predict")
-        if output is None and self._predictor is not None and not callbacks:
-            predictions = self._predictor.predict(x, batch_size, check_finite)
+        if self._predictor is not None:
+            predictions = self._predictor.predict(x, batch_size, output, check_finite, verbose, callbacks)
             if predictions is not None:
                 return predictions
+        check_verbose(verbose, "predict")
         if output is not None and not isinstance(output, str):
             raise TypeError(f"predict: output must be the name of a layer, such as {self._names[-1]!r}, got {output!r}")
         return running.predict(self, x, batch_size, output, check_finite, callbacks)
