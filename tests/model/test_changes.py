@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tinynn import Sequential, layers, losses, metrics, regularizers
+from tinynn import Sequential, callbacks, layers, losses, metrics, regularizers
 
 X = np.linspace(-1, 1, 24).reshape(8, 3).astype("f4")
 Y = X[:, :2] + 1
@@ -114,3 +114,48 @@ def test_layers_do_not_keep_a_dropped_model():
         gc.enable()
     layer.activation = "relu"
     pickle.loads(pickle.dumps(layer)).activation = "tanh"
+
+
+def test_loss_and_metrics_are_set_by_compile_alone():
+    model = compiled()
+    for name in ("loss", "metrics"):
+        with pytest.raises(AttributeError):
+            setattr(model, name, None)
+    model.metrics.append("mae")
+    assert set(model.fit(X, Y, verbose=0).history) == {"loss"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, FloatingPointError])
+def test_a_training_that_failed_keeps_no_dropped_model(error):
+    class Fail(callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            raise error
+
+    model = compiled()
+    with pytest.raises(error):
+        model.fit(X, Y, verbose=0, callbacks=Fail())
+    gone = weakref.ref(model)
+    gc.disable()
+    try:
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_rate_set_for_each_step_is_used_at_once():
+    """Without another look at everything else."""
+    model, other = compiled(), compiled()
+    for rate in (0.1, 0.0, 0.3, np.float32(0.2)):
+        for each in (model, other):
+            each.optimizer.learning_rate = rate
+        known = model._batches
+        model.train_on_batch(X, Y)
+        assert known is None or model._batches is known
+        other._batches = None
+        other.train_on_batch(X, Y)
+        assert model.fingerprint() == other.fingerprint()
+    for rate in (-0.1, np.nan, np.inf, "fast"):
+        model.optimizer.learning_rate = rate
+        with pytest.raises((ValueError, TypeError), match="SGD: learning_rate must be"):
+            model.train_on_batch(X, Y)

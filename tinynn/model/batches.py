@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -71,7 +72,7 @@ class Batches:
         for gradient in self.frozen:
             gradient[...] = 0
         rate = self.optimizer.learning_rate
-        if type(rate) is not float:
+        if type(rate) is not float or not 0 <= rate < math.inf:
             rate = self.optimizer.rates(model._iteration, 1)[0]
         try:
             return job, job.step(model._iteration, rate, update)

@@ -261,13 +261,13 @@ class CallbackList(Callback):
             if any(callback is other for other in given[:i]):
                 raise ValueError(f"{function}: callbacks[{i}] is the same object as an earlier one: {callback!r}")
             _check_hooks(callback, f"{function}: callbacks[{i}]")
-        self.callbacks: list[Callback] = [*given, *then]
+        self._given, self.callbacks = given, [*given, *then]
         self._next_progress = 0.0
         added: tuple[str, ...] | None = ()
         for callback in self.callbacks:
             callback._added_before = added
             # One of the user's may add whatever it likes.
-            unknown = _overrides(callback, "on_epoch_end") and not type(callback).__module__.startswith("tinynn.")
+            unknown = not type(callback).__module__.startswith("tinynn.") and _overrides(callback, "on_epoch_end")
             added = None if added is None or unknown else (*added, *callback.adds)
         self.set_model(model)
         self.set_params(params)
@@ -293,7 +293,7 @@ class CallbackList(Callback):
         hooks = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
         if kind == "train":
             hooks += ["on_batch_begin", "on_batch_end"]
-        return any(_overrides(callback, hook) for callback in self.callbacks for hook in hooks)
+        return any(_overrides(callback, hook) for callback in self._given for hook in hooks)
 
     def progress_is_due(self) -> bool:
         """Whether a tenth of a second has passed since this was last said, for trainings that go batch by batch."""

@@ -85,14 +85,15 @@ class Keeper:
         self._given: dict[str, Any] = {}
         self._written: Position | None = None
         self._saved: tuple[Sequential, dict[str, Any]] | None = None
-        self._held = ExitStack()
+        self._held: ExitStack | None = None
         self._rest()
 
     def __enter__(self) -> Keeper:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._held.close()
+        if self._held is not None:
+            self._held.close()
 
     def begin(self, calls: CallbackList, recipe: dict[str, Any], data: dict[str, Any], start: Position) -> Position:
         """Find out all that may be wrong, and where to begin: at `start`, or where the checkpoint is.
@@ -115,6 +116,7 @@ class Keeper:
             self._given = json.loads(json.dumps(given))  # as it will be read
             check_path(self.path, "fit: checkpoint")
             try:
+                self._held = ExitStack()
                 self._held.enter_context(exclusive_writer(self.path))
             except BlockingIOError as error:
                 words = (f"fit: checkpoint: another training writes {self.path!r} ({error.strerror}); give each "

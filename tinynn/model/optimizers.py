@@ -49,9 +49,10 @@ class Optimizer(Configurable, kind="optimizers"):
     use_ema: bool = False
     ema_momentum: float = 0.99
 
-    #: Grows when an attribute is set, so that what was computed from the options is known to be outdated.
+    #: Grows when an option other than the learning rate is set: what was computed from them is outdated then.
     version: int = 0
-    _checked: int = -1
+    _checked: bool = False
+    _made: tuple[int, tuple[float, ...], tuple[str, ...]] | None = None
     #: The model whose optimizer this is.
     _holder: weakref.ref[Any] | None = None
 
@@ -68,7 +69,9 @@ class Optimizer(Configurable, kind="optimizers"):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        super().__setattr__("version", self.version + 1)
+        super().__setattr__("_checked", False)
+        if name != "learning_rate":
+            super().__setattr__("version", self.version + 1)
 
     def check(self) -> None:
         """Check the options, and bring each to the form in which it is used.
@@ -80,7 +83,8 @@ class Optimizer(Configurable, kind="optimizers"):
         """
         name = type(self).__name__
         if callable(self.learning_rate):
-            self.learning_rate = schedules.get(self.learning_rate)
+            if not isinstance(self.learning_rate, schedules.Schedule):
+                self.learning_rate = schedules.get(self.learning_rate)
         else:
             self._check_real("learning_rate", minimum=0)
         if self.clipvalue is not None and self.global_clipnorm is not None:
@@ -93,18 +97,22 @@ class Optimizer(Configurable, kind="optimizers"):
 
     def check_again(self) -> None:
         """Check the options if any has been set since the last time; raises as `check`."""
-        if self._checked != self.version:
+        if not self._checked:
             self.check()
-            object.__setattr__(self, "_checked", self.version)
+            object.__setattr__(self, "_checked", True)
 
     def _check_real(self, option: str, **bounds: float) -> None:
-        setattr(self, option, check_real(getattr(self, option), option, type(self).__name__, **bounds))
+        value = getattr(self, option)
+        number = check_real(value, option, type(self).__name__, **bounds)
+        if number is not value:
+            setattr(self, option, number)
 
     def _check_bool(self, option: str) -> None:
         value = getattr(self, option)
         if not isinstance(value, (bool, np.bool_)) and value not in (0, 1):
             raise TypeError(f"{type(self).__name__}: {option} must be True or False, got {value!r}")
-        setattr(self, option, bool(value))
+        if not isinstance(value, bool):
+            setattr(self, option, bool(value))
 
     def options(self) -> dict[str, float]:
         """What the update rule is configured with."""
@@ -112,13 +120,22 @@ class Optimizer(Configurable, kind="optimizers"):
 
     def configuration(self) -> tuple[float, ...]:
         """The same as the numbers that the kernel reads."""
-        self.check_again()
-        return tuple(ops.registered[self.rule].configuration(**self.options()))
+        return self._for_rule()[0]
 
     def states(self) -> tuple[str, ...]:
         """Names of the vectors it keeps, each as long as the parameters; the average of the weights comes first."""
-        names = tuple(ops.registered[self.rule].states(self.configuration()))
-        return (AVERAGE, *names) if self.use_ema else names
+        return self._for_rule()[1]
+
+    def _for_rule(self) -> tuple[tuple[float, ...], tuple[str, ...]]:
+        """Configuration and states, made again only when an option has changed."""
+        self.check_again()
+        if self._made is None or self._made[0] != self.version:
+            rule = ops.registered[self.rule]
+            configuration = tuple(rule.configuration(**self.options()))
+            names = tuple(rule.states(configuration))
+            made = self.version, configuration, (AVERAGE, *names) if self.use_ema else names
+            object.__setattr__(self, "_made", made)
+        return self._made[1:]  # type: ignore[index]
 
     def limits(self) -> tuple[float, float, float]:
         """What happens around the rule: largest number, largest norm, share of the weights in their average."""

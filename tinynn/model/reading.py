@@ -23,7 +23,8 @@ _OF_TIME = ("NaTType", "Period", "Interval")
 
 def as_array(data: Any, argument: str, function: str, empty: bool = False) -> Array:
     """Any buffer, ``__array__``, DLPack exporter, table or list as a C-contiguous native array of real numbers."""
-    array = _as_numbers(data, argument, function)
+    plain = type(data) is np.ndarray and data.dtype.kind in "biuf"  # what most data are needs no closer look
+    array = data if plain else _as_numbers(data, argument, function)
     where = f"{function}: {argument}"
     if array.ndim == 0:
         raise ValueError(f"{where} is a single number; expected an array whose first axis counts the samples")

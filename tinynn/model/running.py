@@ -291,7 +291,7 @@ def _epochs(model: Sequential, training: Pass, validation: Pass | None, data: di
                 model.provenance = {"recipe": recipe, "data": data, "metrics": _finite(logs)}
                 calls.on_epoch_end(epoch, logs)
                 model.provenance = {**model.provenance, "metrics": _finite(logs)}
-                position = replace(position, epoch=epoch + 1, step=0, totals=(), stopped=model.stop_training)
+                position = Position(epoch + 1, stopped=model.stop_training, trained_before=position.trained_before)
                 if model.stop_training:
                     break
                 if keeper.is_due():
@@ -300,11 +300,12 @@ def _epochs(model: Sequential, training: Pass, validation: Pass | None, data: di
             calls._on_divergence()
             error.history = history  # type: ignore[attr-defined]
             raise
+        finally:
+            history.set_model(None)  # which holds it: a circle would keep a dropped model's memory
         keeper.write(position)  # before anything that only the end of a training does, so that it can be continued
         if model.optimizer.use_ema and AVERAGE in model._states:
             take_average(model)
         calls.on_train_end()
-    history.set_model(None)  # which holds it: a circle would keep a dropped model's memory
     return history
 
 

@@ -100,8 +100,8 @@ class Sequential:
         self.input_shape: Shape | None = None
         self.trainable = True
         self._optimizer: Any = None
-        self.loss: Any = None
-        self.metrics: list[Any] = []
+        self._loss: Any = None
+        self._metrics: list[Any] = []
         self.stop_training = False
         self.provenance: dict[str, Any] | None = None
         self.notes: dict[str, Any] = {}
@@ -226,7 +226,7 @@ class Sequential:
         self.input_shape = shape
 
     def _unbuild(self) -> None:
-        for layer in _with_inner(self._layers):
+        for layer in _with_inner(self._layers) if self._owns_layers else ():
             layer._built = None
         self.input_shape = self._weights = self._gradients = None
         self._parameters = {}
@@ -285,8 +285,18 @@ class Sequential:
                 raise ValueError(f"compile: two quantities would be called {name!r}; give each metric a name of its "
                                  "own")
         self._check_untrained("compile")
-        self.optimizer, self.loss, self.metrics = chosen
+        self.optimizer, self._loss, self._metrics = chosen
         self._forget_plans()
+
+    @property
+    def loss(self) -> Any:
+        """The loss, None before `compile`, which sets it."""
+        return self._loss
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics, in a list of their own; `compile` sets them."""
+        return list(self._metrics)
 
     @property
     def optimizer(self) -> Any:
