@@ -320,7 +320,7 @@ def test_no_cython(monkeypatch, capsys):
     assert "paired: building needs a_package_that_nobody_has; do: pip install a_package_that_nobody_has\n" in said
 
 
-def test_a_file_that_cannot_be_written(tmp_path, capsys):
+def test_a_file_that_cannot_be_written(repository, tmp_path, capsys):
     assert paired.main(["HEAD", "--json", str(tmp_path / "no such" / "file")]) == paired.FAILED
     assert "no such" in capsys.readouterr().err
 
