@@ -40,6 +40,7 @@ TESTED_ELSEWHERE = {
     "tinynn.kernels.machine": "kernels/test_instruction_sets.py",
     "tinynn.kernels.basics": "kernels/test_gemm.py",
     "tinynn.kernels.op": "kernels/test_functions.py",
+    "tinynn.engine.program": "engine/test_compiler.py",
     "tinynn.kernels._public": "kernels/test_functions.py",
     "tinynn.kernels._arguments": "kernels/test_functions.py",
     "tinynn.kernels._normalization": "kernels/test_layer_normalization.py",

@@ -6,67 +6,13 @@ A program is still plain Python data. `tinynn.engine.plan` turns it into C struc
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from tinynn.engine.items import find_items
 from tinynn.engine.network import Network, Node, Scope, Shape, Tensor, product
+from tinynn.engine.program import LossSpec, Program
 from tinynn.engine.python_op import PythonFunction
 from tinynn.kernels import op as ops
-
-
-@dataclass(eq=False)
-class Program:
-    """What a plan runs.
-
-    Attributes
-    ----------
-    nodes : list of Node
-        Forward order: the layers' ops, then the loss, then the metrics.
-    loss : int or None
-        Index of the loss in nodes; metrics follow it.
-    buffers : dict
-        Numbers per sample of every buffer in use, by its number.
-    gradients : set of int
-        Buffers that need a gradient.
-    input, target : Tensor
-        What a mini-batch is gathered into.
-    output : Tensor
-        What `predict` returns.
-    scale, offset : float
-        Applied to the samples while they are gathered.
-    labels : bool
-        Whether targets are whole numbers.
-    loss_rows : int
-        Losses per sample.
-    needs_items : str or None
-        Who, and why, cannot do without the items that a sample lacks; None: nobody.
-    """
-
-    nodes: list[Node]
-    input: Tensor
-    output: Tensor
-    target: Tensor | None = None
-    labels: bool = False
-    loss: int | None = None
-    loss_rows: int = 1
-    needs_items: str | None = None
-    scale: float = 1.0
-    offset: float = 0.0
-    buffers: dict[int, int] = field(default_factory=dict)
-    gradients: set[int] = field(default_factory=set)
-    dead_outputs: set[int] = field(default_factory=set)
-    flops: int = 0
-
-
-@dataclass(frozen=True)
-class LossSpec:
-    """A loss or metric as the engine sees it: the op's name, its attributes, and whether targets are labels."""
-
-    op: str
-    labels: bool = False
-    attributes: tuple[tuple[str, Any], ...] = ()
-    python: Any = None
 
 
 def compile_program(network: Network, x: Tensor, y: Tensor, loss: LossSpec | None = None,

@@ -10,13 +10,10 @@ parts together leaves the missing ones out, if it can, or is what the program na
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tinynn.engine.network import Node, Tensor, product
+from tinynn.engine.program import Program
 from tinynn.kernels import op as ops
-
-if TYPE_CHECKING:
-    from tinynn.engine.compiler import Program
 
 #: What a buffer holds: a part for each item, or something of the whole sample. A number: something of that item.
 PARTS = "parts"

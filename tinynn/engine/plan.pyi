@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinynn.engine.compiler import Program
+from tinynn.engine.program import Program
 from tinynn.engine.network import Tensor
 from tinynn.kernels.op import Rule
 

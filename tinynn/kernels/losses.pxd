@@ -1,8 +1,8 @@
 from tinynn.kernels.machine cimport Worker, real
-from tinynn.kernels.op cimport Op
+from tinynn.kernels.op cimport TargetOp
 
 
-cdef class Loss(Op):
+cdef class Loss(TargetOp):
     cdef readonly bint categorical
     cdef bint from_logits
 

@@ -16,7 +16,6 @@ import math
 
 from tinynn.kernels._arguments import expect_elements, labels_or_distribution, required_arrays
 from tinynn.kernels._public import public
-from tinynn.kernels._signatures import flag
 from tinynn.kernels.op import OpRun, expect_shape, register, register_fusion
 
 import numpy as np
@@ -24,7 +23,7 @@ import numpy as np
 from tinynn.kernels.machine cimport (
     RELU, SIGMOID, Range, Worker, claim, real, vector_activation, vector_dot, vector_log, vector_log1p_exp, vector_sum,
 )
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.op cimport Call, Run, TargetOp
 
 
 # --- squared errors ------------------------------------------------------------------------------------
@@ -179,26 +178,13 @@ cdef void run_binary_logits_backward(Call* call, Worker* worker, real* dtype) no
                                                  call.sizes[1], worker)
 
 
-cdef class Loss(Op):
-    """Inputs [prediction (..., K), target], outputs [loss of each row (...,)], and [prediction] after its activation
-    if the loss starts from logits. Attribute sparse: the target is int64 labels (...,), else it is (..., K)."""
+cdef class Loss(TargetOp):
+    """Outputs [loss of each row (...,)], and [prediction] after its activation if the loss starts from logits."""
 
     def __init__(self, name):
         super().__init__(name)
         self.categorical = name.startswith("categorical")
         self.from_logits = name.endswith("logits")
-
-    def signature(self, inputs, parameters, attributes):
-        return ["(..., K)", "(...)" if attributes.get("sparse", False) else "(..., K)"], []
-
-    def options(self):
-        return {"sparse": flag}
-
-    def for_layers(self):
-        return False
-
-    def together(self, shape):
-        return shape[-1]
 
     def shapes(self, inputs, parameters, attributes):
         shape = tuple(inputs[0])

@@ -9,13 +9,13 @@ import math
 
 from tinynn.kernels._arguments import expect_elements, labels_or_distribution, required_arrays
 from tinynn.kernels._public import public
-from tinynn.kernels._signatures import flag, within
+from tinynn.kernels._signatures import within
 from tinynn.kernels.op import OpRun, expect_shape, register
 
 from libc.stdint cimport int64_t
 
 from tinynn.kernels.machine cimport Range, Worker, claim, real, vector_sum
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.op cimport Call, Run, TargetOp
 
 
 cdef inline Py_ssize_t grain(Py_ssize_t K) noexcept nogil:
@@ -93,21 +93,8 @@ cdef void run_mean_absolute_error(Call* call, Worker* worker, real* dtype) noexc
                                 <const real*> call.inputs[1], call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef class Metric(Op):
-    """Inputs [prediction (..., K), target], outputs [value of each row (...,)]. Attribute sparse: the target is int64
-    labels (...,), else it is (..., K). There is no backward."""
-
-    def signature(self, inputs, parameters, attributes):
-        return ["(..., K)", "(...)" if attributes.get("sparse", False) else "(..., K)"], []
-
-    def options(self):
-        return {"sparse": flag}
-
-    def for_layers(self):
-        return False
-
-    def together(self, shape):
-        return shape[-1]
+cdef class Metric(TargetOp):
+    """Outputs [value of each row (...,)]. There is no backward."""
 
     def shapes(self, inputs, parameters, attributes):
         return [tuple(inputs[0][:-1])]

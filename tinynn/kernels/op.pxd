@@ -58,6 +58,11 @@ cdef class Op:
     cdef Run backward[2]
 
 
+# A loss or a metric.
+cdef class TargetOp(Op):
+    pass
+
+
 # How an optimizer changes n consecutive parameters: w, their gradient dw, the optimizer's state vectors.
 # scalars are what Prepare wrote for this step.
 ctypedef void (*Update)(void* w, const void* dw, void** state, const double* scalars, Py_ssize_t n,

@@ -6,7 +6,7 @@ import numpy as np
 
 cimport numpy as cnp
 
-from tinynn.kernels._signatures import check_arrays, check_attributes
+from tinynn.kernels._signatures import check_arrays, check_attributes, flag
 
 from libc.string cimport memset
 
@@ -106,6 +106,25 @@ cdef class Op:
     def activations(self) -> dict:
         """The activations this op can apply itself to its only output: op name -> attributes it then needs."""
         return {}
+
+
+cdef class TargetOp(Op):
+    """A loss or a metric: inputs [prediction (..., K), target], first output a number of each row (...,).
+
+    Attribute sparse: the target is int64 labels (...,), else it is (..., K).
+    """
+
+    def signature(self, inputs, parameters, attributes):
+        return ["(..., K)", "(...)" if attributes.get("sparse", False) else "(..., K)"], []
+
+    def options(self):
+        return {"sparse": flag}
+
+    def for_layers(self):
+        return False
+
+    def together(self, shape):
+        return shape[-1]
 
 
 cdef class Rule:

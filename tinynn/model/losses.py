@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinynn.engine.compiler import LossSpec
 from tinynn.engine.network import Network, Tensor
+from tinynn.engine.program import LossSpec
 from tinynn.model.arrays import check_real
 from tinynn.model.registry import Configurable, Fixed, lookup
 

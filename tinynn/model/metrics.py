@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinynn.engine.compiler import LossSpec
 from tinynn.engine.network import Shape
+from tinynn.engine.program import LossSpec
 from tinynn.model import losses
 from tinynn.model.arrays import check_real
 from tinynn.model.losses import BinaryCrossentropy, HalfSquaredError, Loss
