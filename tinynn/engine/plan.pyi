@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinynn.engine.program import Program
 from tinynn.engine.network import Tensor
+from tinynn.engine.program import Program
 from tinynn.kernels.op import Rule
 
 DONE: int
