@@ -148,6 +148,7 @@ def test_whatever_changes_in_between_counts(rng):
         weights,
         lambda model: model.compile("adam", "mse"),
         lambda model: setattr(model, "optimizer", optimizers.SGD(0.1, momentum=0.9)),
+        lambda model: setattr(model, "_states", {name: 0 * state for name, state in model._states.items()}),
         lambda model: model.fit(x, y, epochs=2, verbose=0),
         lambda model: model.compile("sgd", losses.HalfSquaredError(), ["mae"]),
         lambda model: model.gradients.fill(7),
