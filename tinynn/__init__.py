@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tinynn.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from tinynn import (
         callbacks,
@@ -17,15 +19,14 @@ if TYPE_CHECKING:
         optimizers,
         regularizers,
     )
+    from tinynn.augmentation import Augmentation
     from tinynn.config import show_config
     from tinynn.engine.pool import get_num_threads, set_num_threads
-    from tinynn.model.augmentation import Augmentation
-    from tinynn.model.files import load
     from tinynn.model.gradient_check import check_gradients
+    from tinynn.model.loading import load
     from tinynn.model.many import fit_many
     from tinynn.model.sequential import Sequential
 
-__version__ = "0.1.0"
 __all__ = [
     "Augmentation",
     "Sequential",
@@ -51,12 +52,12 @@ __all__ = [
 # Where the names stand that are no modules. Everything is imported when it is first used, so that a program that
 # only may need tinynn does not wait for it.
 _HOMES = {
-    "Augmentation": "tinynn.model.augmentation",
+    "Augmentation": "tinynn.augmentation",
     "Sequential": "tinynn.model.sequential",
     "check_gradients": "tinynn.model.gradient_check",
     "get_num_threads": "tinynn.engine.pool",
     "fit_many": "tinynn.model.many",
-    "load": "tinynn.model.files",
+    "load": "tinynn.model.loading",
     "set_num_threads": "tinynn.engine.pool",
     "show_config": "tinynn.config",
 }

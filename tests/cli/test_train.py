@@ -431,7 +431,7 @@ def with_notes(path, change):
     """Change the notes in a model file, with a right SHA-256."""
     from safetensors import numpy as safetensors
 
-    from tinynn.model.files import canonical, digest
+    from tinynn.io.format import canonical, digest
 
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinynn import Sequential, layers
 from tinynn.engine.compiler import LossSpec, compile_program
-from tinynn.engine.network import MOST_CHARACTERS, Network, Parameter, Tensor
+from tinynn.engine.graph import MOST_CHARACTERS, Network, Parameter, Tensor
 from tinynn.kernels.op import registered
 
 

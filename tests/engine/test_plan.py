@@ -13,7 +13,7 @@ from tinynn.engine.plan import DONE, NOT_FINITE, TIME, Job, all_finite, shuffled
 
 def predictor(chained=None, shape=(3,), dtype="float32"):
     model = Sequential(chained or [layers.Dense(4, "tanh")], shape, dtype=dtype)
-    return model, model._plan("predict", shape)
+    return model, model._core.plan("predict", shape)
 
 
 def test_arenas_are_lent_out_and_come_back():
@@ -38,7 +38,7 @@ def test_buffers_do_not_overlap():
         [layers.Towers([layers.Dense(5, "relu"), layers.LSTM(3)], 2), layers.Dense(2, "softmax")], (2, 4, 3)
     )
     model.compile("sgd", "mse")
-    plan = model._plan("train", (2, 4, 3))
+    plan = model._core.plan("train", (2, 4, 3))
     layout = plan.layout(7)
     item = 4
     places = [(start, 7 * plan.program.buffers[b] * item) for b, start in layout["values"].items()]
@@ -95,7 +95,7 @@ def test_a_job_stops_at_a_loss_that_is_no_number(samples, row, value, rng):
     """Also in the last, smaller batch."""
     model = Sequential([layers.Dense(4)], (3,))
     model.compile("sgd", "mse")
-    plan = model._plan("train", (3,))
+    plan = model._core.plan("train", (3,))
     x, y = rng.normal(size=(samples, 3)).astype("float32"), np.zeros((samples, 4), "float32")
     x[row, 1] = value
     with plan.lease(2) as arena:
@@ -110,7 +110,7 @@ def test_a_job_stops_at_a_loss_that_is_no_number(samples, row, value, rng):
 def test_totals_are_sums_over_samples(rng):
     model = Sequential([layers.Dense(4)], (3,), dtype="float64")
     model.compile("sgd", "half_squared_error", ["mae", "mse"])
-    plan = model._plan("evaluate", (3,))
+    plan = model._core.plan("evaluate", (3,))
     x, y = rng.normal(size=(10, 3)), rng.normal(size=(10, 4))
     error = model.predict(x) - y
     with plan.lease(3) as arena:
@@ -134,9 +134,9 @@ def test_what_learns_is_decided_when_the_plan_is_made():
     model = Sequential([layers.Dense(4), layers.Dense(2)], (3,))
     model.layers[0].trainable = False
     model.compile("sgd", "mse")
-    plan = model._plan("train", (3,))
+    plan = model._core.plan("train", (3,))
     model.layers[0].trainable = True
-    assert model._plan("train", (3,)) is not plan
+    assert model._core.plan("train", (3,)) is not plan
     assert plan.learning == {"dense_1/kernel", "dense_1/bias"}
 
 
@@ -180,7 +180,7 @@ def predicting(shape=(3,), dtype="float32"):
     """A model that has predicted once, so that it knows the short way."""
     model = Sequential([layers.Flatten(), layers.Dense(5, "relu"), layers.Dense(2, "softmax")], shape, dtype=dtype)
     model.predict(np.zeros((1, *shape), dtype))
-    assert model._predictor is not None
+    assert model._core.predictor is not None
     return model
 
 
@@ -192,7 +192,7 @@ def test_the_short_way_has_the_bits_of_the_long_one(rows, items, dtype, rng):
     x = (10 * rng.random((rows, 2, 3))).astype(items)
     expected = model.predict(x, output="dense_1")  # a named output goes the long way
     for _ in range(3):
-        found = model._predictor.predict(x, 32, None, True, "auto", ())
+        found = model._core.predictor.predict(x, 32, None, True, "auto", ())
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
 

@@ -117,7 +117,7 @@ def trained(name, dtype):
     model, x, y, keywords = MODELS[name](dtype)
     history = model.fit(x, y, validation_data=(x[:50], y[:50]), verbose=0, **keywords)
     values = [value for values in history.history.values() for value in values]
-    kept = model._states.values()
+    kept = model._core.states.values()
     return digest_of(model.parameters, *kept, model.predict(x), values, model.evaluate(x, y, batch_size=41))
 
 

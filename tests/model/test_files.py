@@ -15,9 +15,10 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 import tinynn
+from tests.model.reference import from_bytes, to_bytes
 from tinynn import Sequential, layers, losses, metrics, optimizers
 from tinynn.callbacks import Callback
-from tinynn.model.files import canonical, digest, from_bytes, to_bytes
+from tinynn.io.format import canonical, digest
 from tinynn.optimizers import schedules
 
 
@@ -68,13 +69,13 @@ def test_round_trip_of_every_layer(dtype, tmp_path, rng):
     x = rng.normal(size=(3, 4, 2))
     assert other.parameters.tobytes() == model.parameters.tobytes()
     assert other.predict(x).tobytes() == model.predict(x).tobytes()
-    assert list(other._parameters) == list(model._parameters)
-    assert other._names == model._names
+    assert list(other._core.parameters) == list(model._core.parameters)
+    assert other._core.names == model._core.names
     assert other.name == "everything"
     assert other.optimizer is None
-    assert other._dtype == dtype
+    assert other._core.dtype == dtype
     assert [layer.get_config() for layer in other.layers] == [
-        {**layer.get_config(), "name": name} for name, layer in zip(model._names, model.layers, strict=True)
+        {**layer.get_config(), "name": name} for name, layer in zip(model._core.names, model.layers, strict=True)
     ]
     for each in (model, other):
         each.compile("adam", "mse")
@@ -103,7 +104,7 @@ def test_training_goes_on_with_the_same_bits(name, way, data, tmp_path):
     else:
         other = pickle.loads(pickle.dumps(model))
     assert other.optimizer == model.optimizer
-    assert other._iteration == model._iteration == 6
+    assert other._core.iteration == model._core.iteration == 6
     for each in (model, other):
         each.fit(*data, batch_size=8, epochs=4, initial_epoch=2, verbose=0)
     assert other.parameters.tobytes() == model.parameters.tobytes()
@@ -115,8 +116,8 @@ def test_what_the_optimizer_remembers_is_left_out_unless_asked_for(data, tmp_pat
     model.fit(*data, verbose=0)
     model.save(tmp_path / "model")
     other = tinynn.load(tmp_path / "model")
-    assert other._iteration == 0
-    assert other._states == {}
+    assert other._core.iteration == 0
+    assert other._core.states == {}
     assert other.evaluate(*data) == model.evaluate(*data)
     assert np.isfinite(other.fit(*data, verbose=0).history["loss"]).all()
 
@@ -390,11 +391,11 @@ HOSTILE = {
     "no shape": (at("architecture", "input_shape", None), "the file has tensors"),
     "dtype": (at("architecture", "dtype", "float64"), "has dtype float32, but the model is float64"),
     "object": (at("architecture", "dtype", "object"), "dtype must be"),
-    "key": (at("state", "key", -1), "key must be a whole number from 0"),
-    "huge key": (at("state", "key", 2**64), "key must be a whole number from 0"),
-    "key of text": (at("state", "key", "1"), "key must be a whole number from 0"),
-    "iteration": (at("state", "iteration", -1), "iteration must be a whole number from 0"),
-    "real iteration": (at("state", "iteration", 1.5), "iteration must be a whole number from 0"),
+    "key": (at("state", "key", -1), "key must be from 0 to 18446744073709551615, got -1"),
+    "huge key": (at("state", "key", 2**64), "key must be from 0 to"),
+    "key of text": (at("state", "key", "1"), "key must be a whole number, got '1'"),
+    "iteration": (at("state", "iteration", -1), "iteration must be from 0 to 4294967295, got -1"),
+    "real iteration": (at("state", "iteration", 1.5), "iteration must be a whole number, got 1.5"),
     "rate": (at("compile", "optimizer", "config", "learning_rate", -1), "learning_rate must be"),
     "optimizer": (at("compile", "optimizer", 3), "optimizer"),
     "loss": (at("compile", "loss", {"class": "metrics.Accuracy", "config": {}}), "loss"),
@@ -463,14 +464,14 @@ def test_tensors_that_do_not_fit():
     # Of what fits, the optimizer takes what it needs.
     for names in (["0"], ["0", "1", "2"], ["velocity"], ["velocity", "average"]):
         states = {f"optimizer/{name}": np.zeros(size, "f4") for name in names}
-        assert from_bytes(forged(lambda d: None, {**tensors, **states}))._states == {}
-    assert from_bytes(forged(at("compile", None), {**tensors, "optimizer/0": np.zeros(size, "f4")}))._states == {}
+        assert from_bytes(forged(lambda d: None, {**tensors, **states}))._core.states == {}
+    assert from_bytes(forged(at("compile", None), {**tensors, "optimizer/0": np.zeros(size, "f4")}))._core.states == {}
 
 
 def test_loading_runs_no_initializer(monkeypatch):
     """A large orthogonal matrix takes its time, for numbers that are then thrown away."""
     content = to_bytes(Sequential([layers.LSTM(4)], (3, 2)))
-    from tinynn.model import initializers
+    from tinynn import initializers
 
     monkeypatch.setattr(initializers.Orthogonal, "__call__", None)
     assert from_bytes(content).count_params() == 112
@@ -510,16 +511,16 @@ def test_numbers_that_change_between_hashing_and_writing(data, monkeypatch):
 
     def digest_and_step(description, tensors):
         result = digest(description, tensors)
-        for vector in (model.parameters, *model._states.values()):
+        for vector in (model.parameters, *model._core.states.values()):
             vector += 1
         return result
 
     with monkeypatch.context() as patch:
-        patch.setattr("tinynn.model.files.digest", digest_and_step)
+        patch.setattr("tinynn.io.format.digest", digest_and_step)
         content = to_bytes(model)
     again = from_bytes(content)
     assert again.fingerprint() == before.fingerprint() != model.fingerprint()
-    assert all(state.tobytes() == before._states[name].tobytes() for name, state in again._states.items())
+    assert all(state.tobytes() == before._core.states[name].tobytes() for name, state in again._core.states.items())
 
 
 # --- without compiling ------------------------------------------------------------------------------------
@@ -548,7 +549,7 @@ except ValueError as error:
 else:
     raise AssertionError
 model = tinynn.load({str(tmp_path / "m")!r}, compile=False)
-assert model.optimizer is None and model._states == {{}}
+assert model.optimizer is None and model._core.states == {{}}
 model.predict(np.ones((2, {x.shape[1]}), "f4"))
 model.compile("sgd", "mse")
 """

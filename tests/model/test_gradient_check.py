@@ -6,12 +6,11 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from tests.model.reference import randomized, target_for
-from tinynn import Sequential, check_gradients, layers, losses
+from tests.model.reference import from_bytes, randomized, target_for, to_bytes
+from tinynn import Sequential, check_gradients, layers, losses, optimizers
 from tinynn.datasets import DigitSums
-from tinynn.engine.network import product
+from tinynn.engine.graph import product
 from tinynn.kernels import op as ops
-from tinynn.model import files, optimizers
 
 # --- a wrong kernel: what an op's backward pass wrote, changed ----------------------------------------------
 
@@ -186,7 +185,7 @@ def made(name, rng):
     """A model in float32, and a batch for it."""
     chained, shape, loss = CASES[name]
     model = randomized(Sequential(chained(), shape), rng)
-    for path, parameter in model._parameters.items():
+    for path, parameter in model._core.parameters.items():
         if path.endswith("moving_variance"):
             model.parameters[parameter.offset : parameter.offset + parameter.size] = 0.7
     model.compile("adam", loss)
@@ -198,7 +197,7 @@ def made(name, rng):
 def op_in(model, name):
     """The op to spoil, and its node."""
     op = name.split()[0]
-    (node,) = [node for node in model._plan("train", model.input_shape).program.nodes if node.op == op]
+    (node,) = [node for node in model._core.plan("train", model.input_shape).program.nodes if node.op == op]
     return ops.registered[op], node
 
 
@@ -213,7 +212,8 @@ def spoilings():
             if name == "stack":
                 begins = f"layer 'towers': the gradient of 'tower_{number}/dense/bias'"
             elif name.endswith(" fused"):
-                begins = f"layer '{list(model._parameters)[-1].replace('/', chr(39) + ': the gradient of ' + chr(39))}'"
+                layer, _, parameter = list(model._core.parameters)[-1].partition("/")
+                begins = f"layer {layer!r}: the gradient of {parameter!r}"
             else:
                 begins = f"{culprit}: the gradient of its input"
             yield name, "d_inputs", number, product(tensor.shape), begins
@@ -230,7 +230,7 @@ SPOILINGS = list(spoilings())
 def test_right_models_pass(name, rng):
     model, x, y = made(name, rng)
     report = check_gradients(model, x, y)
-    learned = [path for path, parameter in model._parameters.items() if parameter.trainable]
+    learned = [path for path, parameter in model._core.parameters.items() if parameter.trainable]
     assert [f"{tensor.layer}/{tensor.tensor}" for tensor in report.tensors] == ["/x", *learned]
     assert all(tensor.checked == min(100, np.prod(tensor.shape)) for tensor in report.tensors)
     assert report.ok
@@ -530,16 +530,16 @@ def test_the_model_stays_as_it_is(rng):
     model.fit(x, y, epochs=2, batch_size=8, verbose=0)
     model.stop_training = True
     model.compute_gradients(x, y)
-    other = files.from_bytes(files.to_bytes(model))
-    before, gradients = files.to_bytes(model), model.gradients.copy()
+    other = from_bytes(to_bytes(model))
+    before, gradients = to_bytes(model), model.gradients.copy()
     check_gradients(model, x[:5], y[:5])
-    assert files.to_bytes(model) == before
+    assert to_bytes(model) == before
     assert model.gradients.tobytes() == gradients.tobytes()
     assert model.stop_training
     assert [layer.trainable for layer in model.layers] == [True] * 4
     for each in (model, other):
         each.fit(x, y, epochs=2, batch_size=8, verbose=0)
-    assert files.to_bytes(model) == files.to_bytes(other)
+    assert to_bytes(model) == to_bytes(other)
 
 
 def test_dropout_has_the_mask_of_the_next_step(rng):

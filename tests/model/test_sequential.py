@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.model.reference import check_gradients, check_prediction
 from tests.numerics import assert_close
 from tinynn import Sequential, kernels, layers
-from tinynn.model.sequential import key_from
+from tinynn.core.core import key_from
 
 
 def small(**keywords):
@@ -122,7 +122,7 @@ def test_wrong_layers():
     ("shape", "error"),
     [
         (4, TypeError),
-        ("ab", ValueError),
+        ("ab", TypeError),
         ((0,), ValueError),
         ((-1,), ValueError),
         ((2.0,), ValueError),
@@ -212,9 +212,9 @@ def test_wrong_compile_changes_nothing():
     ):
         with pytest.raises((TypeError, ValueError), match=message):
             model.compile(*arguments)
-    assert model._iteration == 1
+    assert model._core.iteration == 1
     assert model.metrics[0].name == "mae"
-    assert len(model._states) == 2
+    assert len(model._core.states) == 2
 
 
 # --- weights -------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ def test_the_model_s_name_is_text(name):
 
 def test_names_and_get_layer():
     model = Sequential([layers.Dense(2), layers.Dense(2, name="dense_1"), layers.Dense(2), layers.LSTM(2)])
-    assert model._names == ["dense", "dense_1", "dense_2", "lstm"]
+    assert model._core.names == ["dense", "dense_1", "dense_2", "lstm"]
     assert model.get_layer("dense_2") is model.layers[2]
     with pytest.raises(ValueError, match="no layer 'dens'.*did you mean 'dense'"):
         model.get_layer("dens")

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tinynn.cli.common import positive_number, table, whole_number
+from tinynn.cli.common import positive_number, whole_number
+from tinynn.tables import table
 
 #: Name, sizes, what runs it once, how many steps that is, and floating-point operations of a step (or None).
 Measurement = tuple[str, str, Callable[[], Any], int, float | None]

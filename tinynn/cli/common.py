@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tinynn.checks import nearest
 from tinynn.io.atomic import check_writable, target_of, write_file
 
 
@@ -43,20 +44,6 @@ class Parser(argparse.ArgumentParser):
         """End the program with a message and the exit code 2."""
         say(f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help")
         raise SystemExit(2)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name is most like an unknown one, as the end of an error message.
-
-    Examples
-    --------
-    >>> nearest("tarin", ["train", "info"]), nearest("xyz", ["train", "info"])
-    ('; did you mean train?', '')
-    """
-    import difflib
-
-    close = difflib.get_close_matches(name.lower(), list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def say(line: str) -> None:
@@ -291,28 +278,3 @@ def percent(probability: float) -> str:
     ('98.8%', '99.9%', '100.0%')
     """
     return f"{math.floor(1000 * probability) / 10 if probability > 0.999 else 100 * probability:.1f}%"
-
-
-def table(rows: Sequence[Sequence[str]], alignment: str) -> str:
-    """Lay out rows in columns.
-
-    Parameters
-    ----------
-    rows : sequence of sequence of str
-        The first row holds the titles.
-    alignment : str
-        ``"<"`` or ``">"`` for each column.
-
-    Examples
-    --------
-    >>> print(table([("name", "n"), ("a", "10"), ("bc", "9")], "<>"))
-    name   n
-    a     10
-    bc     9
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, alignment, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)

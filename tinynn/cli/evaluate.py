@@ -8,7 +8,8 @@ import io
 from typing import Any
 
 from tinynn.cli import notes
-from tinynn.cli.common import add_quiet, check_outputs, table, whole_number, whole_numbers, write_output
+from tinynn.cli.common import add_quiet, check_outputs, whole_number, whole_numbers, write_output
+from tinynn.tables import table
 
 #: Images in a sum unless the user says otherwise.
 IMAGES = 10

@@ -6,7 +6,8 @@ import argparse
 import sys
 from typing import Any
 
-from tinynn.cli.common import percent, table
+from tinynn.cli.common import percent
+from tinynn.tables import table
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -16,12 +16,12 @@ from tinynn.cli.common import (
     option,
     positive_number,
     printable,
-    table,
     whole_number,
     write_output,
 )
 from tinynn.cli.notes import CHECKPOINT, MOST, MOST_DIGITS, RECIPE, TRAIN, resumed
 from tinynn.io.suffixes import check_suffix
+from tinynn.tables import table
 
 if TYPE_CHECKING:
     import tinynn

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from tinynn.engine.graph import Network, Node, Scope, Shape, Tensor, product
 from tinynn.engine.items import find_items
-from tinynn.engine.network import Network, Node, Scope, Shape, Tensor, product
 from tinynn.engine.program import LossSpec, Program
 from tinynn.engine.python_op import PythonFunction
 from tinynn.kernels import op as ops

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tinynn.engine.network import Node, Tensor, product
+from tinynn.engine.graph import Node, Tensor, product
 from tinynn.engine.program import Program
 from tinynn.kernels import op as ops
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinynn.engine.network import Tensor
+from tinynn.engine.graph import Tensor
 from tinynn.engine.program import Program
 from tinynn.kernels.op import Rule
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import tinynn.engine.python_op  # no-cython-lint: registers its ops
 from tinynn.engine.memory import CACHE_LINE, aligned, check_bytes
-from tinynn.engine.network import product
+from tinynn.engine.graph import product
 from tinynn.kernels import op as ops
 
 cimport numpy as cnp

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinynn.engine.network import Node, Tensor
+from tinynn.engine.graph import Node, Tensor
 
 
 @dataclass(eq=False)

@@ -14,18 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinynn.model.arrays import check_count
-from tinynn.model.conv2d import Conv2D
-from tinynn.model.dense import Dense
-from tinynn.model.layer import Layer
-from tinynn.model.pooling2d import MaxPooling2D
-from tinynn.model.recurrent import GRU, LSTM, SimpleRNN
-from tinynn.model.registry import lookup
-from tinynn.model.rescaling import Rescaling
-from tinynn.model.reshaping import Flatten, RepeatVector, Reshape
+from tinynn.checks import check_count
+from tinynn.layers.base import Layer
+from tinynn.layers.conv2d import Conv2D
+from tinynn.layers.dense import Dense
+from tinynn.layers.pooling2d import MaxPooling2D
+from tinynn.layers.recurrent import GRU, LSTM, SimpleRNN
+from tinynn.layers.rescaling import Rescaling
+from tinynn.layers.reshaping import Flatten, RepeatVector, Reshape
+from tinynn.layers.sum_distribution import SumDistribution
+from tinynn.layers.time_distributed import TimeDistributed
+from tinynn.layers.towers import Towers
 from tinynn.model.sequential import Sequential
-from tinynn.model.sum_distribution import SumDistribution
-from tinynn.model.wrappers import TimeDistributed, Towers
+from tinynn.registry import lookup
 
 IMAGE_SHAPE = (28, 28)
 
@@ -96,7 +97,7 @@ def digit_sum(name: str, digits: int = 10, cell: str = "lstm", rng: Any = 0) -> 
     """
     build = lookup("network", name, _NETWORKS)
     recurrent = lookup("cell", cell, CELLS)
-    digits = check_count(digits, "digits", "digit_sum")
+    digits = check_count("digit_sum", "digits", digits)
     layers = [Rescaling(1 / 255, name="pixels"), *build(digits, recurrent)]
     places = None if reads_digits(name) else digits
     return Sequential(layers, input_shape=(places, *IMAGE_SHAPE), rng=rng, name=build.__name__)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tinynn.augmentation import Augmentation, check_augmentation
+from tinynn.checks import check_count
 from tinynn.kernels import augment as augmented
 from tinynn.kernels import sum_distribution_forward
-from tinynn.model.arrays import check_count
-from tinynn.model.augmentation import Augmentation, check_augmentation
 from tinynn.model.sequential import Sequential
 from tinynn.networks.digit_sums import READER
 
@@ -61,8 +61,8 @@ class Ensemble:
                 raise ValueError(f"Ensemble: models[{number}] ({model.name}) does not say which digits it reads; its "
                                  "sums cannot be averaged digit by digit")
         self.augment = check_augmentation(augment, "Ensemble")
-        self.copies = check_count(copies, "copies", "Ensemble") if augment is not None else 0
-        self.rng = check_count(rng, "rng", "Ensemble", minimum=0)
+        self.copies = check_count("Ensemble", "copies", copies) if augment is not None else 0
+        self.rng = check_count("Ensemble", "rng", rng, minimum=0)
 
     def read(self, images: Any, batch_size: int = 640) -> np.ndarray:
         """The probabilities of the digits, (n, 10) float32, of images (n, 28, 28)."""
@@ -209,7 +209,7 @@ def expected_exact(residuals: Any, digits: int, rng: int = 0) -> tuple[float, fl
     >>> round(expected, 4) == round(0.99 ** 10, 4), low <= expected <= high
     (True, True)
     """
-    digits = check_count(digits, "digits", "expected_exact")
+    digits = check_count("expected_exact", "digits", digits)
     counts = np.bincount(np.asarray(residuals) + 9, minlength=19)
     resampled = np.random.default_rng(rng).multinomial(counts.sum(), counts / counts.sum(), RESAMPLINGS)
     shares = np.vstack([counts, resampled]) / counts.sum()

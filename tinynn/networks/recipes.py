@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tinynn.model.arrays import check_count, check_real
-from tinynn.model.augmentation import Augmentation, check_augmentation
-from tinynn.model.callbacks import Callback, is_flag, is_text
-from tinynn.model.optimizers import Adam, AdamW
-from tinynn.model.registry import lookup
-from tinynn.model.schedules import Constant, OneCycle, Schedule
+from tinynn.augmentation import Augmentation, check_augmentation
+from tinynn.callbacks.base import Callback, is_flag, is_text
+from tinynn.checks import check_count, check_real
 from tinynn.model.sequential import Sequential
 from tinynn.networks.digit_sums import CELLS
+from tinynn.optimizers import Adam, AdamW
+from tinynn.registry import lookup
+from tinynn.schedules import Constant, OneCycle, Schedule
 
 SCHEDULES: dict[str, type[Schedule]] = {"one_cycle": OneCycle, "constant": Constant}
 
@@ -66,10 +66,10 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name in ("epochs", "sums", "batch_size"):
-            check_count(getattr(self, name), name, "Recipe")
-        check_real(self.learning_rate, "learning_rate", "Recipe", above=0)
-        check_real(self.start_fraction, "start_fraction", "Recipe", minimum=0, maximum=1)
-        check_real(self.weight_decay, "weight_decay", "Recipe", minimum=0)
+            check_count("Recipe", name, getattr(self, name))
+        check_real("Recipe", "learning_rate", self.learning_rate, above=0)
+        check_real("Recipe", "start_fraction", self.start_fraction, minimum=0, maximum=1)
+        check_real("Recipe", "weight_decay", self.weight_decay, minimum=0)
         lookup("schedule", self.schedule, SCHEDULES)
         lookup("cell", self.cell, CELLS)
         check_augmentation(self.augment, "Recipe")
@@ -143,9 +143,9 @@ class Plateau(Callback):
     _state = {"stopped": is_flag, "reason": is_text}
 
     def __init__(self, digits: int, epochs: int) -> None:
-        sums = sums_of_random_digits(check_count(digits, "digits", "Plateau"))
+        sums = sums_of_random_digits(check_count("Plateau", "digits", digits))
         self.prior = float(-(sums * np.log(sums)).sum())
-        self.last = max(1, 2 * check_count(epochs, "epochs", "Plateau") // 5)
+        self.last = max(1, 2 * check_count("Plateau", "epochs", epochs) // 5)
         self.stopped, self.reason = False, ""
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:

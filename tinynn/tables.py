@@ -1,0 +1,30 @@
+"""Tables of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def table(rows: Sequence[Sequence[str]], alignment: str) -> str:
+    """Lay out rows in columns.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        The first row holds the titles.
+    alignment : str
+        ``"<"`` or ``">"`` for each column.
+
+    Examples
+    --------
+    >>> print(table([("name", "n"), ("a", "10"), ("bc", "9")], "<>"))
+    name   n
+    a     10
+    bc     9
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, alignment, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
