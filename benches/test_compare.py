@@ -359,7 +359,8 @@ def test_list():
         (["--seconds", "0"], "--seconds and --build-seconds must be above 0"),
     ],
 )
-def test_errors_name_what_there_is(arguments, message, capsys):
+def test_errors_name_what_there_is(arguments, message, capsys, monkeypatch):
+    monkeypatch.setattr(compare, "compare", None)  # nothing is measured before
     with pytest.raises(SystemExit):
         compare.main(arguments)
     assert message in capsys.readouterr().err
