@@ -192,7 +192,7 @@ GENTLE = Augmentation(shift=1, rotation=6, zoom=0.06, shear=0.1, elastic=0.4)
 #: plateau of the prior while the rate is low, and learn most while it is high: so a long rise to a high peak.
 #: `improved` did not leave it with LSTMs: on the plateau the gradient of a weight in its first recogniser is
 #: about 3e-11 behind three of them in a row, less than Adam's epsilon and mostly noise, but 5e-7 behind simple
-#: RNNs (README.md has the curves of other recipes).
+#: RNNs (docs/results.md has the curves of other recipes).
 RECIPES = {
     "shared": Recipe(epochs=28, sums=20_000, batch_size=64, learning_rate=2e-3, weight_decay=0.1, augment=GENTLE),
     "wide": Recipe(epochs=60, sums=20_000, batch_size=64, learning_rate=1.5e-3, weight_decay=0.1, augment=MODERATE),
