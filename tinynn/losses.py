@@ -42,11 +42,11 @@ class Loss(Configurable, kind="losses"):
         """The targets as the loss wants them, before training; here: as they are."""
         return targets
 
-    def forward(self, prediction: Any, target: Any) -> Any:
+    def forward(self, prediction: Any, target: Any, /) -> Any:
         """Loss of each row, shape of the prediction without its last axis."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def backward(self, prediction: Any, target: Any) -> Any:
+    def backward(self, prediction: Any, target: Any, /) -> Any:
         """Gradient of the sum of the rows' losses with respect to the prediction."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 

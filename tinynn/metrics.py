@@ -55,7 +55,7 @@ class Metric(Configurable, kind="metrics"):
     def check_targets(self, targets: Any, loss: Loss, function: str) -> None:
         """Raise ValueError if it has no meaning for these targets; here: it has one for all."""
 
-    def forward(self, prediction: Any, target: Any) -> Any:
+    def forward(self, prediction: Any, target: Any, /) -> Any:
         """Value of each row, shape of the prediction without its last axis."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 

@@ -198,11 +198,12 @@ class PythonLayer(Layer):
         """Shape of one sample of the output; here: that of the input."""
         return input_shape
 
-    def forward(self, x: Any, *parameters: Any) -> Any:
+    # With any further arguments to type checkers, so that a layer declares just the parameters it has.
+    def forward(self, x: Any, /, *parameters: Any, **_: Any) -> Any:
         """Compute y from x (batch, ...) and the parameters."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def backward(self, dy: Any, x: Any, y: Any, *parameters: Any) -> Any:
+    def backward(self, dy: Any, x: Any, y: Any, /, *parameters: Any, **_: Any) -> Any:
         """Compute the gradient of x, or the tuple (gradient of x, gradient of each parameter)."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 

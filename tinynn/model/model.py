@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, overload
 
-import numpy as np
+from numpy.typing import NDArray
 
 from tinynn.augmentation import Augmentation
 from tinynn.callbacks.history import History
@@ -21,7 +21,6 @@ from tinynn.io.atomic import write_file
 from tinynn.io.format import digest, pack, unpack
 from tinynn.io.suffixes import check_suffix
 from tinynn.layers.base import Layer
-from tinynn.layers.chain import with_inner
 from tinynn.layers.weights import read_weights, write_weights
 from tinynn.losses import Loss
 from tinynn.metrics import Metric
@@ -34,25 +33,7 @@ Verbose = Literal["auto", 0, 1, 2] | bool
 
 
 class Model:
-    """Base of models. `tinynn.Sequential` is the one that users make.
-
-    Attributes
-    ----------
-    layers : list of Layer
-        The layers; the list cannot be changed in place.
-    optimizer : Optimizer or None
-        Set by `compile`. Another one set here begins anew, as after `compile`.
-    trainable : bool
-        Whether training changes any parameters at all; False freezes the whole model.
-    history : History or None
-        What the last `fit` has recorded, also one that was interrupted.
-    stop_training : bool
-        A callback sets it to end `fit`.
-    provenance : dict or None
-        What the last `fit` was given (``recipe``, ``data``) and reached (``metrics``); model files keep it.
-    notes : dict
-        User metadata, saved with the model (what JSON can hold).
-    """
+    """Base of models. `tinynn.Sequential` is the one that users make."""
 
     _core: Core
 
@@ -62,8 +43,6 @@ class Model:
         model = cls.__new__(cls)
         model._core = core
         return model
-
-    # --- what it is made of ----------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -86,7 +65,7 @@ class Model:
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes any parameters at all."""
+        """Whether training changes any parameters at all; False freezes the whole model."""
         return self._core.trainable
 
     @trainable.setter
@@ -129,7 +108,7 @@ class Model:
 
     @property
     def provenance(self) -> dict[str, Any] | None:
-        """What the last `fit` was given and reached."""
+        """What the last `fit` was given (``recipe``, ``data``) and reached (``metrics``); model files keep it."""
         return self._core.provenance
 
     @provenance.setter
@@ -138,16 +117,12 @@ class Model:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """User metadata, saved with the model."""
+        """User metadata, saved with the model: a dict of what JSON can hold."""
         return self._core.notes
 
     @notes.setter
     def notes(self, notes: dict[str, Any]) -> None:
         self._core.notes = notes
-
-    def all_layers(self) -> list[Layer]:
-        """The layers and those inside them."""
-        return list(with_inner(self.layers))
 
     def compile(self, optimizer: str | Optimizer = "rmsprop", loss: str | Loss | None = None,
                 metrics: Sequence[str | Metric] = ()) -> None:
@@ -169,8 +144,6 @@ class Model:
             If a name is not known; lists the known ones.
         """
         self._core.compile(optimizer, loss, metrics)
-
-    # --- training and prediction: see tinynn/training ----------------------------------------------------
 
     def fit(self, x: Any, y: Any = None, batch_size: int = 32, epochs: int = 1, verbose: Verbose = "auto",
             callbacks: Any = (), validation_split: float = 0.0, validation_data: Any = None, shuffle: bool = True,
@@ -249,8 +222,16 @@ class Model:
                                   checkpoint_every, resume, hash_data)
         return loop.fit(self._core, self, x, y, options)
 
+    @overload
+    def evaluate(self, x: Any, y: Any = ..., batch_size: int = ..., verbose: Verbose = ..., sample_weight: Any = ..., *,
+                 return_dict: Literal[True], check_finite: bool = ..., callbacks: Any = ...) -> dict[str, float]: ...
+    @overload
+    def evaluate(self, x: Any, y: Any = ..., batch_size: int = ..., verbose: Verbose = ..., sample_weight: Any = ...,
+                 return_dict: Literal[False] = ..., check_finite: bool = ...,
+                 callbacks: Any = ...) -> float | list[float]: ...
     def evaluate(self, x: Any, y: Any = None, batch_size: int = 32, verbose: Verbose = 0, sample_weight: Any = None,
-                 return_dict: bool = False, check_finite: bool = True, callbacks: Any = ()) -> Any:
+                 return_dict: bool = False, check_finite: bool = True,
+                 callbacks: Any = ()) -> float | list[float] | dict[str, float]:
         """Compute loss and metrics.
 
         Parameters
@@ -273,7 +254,7 @@ class Model:
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
 
     def predict(self, x: Any, batch_size: int = 32, output: str | None = None, check_finite: bool = True,
-                verbose: Verbose = "auto", callbacks: Any = ()) -> np.ndarray:
+                verbose: Verbose = "auto", callbacks: Any = ()) -> NDArray[Any]:
         """Compute the output. Any number of threads may call this on one model at once.
 
         Parameters
@@ -307,14 +288,28 @@ class Model:
                             f"{output!r}")
         return loop.predict(self._core, self, x, batch_size, output, check_finite, callbacks)
 
-    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+    @overload
+    def train_on_batch(self, x: Any, y: Any = ..., sample_weight: Any = ..., *,
+                       return_dict: Literal[True]) -> dict[str, float]: ...
+    @overload
+    def train_on_batch(self, x: Any, y: Any = ..., sample_weight: Any = ...,
+                       return_dict: Literal[False] = ...) -> float | list[float]: ...
+    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None,
+                       return_dict: bool = False) -> float | list[float] | dict[str, float]:
         """Do one step on these samples; returns what `evaluate` returns, for the weights before the step."""
         values = batches.step(self._core, "train_on_batch", x, y, sample_weight, update=True)
         if return_dict:
             return dict(zip(["loss", *self._core.metric_names()], values, strict=True))
         return values if len(values) > 1 else values[0]
 
-    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+    @overload
+    def test_on_batch(self, x: Any, y: Any = ..., sample_weight: Any = ..., *,
+                      return_dict: Literal[True]) -> dict[str, float]: ...
+    @overload
+    def test_on_batch(self, x: Any, y: Any = ..., sample_weight: Any = ...,
+                      return_dict: Literal[False] = ...) -> float | list[float]: ...
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None,
+                      return_dict: bool = False) -> float | list[float] | dict[str, float]:
         """Evaluate these samples as one batch."""
         logs = loop.evaluate(self._core, self, x, y, ALL, 0, sample_weight, True, (), "test_on_batch")
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
@@ -344,21 +339,19 @@ class Model:
         """
         batches.apply_gradients(self._core)
 
-    # --- weights -----------------------------------------------------------------------------------------
-
     @property
-    def parameters(self) -> np.ndarray:
+    def parameters(self) -> NDArray[Any]:
         """All parameters in one flat vector: the model's own memory, not a copy."""
         return self._core.built("parameters")
 
     @property
-    def gradients(self) -> np.ndarray:
+    def gradients(self) -> NDArray[Any]:
         """Their gradients, in the same order: the model's own memory, writable."""
         self._core.built("gradients")
         assert self._core.gradients is not None
         return self._core.gradients
 
-    def get_weights(self) -> list[np.ndarray]:
+    def get_weights(self) -> list[NDArray[Any]]:
         """Copies of the parameters, layer by layer, in Keras' order and layout."""
         return read_weights(self._core.built("get_weights"), self._core.parameters.values())
 
@@ -415,8 +408,6 @@ class Model:
     def summary(self) -> None:
         """Print the layers with their output shapes and numbers of parameters."""
         print(summary_of(self._core))
-
-    # --- files -------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str], include_optimizer: bool = False) -> None:
         """Write the model to a safetensors file; equal models give equal bytes.
