@@ -13,6 +13,8 @@ from tinynn.checks import check_real
 from tinynn.kernels import op as ops
 from tinynn.registry import Configurable, lookup
 
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "schedules"]
+
 #: Below it, epsilon is 0 in float32, and the update of a weight whose gradient is 0 would be 0 / 0.
 SMALLEST_EPSILON = 1e-37
 #: Name of the state that holds the moving average of the weights.
