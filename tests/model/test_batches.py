@@ -239,7 +239,7 @@ def test_many_batch_sizes_do_not_pile_up(rng):
         model.train_on_batch(*batch("numbers", rng, rows))
     import gc
 
-    from tinynn.engine.plan import Job
+    from tinynn.engine.job import Job
 
     jobs = [each for each in gc.get_objects() if type(each) is Job]
     assert len(jobs) <= 17

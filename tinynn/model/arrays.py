@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tinynn.engine.plan import all_finite
+from tinynn.engine.arrays import all_finite
 from tinynn.model.reading import as_array, place, to_double
 
 __all__ = [

@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from tinynn.engine.job import Job
 from tinynn.engine.network import view
-from tinynn.engine.plan import BatchTrainer, Job, Plan
+from tinynn.engine.plan import Plan
+from tinynn.engine.predictor import BatchTrainer
 from tinynn.model import losses
 from tinynn.model.metrics import Metric
 
@@ -75,7 +77,7 @@ class Batches:
         if type(rate) is not float or not 0 <= rate < math.inf:
             rate = self.optimizer.rates(model._iteration, 1)[0]
         try:
-            return job, job.step(model._iteration, rate, update)
+            return job, job.train_batch(model._iteration, rate, update)
         finally:  # also after Ctrl-C: an update that was done counts
             if update:
                 model._iteration += job.next_step

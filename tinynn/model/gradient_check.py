@@ -177,7 +177,7 @@ class _Loss:
             self.held = values
         weights[where] += shift
         with self.passes[0].job(0) as job:
-            job.key(self.model._key, self.model._iteration)
+            job.set_key(self.model._key, self.model._iteration)
             run(job, self.model, FUNCTION)
             loss = job.last_loss
         weights[where] = values[where]

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from tinynn.engine.arrays import shuffled
+from tinynn.engine.job import DONE, FAILED, NOT_FINITE, Job, apply_update
 from tinynn.engine.memory import aligned, aligned_copy
 from tinynn.engine.network import view
-from tinynn.engine.plan import DONE, FAILED, NOT_FINITE, Job, Plan, Predictor, apply_update, shuffled
+from tinynn.engine.plan import Plan
+from tinynn.engine.predictor import Predictor
 from tinynn.kernels import op as ops
 from tinynn.model.arrays import (
     as_sample_weight,
@@ -104,7 +107,7 @@ class Pass:
             job = Job(self.plan, arena, items, indices, self.n, self.batch_size, targets, self.weights, order,
                       self.function)
             if self.augmentation is not None:
-                job.augment(items.shape[1:], vars(self.augmentation), self.model._key, epoch)
+                job.set_augmentation(items.shape[1:], vars(self.augmentation), self.model._key, epoch)
             yield job
 
 
@@ -201,11 +204,11 @@ def start(job: Job, model: Sequential, plan: Plan, steps: int, update: bool = Tr
         if parameter.path not in plan.learning:
             view(model.gradients, parameter)[...] = 0
     if not update:
-        job.train(None, (), None, iteration, [], model._key, (), update=False)
+        job.set_gradients(model._key, iteration)
         return np.empty(0)
     rates: np.ndarray = model.optimizer.rates(iteration, steps)
-    job.train(ops.registered[model.optimizer.rule], model.optimizer.configuration(), rates, iteration,
-              optimizer_states(model), model._key, model.optimizer.limits())
+    job.set_training(ops.registered[model.optimizer.rule], model.optimizer.configuration(), rates, iteration,
+                     optimizer_states(model), model._key, model.optimizer.limits())
     return rates
 
 
@@ -332,7 +335,7 @@ def _train_epoch(model: Sequential, training: Pass, position: Position, steps: i
     by_batch = calls.wants_batches("train")
     with training.job(begun, order) as job:
         if position.step:
-            job.resume(position.step, position.totals)
+            job.set_position(position.step, position.totals)
         rates = start(job, model, training.plan, steps)
         before = model._iteration - position.step
 
@@ -399,7 +402,7 @@ def predict(model: Sequential, x: Any, batch_size: Any, output: str | None, fini
         return np.empty((0, *result_shape(result)), work.plan.dtype)
     with CallbackList(callbacks, model, {"steps": work.steps}, function="predict") as calls, work.job(0) as job:
         predictions = np.empty((work.n, *result_shape(result)), work.plan.dtype)
-        job.predict(predictions)
+        job.set_predictions(predictions)
         calls.on_predict_begin()
         if calls.wants_batches("predict"):
             _predict_batches(job, work, model, calls, predictions)

@@ -13,7 +13,8 @@ import numpy as np
 from tinynn.engine.compiler import compile_program
 from tinynn.engine.memory import aligned, aligned_copy
 from tinynn.engine.network import MOST_CHARACTERS, Network, Parameter, Shape, Tensor, initialize
-from tinynn.engine.plan import Plan, Predictor
+from tinynn.engine.plan import Plan
+from tinynn.engine.predictor import Predictor
 from tinynn.model import files, losses, optimizers, running
 from tinynn.model import metrics as known_metrics
 from tinynn.model.augmentation import Augmentation
