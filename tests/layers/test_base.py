@@ -240,13 +240,13 @@ def test_failures_of_several_threads_stay_apart(rng):
         (
             "forward",
             lambda v: v[:, :2],
-            r"layer 'mine': what forward returned has shape \(4, 2\), but must have \(4, 3\)",
+            r"layer 'mine': what forward returned must have shape \(4, 3\), got \(4, 2\)",
         ),
-        ("forward", lambda v: v[:2], r"what forward returned has shape \(2, 3\)"),
+        ("forward", lambda v: v[:2], r"what forward returned must have shape \(4, 3\), got \(2, 3\)"),
         ("forward", lambda v: None, r"what forward returned"),
         ("forward", lambda v: "text", r"what forward returned"),
         ("backward", lambda v: v[:, :2], r"layer 'mine': gradient 0 that backward returned has shape \(4, 2\)"),
-        ("backward", lambda v: (v, v), r"layer 'mine': backward returned 2 arrays, but must return 1"),
+        ("backward", lambda v: (v, v), r"layer 'mine': backward must return 1 arrays, got 2"),
         ("backward", lambda v: None, r"gradient 0 that backward returned"),
     ],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinynn import Sequential, layers, losses, optimizers
-from tinynn.engine.plan import Job
+from tinynn.engine.job import Job
 from tinynn.training.batches import Batches
 
 CASES = {

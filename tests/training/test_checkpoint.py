@@ -254,7 +254,7 @@ def test_load_gives_the_model_as_it_stands(written):
     assert model._core.iteration == 5
     by_hand = dense(optimizers.SGD(0.1, 0.9, nesterov=True, clipvalue=0.1))
     by_hand.fit(X, Y, 6, 1, verbose=0)
-    order = tinynn.engine.plan.shuffled(22, by_hand._core.key, 1)[:6]
+    order = tinynn.engine.arrays.shuffled(22, by_hand._core.key, 1)[:6]
     by_hand.train_on_batch(X[order], Y[order])
     assert model.parameters.tobytes() == by_hand.parameters.tobytes()
     assert model._core.states["velocity"].tobytes() == by_hand._core.states["velocity"].tobytes()

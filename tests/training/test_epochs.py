@@ -8,7 +8,7 @@ import pytest
 import tinynn
 from tinynn import Augmentation, Sequential, layers
 from tinynn.callbacks import Callback
-from tinynn.engine.plan import shuffled
+from tinynn.engine.arrays import shuffled
 from tinynn.kernels import augment
 
 

@@ -18,7 +18,7 @@ from tests.model.reference import prediction, row_losses
 from tests.oracles import philox
 from tinynn import Sequential, kernels, layers, losses, optimizers, set_num_threads
 from tinynn.callbacks import Callback, EarlyStopping
-from tinynn.engine.plan import shuffled
+from tinynn.engine.arrays import shuffled
 from tinynn.layers.chain import with_inner
 
 ROOT = Path(__file__).parents[2]
@@ -330,7 +330,7 @@ assert model._core.iteration > 0
 assert np.isfinite(model.parameters).all()
 # The count of updates fits the weights: the same number of steps again gives the same bits.
 other, *_ = MODELS["dense"]("float32")
-from tinynn.engine.plan import shuffled
+from tinynn.engine.arrays import shuffled
 epoch, count = 0, model._core.iteration
 done = 0
 while done < count:
