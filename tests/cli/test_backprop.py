@@ -44,15 +44,15 @@ def test_quiet(here, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--lr", "nan"], "explain: lr is nan, expected a finite number"),
-        (["--lr", "-0.1"], "explain: lr is -0.1, expected 0 or more"),
+        (["--lr", "nan"], "explain: lr must be a finite number, got nan"),
+        (["--lr", "-0.1"], "explain: lr must be 0 or more, got -0.1"),
         (["--lr", "1e308"], "weights"),
-        (["--steps", "-1"], "explain: steps is -1, expected 0 or more"),
+        (["--steps", "-1"], "explain: steps must be 0 or more, got -1"),
         (["--steps", "1.5"], "argument --steps: invalid int value: '1.5'"),
-        (["--weights", "1", "2"], "WorkedExample: weights has 2 entries, expected 5 numbers (w1 to w5)"),
+        (["--weights", "1", "2"], "WorkedExample: weights must be a list of 5 numbers (w1 to w5), got 2"),
         (
             ["--weights", "1", "2", "3", "4", "inf"],
-            "WorkedExample: weights[4] (w5) is inf, expected a finite number",
+            "WorkedExample: weights[4] (w5) must be a finite number, got inf",
         ),
         (["--x", "two"], "argument --x: invalid float value: 'two'"),
         (["--svg", "missing/a.svg"], "--svg: cannot write missing/a.svg, there is no folder missing"),
