@@ -55,7 +55,7 @@ def test_quiet(here, tmp_path):
             "WorkedExample: weights[4] (w5) must be a finite number, got inf",
         ),
         (["--x", "two"], "argument --x: invalid float value: 'two'"),
-        (["--svg", "missing/a.svg"], "--svg: cannot write missing/a.svg, there is no folder missing"),
+        (["--svg", "missing/a.svg"], "--svg: cannot write missing/a.svg: there is no folder missing"),
         (["--svg", "."], "--svg: cannot write .: Is a directory"),
         (["--svg", ""], "--svg: the path is empty; give the path of a file"),
         (["--svg", "/dev/null"], "--svg: '/dev/null' would be replaced, but it is not a regular file"),

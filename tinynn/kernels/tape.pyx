@@ -53,6 +53,7 @@ def exp(double x):
 
     Examples
     --------
+    >>> from tinynn.kernels.tape import exp
     >>> [exp(x) for x in (-1e4, 0.0, 1e4)]
     [0.0, 1.0, inf]
     """
@@ -72,6 +73,7 @@ def tanh(double z):
 
     Examples
     --------
+    >>> from tinynn.kernels.tape import tanh
     >>> [tanh(z) for z in (-1e4, 0.0, 1e4)]
     [-1.0, 0.0, 1.0]
     """
