@@ -8,7 +8,8 @@ import warnings
 import pytest
 
 import tinynn
-from tinynn.cli import COMMANDS, backprop, main
+from tinynn.cli import backprop, main
+from tinynn.cli.program import COMMANDS
 
 
 def test_help_names_every_command(tinynn_command):
