@@ -6,6 +6,7 @@ import pytest
 from tests import oracles
 from tests.numerics import assert_close
 from tinynn import Sequential, layers, load, optimizers
+from tinynn.callbacks import ReduceLROnPlateau
 from tinynn.optimizers import get, schedules
 
 RULES = {
@@ -353,3 +354,53 @@ def test_average_is_kept_in_a_file(tmp_path, rng):
 def test_wrong_limits(options, message):
     with pytest.raises(ValueError, match=message):
         optimizers.Adam(**options)
+
+
+# --- one optimizer and several models --------------------------------------------------------------------------
+
+
+def test_the_second_model_takes_a_copy():
+    optimizer = optimizers.SGD(0.1)
+    one, two = one_layer(optimizer), one_layer(optimizer)
+    assert one.optimizer is optimizer
+    assert two.optimizer is not optimizer
+    assert two.optimizer == optimizer
+    one.optimizer.learning_rate = 0.5
+    assert two.optimizer.learning_rate == 0.1
+    one.compile(optimizer, "mse")  # its own again
+    assert one.optimizer is optimizer
+    del one
+    third = one_layer(optimizer)  # nobody has it any more
+    assert third.optimizer is optimizer
+
+
+def test_a_plateau_of_one_model_lowers_no_rate_of_another(rng):
+    optimizer = optimizers.Adam(0.1)
+    one, two = one_layer(optimizer), one_layer(optimizer)
+    callback = ReduceLROnPlateau("loss", patience=1, min_delta=100)
+    one.fit(*data(rng), epochs=4, verbose=0, callbacks=callback)
+    assert one.optimizer.learning_rate < 0.1
+    assert two.optimizer.learning_rate == 0.1
+
+
+def test_a_schedule_without_a_name_is_copied_too(rng):
+    x, y = data(rng)
+    optimizer = optimizers.SGD(lambda step: 0.1 / (1 + step))
+    one, two = one_layer(optimizer), one_layer(optimizer)
+    for model in (one, two):
+        model.fit(x, y, 4, verbose=0)
+    assert one.parameters.tobytes() == two.parameters.tobytes()
+
+
+def test_another_optimizer_set_begins_anew(rng):
+    x, y = data(rng)
+    model = one_layer(optimizers.RMSprop(0.01, momentum=0.5))
+    model.fit(x, y, 4, verbose=0)
+    model.optimizer = optimizers.SGD(0.1, momentum=0.9)
+    assert (model._core.states, model._core.iteration) == ({}, 0)
+    model.fit(x, y, 4, verbose=0)
+    assert model._core.states.keys() == {"velocity"}
+    model.optimizer = "adam"
+    assert isinstance(model.optimizer, optimizers.Adam)
+    with pytest.raises((TypeError, ValueError), match="optimizer"):
+        model.optimizer = 3

@@ -36,6 +36,14 @@ def fit(number):
     MODEL.fit(X, Y, batch_size=10 + number % 40, validation_split=0.2, callbacks=EarlyStopping("loss"), verbose=0)
 
 
+def everything(number):
+    """Batches of every size, by turns in training, prediction and evaluation."""
+    MODEL.fit(X, Y, batch_size=1 + number % 40, verbose=0)
+    MODEL.predict(X[: 1 + number % 50])
+    MODEL.evaluate(X, Y, batch_size=1 + number % 30)
+    MODEL.train_on_batch(X[: 1 + number % 50], Y[: 1 + number % 50])
+
+
 def make_train_and_drop(number):
     model = made(number)
     model.fit(X, Y, verbose=0)
@@ -81,6 +89,7 @@ def resident():
     [
         (predict_the_long_way, 10_000, 1e6),
         (fit, 200, 1e6),
+        (everything, 400, 1e6),
         (make_train_and_drop, 200, 1e6),
         pytest.param(predict_the_short_way, 1_000_000, 1e6, marks=pytest.mark.proof),
         pytest.param(predict_the_long_way, 1_000_000, 1e6, marks=pytest.mark.proof),

@@ -8,7 +8,6 @@ import re
 import numpy as np
 import pytest
 
-from tinynn.checks import check_count, check_labels, check_real
 from tinynn.training.arrays import (
     as_sample_weight,
     as_samples,
@@ -296,31 +295,6 @@ def test_same_length():
         check_same_length("fit", x=np.zeros((3, 2)), y=np.zeros(3), sample_weight=np.zeros(2))
 
 
-def test_labels_in_range_pass():
-    for y in (np.array([0, 9]), np.array([0.0, 9.0]), np.array([[0], [9]], "uint8")):
-        labels = check_labels("fit", "y", y, 10)
-        assert labels.dtype == np.int64
-        assert labels.shape == y.shape
-        assert labels.ravel().tolist() == [0, 9]
-
-
-@pytest.mark.parametrize(
-    "y, message",
-    [
-        ([0, 3, 10], r"fit: y holds the label 10 at index 2; with 10 classes labels go from 0 to 9$"),
-        ([0, -1], r"the label -1 at index 1"),
-        ([1, 2, 10], r"the label 10 at index 2.*do yours start at 1\? Then subtract 1"),
-        ([[0, 1], [2, 11]], r"the label 11 at index \(1, 1\)"),
-        ([0.0, 1.5], r"the label 1.5 at index 1.*whole numbers"),
-        ([0.0, math.nan], r"the label nan at index 1"),
-        ([0.0, math.inf], r"the label inf at index 1"),
-    ],
-)
-def test_labels_out_of_range(y, message):
-    with pytest.raises(ValueError, match=message):
-        check_labels("fit", "y", np.array(y), 10)
-
-
 def test_sample_weight():
     assert as_sample_weight([1, 2], (2,)).dtype == np.float64
     assert as_sample_weight(np.array([[1], [2]]), (2,)).tolist() == [1, 2]
@@ -407,43 +381,6 @@ def test_split_that_leaves_nothing(fraction):
 def test_split_fraction_must_be_one(fraction):
     with pytest.raises((TypeError, ValueError), match="fit: validation_split must be a"):
         split_validation(np.arange(10), None, None, fraction)
-
-
-@pytest.mark.parametrize("value", [1, 32, np.int32(5), np.uint8(3)])
-def test_counts(value):
-    count = check_count("fit", "batch_size", value)
-    assert type(count) is int
-    assert count == value
-
-
-@pytest.mark.parametrize("value", [True, np.True_, 2.0, "2", None, [2], np.float32(2), np.array([2])])
-def test_what_is_no_count(value):
-    with pytest.raises(TypeError, match="fit: batch_size must be a whole number, got"):
-        check_count("fit", "batch_size", value)
-
-
-@pytest.mark.parametrize("value", [0, -3])
-def test_counts_too_small(value):
-    with pytest.raises(ValueError, match=f"fit: epochs must be at least 1, got {value}"):
-        check_count("fit", "epochs", value)
-
-
-@pytest.mark.parametrize("value", [0, 0.5, np.float32(0.25), np.int64(0), np.array(0.5)])
-def test_reals(value):
-    assert type(check_real("fit", "rate", value, minimum=0, below=1)) is float
-
-
-@pytest.mark.parametrize("value", [True, np.True_, "0.5", None, 1j, [0.5], np.array([0.5])])
-def test_what_is_no_real(value):
-    with pytest.raises(TypeError, match="fit: rate must be a real number"):
-        check_real("fit", "rate", value)
-
-
-def test_bounds_are_named():
-    with pytest.raises(ValueError, match=r"fit: rate must be a finite number > 0 and <= 1, got 0"):
-        check_real("fit", "rate", 0, above=0, maximum=1)
-    with pytest.raises(ValueError, match=r"fit: rate must be a finite number, got inf"):
-        check_real("fit", "rate", math.inf)
 
 
 @pytest.mark.parametrize("stored", ["f2", "f4", "f8"])
