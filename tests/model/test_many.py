@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from tinynn import Sequential, callbacks, fit_many, get_num_threads, layers, optimizers, set_num_threads
+from tinynn import Sequential, callbacks, fit_many, get_num_threads, layers, optimizers
 
 
 def build(count, width=7):
@@ -38,7 +38,7 @@ def test_same_bits_as_one_after_the_other(workers, width, data):
         assert history.history == wanted.history
 
 
-def test_each_has_its_own_callbacks_and_thread(data):
+def test_each_has_its_own_callbacks_and_thread(data, threads):
     seen = {}
 
     class Note(callbacks.Callback):
@@ -46,14 +46,9 @@ def test_each_has_its_own_callbacks_and_thread(data):
             seen.setdefault(self.model.parameters.size, set()).add(threading.current_thread().name)
             assert get_num_threads() == 1
 
-    before = get_num_threads()
-    set_num_threads(4)
-    try:
-        fit_many([*build(1, 3), *build(1, 4)], *data, callbacks=[[Note()], [Note()]], epochs=2)
-        assert get_num_threads() == 4
-    finally:
-        set_num_threads(None)
-    assert get_num_threads() == before
+    threads(4)
+    fit_many([*build(1, 3), *build(1, 4)], *data, callbacks=[[Note()], [Note()]], epochs=2)
+    assert get_num_threads() == 4
     assert len(seen) == 2
     assert all(name.startswith("fit_many") for names in seen.values() for name in names)
 

@@ -25,32 +25,29 @@ def train_in_child(connection, model):
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("method", [m for m in ("fork", "spawn") if m in multiprocessing.get_all_start_methods()])
-def test_a_child_process_trains_after_its_parent_did(method):
-    set_num_threads(3)
-    try:
-        model, x, y, keywords = MODELS["dense"]("float32")
-        model.fit(x, y, verbose=0, **keywords)
-        context = multiprocessing.get_context(method)
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=train_in_child, args=(sender, model))
-        process.start()
-        sender.close()
-        found = receiver.recv()
-        process.join()
-        assert process.exitcode == 0
-        receiver, sender = context.Pipe(duplex=False)
-        train_in_child(sender, model)
-        assert receiver.recv() == found
-    finally:
-        set_num_threads(None)
+def test_a_child_process_trains_after_its_parent_did(method, threads):
+    threads(3)
+    model, x, y, keywords = MODELS["dense"]("float32")
+    model.fit(x, y, verbose=0, **keywords)
+    context = multiprocessing.get_context(method)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=train_in_child, args=(sender, model))
+    process.start()
+    sender.close()
+    found = receiver.recv()
+    process.join()
+    assert process.exitcode == 0
+    receiver, sender = context.Pipe(duplex=False)
+    train_in_child(sender, model)
+    assert receiver.recv() == found
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_fork_in_the_middle_of_another_threads_training():
+def test_fork_in_the_middle_of_another_threads_training(threads):
     """The child's pool must not wait for parts that only the parent's threads can finish."""
     expected = trained("dense", "float32")
-    set_num_threads(3)
+    threads(3)
     stop = threading.Event()
 
     class Until(Callback):
@@ -72,7 +69,6 @@ def test_fork_in_the_middle_of_another_threads_training():
     finally:
         stop.set()
         thread.join()
-        set_num_threads(None)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -87,7 +83,7 @@ def test_fork_while_other_threads_predict():
     def predict():
         while not stop.is_set():
             for steps in range(1, 9):
-                model.predict(x[:, :steps], output="simple_rnn")  # the long way
+                model.predict(x[:, :steps], output="simple_rnn")  # the general path
             model._core._plans.clear()
 
     threads = [threading.Thread(target=predict) for _ in range(3)]

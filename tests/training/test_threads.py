@@ -9,7 +9,6 @@ import pytest
 
 from tests.model.digests import MODELS, trained
 from tests.training.classifier import classifier
-from tinynn import set_num_threads
 from tinynn.callbacks import Callback
 
 
@@ -36,28 +35,22 @@ def run_threads(*functions):
     return results
 
 
-def test_two_models_train_at_once():
+def test_two_models_train_at_once(threads):
     alone = [trained(name, "float32") for name in MODELS]
-    set_num_threads(2)
-    try:
-        for _ in range(3):
-            assert run_threads(*(lambda name=name: trained(name, "float32") for name in MODELS)) == alone
-    finally:
-        set_num_threads(None)
+    threads(2)
+    for _ in range(3):
+        assert run_threads(*(lambda name=name: trained(name, "float32") for name in MODELS)) == alone
 
 
-def test_sixteen_threads_predict_with_one_model():
+def test_sixteen_threads_predict_with_one_model(threads):
     model, x, *_ = MODELS["dense"]("float32")
     expected = model.predict(x)
-    set_num_threads(3)
-    try:
-        parts = [slice(number * 5, number * 5 + 150) for number in range(16)]
-        for batch_size in (32, 7, 150):
-            found = run_threads(*(lambda part=part, size=batch_size: model.predict(x[part], size) for part in parts))
-            for part, got in zip(parts, found, strict=True):
-                assert got.tobytes() == expected[part].tobytes()
-    finally:
-        set_num_threads(None)
+    threads(3)
+    parts = [slice(number * 5, number * 5 + 150) for number in range(16)]
+    for batch_size in (32, 7, 150):
+        found = run_threads(*(lambda part=part, size=batch_size: model.predict(x[part], size) for part in parts))
+        for part, got in zip(parts, found, strict=True):
+            assert got.tobytes() == expected[part].tobytes()
 
 
 def test_threads_predict_while_the_model_trains(data):
