@@ -232,8 +232,10 @@ def test_wrong_adam(arguments):
 
 
 def test_names():
-    for name in ("sgd", "adam", "adamw", "rmsprop"):
-        assert get(name) == get(name.upper())
+    for name, kind in (("sgd", optimizers.SGD), ("adam", optimizers.Adam), ("adamw", optimizers.AdamW),
+                       ("rmsprop", optimizers.RMSprop)):
+        assert type(get(name)) is kind
+        assert get(name) == get(name.upper()) == kind()
         assert type(get(name)).from_config(get(name).get_config()) == get(name)
     with pytest.raises(ValueError, match="unknown optimizer 'adamm'.*did you mean 'adam'"):
         get("adamm")

@@ -24,5 +24,5 @@ def test_no_line_ends_in_spaces():
 
 
 def test_rows_of_one_length():
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="zip"):
         table([("a", "b"), ("c",)], "<<")

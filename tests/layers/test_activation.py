@@ -35,10 +35,7 @@ def test_softmax_over_an_axis_that_was_reshaped(rng):
     check_gradients([layers.Dense(6), layers.Reshape((2, 3)), layers.Activation("softmax")], (3,), rng)
 
 
-@pytest.mark.parametrize("wrong", [None, 3])
-def test_needs_a_name(wrong):
-    if wrong is None:
-        assert layers.Activation(None).activation is None
-    else:
-        with pytest.raises(TypeError, match="activation: expected a name"):
-            layers.Activation(wrong)
+def test_needs_a_name():
+    assert layers.Activation(None).activation is None
+    with pytest.raises(TypeError, match="activation: expected a name"):
+        layers.Activation(3)

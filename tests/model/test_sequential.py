@@ -75,7 +75,7 @@ def test_random_chain_has_the_right_gradients(chain, seed):
 
 
 def test_the_same_by_hand_through_the_kernels(dtype, rng):
-    """Layer by layer through tinynn.kernels: the bits of prediction and gradients."""
+    """Layer by layer through tinynn.kernels: prediction, loss and gradients."""
     model = Sequential([layers.Dense(17, "tanh"), layers.LSTM(9), layers.Dense(5, "softmax")], (6, 11), dtype=dtype)
     model.compile("sgd", "sparse_categorical_crossentropy")
     w1, b1, w, u, b, w2, b2 = model.get_weights()

@@ -179,7 +179,7 @@ def test_a_checkpoint_of_a_training_whose_options_a_callback_changes(name, tmp_p
 
 @pytest.mark.parametrize("options, message", [
     ({"beta_1": 2}, "Adam: beta_1 must be a finite number >= 0 and < 1, got 2"),
-    ({"beta_2": np.nan}, "Adam.* ?beta_2 (must be|is nan)"),
+    ({"beta_2": np.nan}, r"Adam(: beta_2 must be a finite number|\.beta_2 is nan, which JSON cannot hold)"),
     ({"epsilon": 0}, "Adam: epsilon must be a finite number >= 1e-37, got 0"),
     ({"clipvalue": -1}, "Adam: clipvalue must be a finite number > 0, got -1"),
     ({"global_clipnorm": "large"}, "Adam: global_clipnorm must be a real number"),
@@ -244,20 +244,19 @@ def test_whatever_is_set_between_trainings(name, changes):
 # --- data that do not fit ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["y", "labels", "weight", "class weight", "validation", "split", "batch"])
-def test_data_that_do_not_fit_do_not_build(how):
+@pytest.mark.parametrize("arguments, message", [
+    ({"y": [0]}, "x has 3 samples, but y has 1"),
+    ({"y": [0, 1, 2]}, "y holds the label 2 at index 2"),
+    ({"sample_weight": [1]}, r"sample_weight has shape \(1,\)"),
+    ({"class_weight": 3}, "class_weight must be a dict"),
+    ({"validation_data": (np.ones((2, 4)), [0, 1])}, r"validation_data: x has shape \(2, 4\)"),
+    ({"validation_split": 0.99}, "validation_split=0.99 of 3 samples leaves 0"),
+    ({"batch_size": 0}, "batch_size must be at least 1"),
+], ids=["y", "labels", "weight", "class weight", "validation", "split", "batch"])
+def test_data_that_do_not_fit_do_not_build(arguments, message):
     model = Sequential([layers.Dense(2, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
-    arguments = {
-        "y": {"y": [0]},
-        "labels": {"y": [0, 1, 2]},
-        "weight": {"sample_weight": [1]},
-        "class weight": {"class_weight": 3},
-        "validation": {"validation_data": (np.ones((2, 4)), [0, 1])},
-        "split": {"validation_split": 0.99},
-        "batch": {"batch_size": 0},
-    }[how]
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises((TypeError, ValueError), match=f"^fit: {message}"):
         model.fit(np.ones((3, 5)), **{"y": [0, 1, 0], "verbose": 0, **arguments})
     assert model.input_shape is None
     model.fit(np.ones((3, 4)), [0, 1, 0], verbose=0)
@@ -268,7 +267,7 @@ def test_data_that_do_not_fit_leave_the_layers_free():
     layer = layers.Dense(2)
     model = Sequential([layer])
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"y has shape \(3, 5\)"):
         model.fit(np.ones((3, 4), "f4"), np.ones((3, 5), "f4"))
     assert layer._built is None
     Sequential([layer], (3,))
