@@ -39,11 +39,11 @@ def test_none_is_linear():
     (3, TypeError, "activation: expected a name"),
     (max, TypeError, "activation: expected a name"),
 ])
-def test_what_is_no_activation(name, error, message):
+def test_unknown_activations(name, error, message):
     with pytest.raises(error, match=message):
         check_activation(name)
 
 
-def test_softmax_of_single_numbers_says_what_to_do():
+def test_softmax_of_scalars_says_what_to_do():
     with pytest.raises(ValueError, match=r"softmax needs a last axis: reshape x to \(samples, classes\)"):
         Sequential([layers.Activation("softmax")], ())

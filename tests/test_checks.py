@@ -52,7 +52,7 @@ def test_anything_with_an_index_is_a_count():
      np.array([2, 3])],
     ids=repr,
 )
-def test_what_is_no_count(value):
+def test_values_that_are_not_counts(value):
     with pytest.raises(TypeError, match="fit: batch_size must be a whole number, got"):
         check_count("fit", "batch_size", value)
 
@@ -94,7 +94,7 @@ def test_reals(value):
     "value", [True, np.True_, np.array(True), "0.5", None, 1j, [0.5], np.array([0.5]), np.array("0.5"), Decimal("0.5")],
     ids=repr,
 )
-def test_what_is_no_real(value):
+def test_values_that_are_not_real_numbers(value):
     with pytest.raises(TypeError, match="fit: rate must be a real number"):
         check_real("fit", "rate", value)
 
@@ -134,7 +134,7 @@ def test_flags(value):
 
 
 @pytest.mark.parametrize("value", [2, -1, 0.5, math.nan, "yes", "", None, [], np.array([True])], ids=repr)
-def test_what_is_no_flag(value):
+def test_values_that_are_not_flags(value):
     with pytest.raises(TypeError, match="^SGD: nesterov must be True or False, got "):
         check_bool("SGD", "nesterov", value)
 
@@ -166,7 +166,7 @@ def test_pairs(value, expected):
 
 
 @pytest.mark.parametrize("value", [True, (1, True), 2.0, (1, 2.0), (), (1,), (1, 2, 3), "12", None, {1: 2}])
-def test_what_is_no_pair(value):
+def test_values_that_are_not_pairs(value):
     with pytest.raises(TypeError, match="^conv2d: strides must be a whole number or two of them, got "):
         check_pair("conv2d", "strides", value)
 
@@ -282,7 +282,7 @@ def test_misspellings_are_recognized(name, meant):
 
 
 @pytest.mark.parametrize("name", OTHER, ids=lambda name: name[:20])
-def test_another_name_is_no_misspelling(name):
+def test_other_names_are_not_misspellings(name):
     known = {*dict(MISSPELT).values(), "adamw", "rmsprop", "mean_squared_error", "binary_crossentropy", "l1", "l2"}
     assert nearest(name, known) == ""
 
@@ -292,7 +292,7 @@ def test_one_spelling():
         "glorotuniform"}
 
 
-def test_of_several_the_least_changed_is_named():
+def test_the_least_changed_of_several_names_is_suggested():
     assert nearest("dense_23", ["dense_2", "dense_32", "dense"]) == "; did you mean 'dense_32'?"
     assert nearest("hiden", ["hidden_layers", "hidden"]) == "; did you mean 'hidden'?"
     assert nearest("relu", []) == ""

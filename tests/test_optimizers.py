@@ -133,8 +133,8 @@ def test_everything_frozen_or_nothing_to_learn(rng):
         assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_thawing_and_freezing_again(rng):
-    """Plans are kept: each must remember what learnt when it was made, in batch sizes it meets later, too."""
+def test_unfreezing_and_freezing_again(rng):
+    """Plans are cached: each keeps its own set of trainable parameters, also for batch sizes it meets later."""
     model = Sequential([layers.Dense(4), layers.Dense(2)], (3,), dtype="float64")
     model.compile("sgd", "mse")
     x, y = rng.normal(size=(9, 3)), rng.normal(size=(9, 2))
@@ -188,7 +188,7 @@ def test_one_optimizer_for_two_models(rng):
     assert one.parameters.tobytes() == two.parameters.tobytes() == alone.parameters.tobytes()
 
 
-def test_compiling_begins_anew(rng):
+def test_compile_resets_the_optimizer(rng):
     x, y = rng.normal(size=(4, 5)), rng.normal(size=(4, 3))
     model, fresh = linear("adam"), linear("adam")
     model.train_on_batch(x, y)
@@ -372,7 +372,7 @@ def test_the_second_model_takes_a_copy():
     one.compile(optimizer, "mse")  # its own again
     assert one.optimizer is optimizer
     del one
-    third = one_layer(optimizer)  # nobody has it any more
+    third = one_layer(optimizer)  # no model uses it any more
     assert third.optimizer is optimizer
 
 
@@ -394,7 +394,7 @@ def test_a_schedule_without_a_name_is_copied_too(rng):
     assert one.parameters.tobytes() == two.parameters.tobytes()
 
 
-def test_another_optimizer_set_begins_anew(rng):
+def test_setting_another_optimizer_resets_its_state(rng):
     x, y = data(rng)
     model = one_layer(optimizers.RMSprop(0.01, momentum=0.5))
     model.fit(x, y, 4, verbose=0)

@@ -40,7 +40,7 @@ def test_lookup_names_the_known_and_the_nearest():
         lookup("activation", "rleu", KNOWN)
 
 
-def test_lookup_does_not_guess_what_is_far_off():
+def test_lookup_does_not_guess_distant_names():
     with pytest.raises(ValueError) as error:
         lookup("activation", "qqqq", KNOWN)
     assert "did you mean" not in str(error.value)
@@ -120,7 +120,7 @@ def test_deserialize_makes_only_known_classes():
 
 
 @pytest.mark.parametrize("name", ["losses.Kernel", "losses._Kernel", "losses._Kernal", "layers._Pooling2D"])
-def test_what_several_classes_share_is_no_class_for_a_file(name):
+def test_private_base_classes_cannot_be_deserialized(name):
     with pytest.raises(ValueError, match=f"unknown class '{name}'") as error:
         deserialize({"class": name, "config": {}})
     assert "._" not in str(error.value).replace(name, "")
@@ -134,7 +134,7 @@ def test_a_private_class_of_the_user_is_one():
 
 
 @pytest.mark.parametrize("value", [lambda: 0, {1: 2}, {2, 3}, float("nan"), np.array([np.inf]), 1j, object()])
-def test_what_json_cannot_hold_is_an_error_that_says_where(value):
+def test_values_json_cannot_hold_are_an_error_that_says_where(value):
     with pytest.raises(TypeError, match=r"Part\.inner"):
         Part(1, inner=[value]).get_config()
 
@@ -194,7 +194,7 @@ def test_a_users_class_does_not_take_over_one_of_ours(monkeypatch):
     (losses.SparseCategoricalCrossentropy(), "from_logits"), (metrics.BinaryAccuracy(), "threshold"),
     (regularizers.L1L2(), "l2"), (regularizers.L1(), "l1"), (regularizers.L2(), "l2"),
 ], ids=lambda value: type(value).__name__)
-def test_what_cannot_be_changed_says_so(fixed, name):
+def test_fixed_attributes_cannot_be_changed(fixed, name):
     before = getattr(fixed, name)
     with pytest.raises(AttributeError, match=f"{type(fixed).__name__}: {name} cannot be changed; make a new"):
         setattr(fixed, name, 0.3)

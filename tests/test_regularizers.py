@@ -1,4 +1,4 @@
-"""Penalties on the size of weights: terms of the loss, with their gradients."""
+"""Regularizers: terms of the loss for the size of weights, and their gradients."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def expected(model, penalties):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_they_add_to_loss_and_gradients(name, dtype, rng):
+def test_regularizers_add_to_loss_and_gradients(name, dtype, rng):
     shape, make, penalties = CASES[name]
     models = [randomized(Sequential([layer], shape, dtype=dtype), np.random.default_rng(1)) for layer in make()]
     for model in models:
@@ -86,7 +86,7 @@ def test_large_models_on_several_threads(optimizer, threads, rng):
     np.testing.assert_allclose(weights[0], by_hand.parameters, rtol=1e-10, atol=1e-13)
 
 
-def test_frozen_weights_pay_nothing():
+def test_frozen_weights_are_not_regularized():
     frozen = layers.Dense(2, kernel_regularizer="l2")
     model = Sequential([frozen, layers.Dense(1, kernel_regularizer=L1)], (3,))
     model.compile("sgd", "mse")
@@ -122,6 +122,6 @@ def test_names():
     (lambda: regularizers.L2(float("nan")), ValueError, "L2: l2 must"),
     (lambda: regularizers.L1L2(l2="x"), TypeError, "L1L2: l2 must"),
 ])
-def test_wrong_ones(make, error, message):
+def test_wrong_regularizers(make, error, message):
     with pytest.raises(error, match=message):
         make()

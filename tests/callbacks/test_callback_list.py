@@ -59,7 +59,7 @@ def test_callbacks_are_closed_after_an_error():
     assert calls == [("a", "close")]
 
 
-def test_what_one_callback_logs_the_later_ones_see():
+def test_later_callbacks_see_what_earlier_ones_log():
     class Add(Callback):
         def on_epoch_end(self, epoch, logs=None):
             logs["extra"] = epoch * 2.0
@@ -74,7 +74,7 @@ def test_no_callbacks(nothing):
     assert history.epoch == [0]
 
 
-def test_what_is_no_callback_is_named():
+def test_an_item_that_is_not_a_callback_is_named():
     with pytest.raises(
         TypeError, match=r"fit: callbacks\[1\] must be .*got the class EarlyStopping, not an object"
     ):
@@ -243,7 +243,7 @@ def test_an_error_in_any_of_them_ends_the_training(hook):
 
 @pytest.mark.parametrize("name, nearest", [("on_epoch_ended", "on_epoch_end"), ("on_everything", None),
                                            ("on_train_batch_ends", "on_train_batch_end")])
-def test_a_method_that_nobody_calls_is_refused(name, nearest):
+def test_a_misspelled_hook_is_refused(name, nearest):
     callback = type("Mine", (Callback,), {name: lambda self, epoch, logs=None: None})()
     model = compiled()
     for call in (model.fit, model.evaluate):
@@ -255,13 +255,13 @@ def test_a_method_that_nobody_calls_is_refused(name, nearest):
     assert model._core.iteration == 0
 
 
-def test_attributes_that_only_look_like_methods():
+def test_attributes_that_look_like_hooks_are_fine():
     callback = Callback()
     callback.on_gpu = False
     compiled().fit(X, Y, verbose=0, callbacks=callback)
 
 
 @pytest.mark.parametrize("callbacks", [3, EarlyStopping, "early"])
-def test_what_is_no_list_of_callbacks(callbacks):
+def test_callbacks_must_be_a_list_of_callbacks(callbacks):
     with pytest.raises(TypeError, match="callbacks"):
         compiled().fit(X, Y, callbacks=callbacks)

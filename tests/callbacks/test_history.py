@@ -11,7 +11,7 @@ from tinynn.callbacks import (
 from tinynn.callbacks.callback_list import CallbackList
 
 
-def test_history_starts_anew_for_each_training_but_goes_on_when_resuming():
+def test_history_restarts_for_each_training_and_continues_on_resume():
     model, history = train([], epochs_of("loss", [3.0, 2.0]))
     state = history.get_state()
     again = CallbackList([], model, {}, then=[history])

@@ -168,7 +168,7 @@ class Adds(Callback):
         logs["f1"] = 1.0 + epoch
 
 
-def test_what_an_earlier_callback_adds_can_be_monitored(tmp_path):
+def test_a_quantity_that_an_earlier_callback_adds_can_be_monitored(tmp_path):
     stop = EarlyStopping("f1", patience=2, mode="min")
     keep = ModelCheckpoint(tmp_path / "{f1:.0f}", monitor="f1", save_best_only=True, mode="max")
     compiled().fit(X, Y, epochs=9, verbose=0, callbacks=[Adds(), keep, stop])
@@ -186,14 +186,14 @@ def test_what_an_earlier_callback_adds_can_be_monitored(tmp_path):
     [History(), EarlyStopping("f1", mode="max")],
     [EarlyStopping("val_loss")],
 ], ids=len)
-def test_what_none_adds_is_refused_before_training(callbacks):
+def test_a_quantity_that_no_callback_adds_is_refused_before_training(callbacks):
     model = compiled()
     with pytest.raises(ValueError, match="EarlyStopping: monitor '.*' is not among the quantities"):
         model.fit(X, Y, epochs=3, verbose=0, callbacks=callbacks)
     assert model._core.iteration == 0
 
 
-def test_what_none_has_added_is_found_after_the_first_epoch():
+def test_a_quantity_that_was_not_added_is_found_after_the_first_epoch():
     with pytest.raises(ValueError, match="EarlyStopping: monitor 'f2' is not among the quantities .*: loss, f1$"):
         compiled().fit(X, Y, epochs=3, verbose=0, callbacks=[Adds(), EarlyStopping("f2", mode="max")])
 

@@ -88,12 +88,12 @@ def test_learning_rate_scheduler_of_one_argument():
 
 
 @pytest.mark.parametrize("rate", [math.nan, -0.1, "0.1", None])
-def test_learning_rate_scheduler_rejects_what_is_no_rate(rate):
+def test_learning_rate_scheduler_rejects_invalid_rates(rate):
     with pytest.raises((TypeError, ValueError), match=r"LearningRateScheduler: schedule\(0\) must be a"):
         train([LearningRateScheduler(lambda epoch, current: rate)], [{}])
 
 
-def test_an_error_in_the_schedule_is_the_users_to_see():
+def test_errors_in_the_users_schedule_come_through():
     def broken(epoch, rate):
         raise TypeError("my own mistake")
 

@@ -113,7 +113,7 @@ def test_the_check_leaves_nothing_behind(tmp_path):
 
 
 @pytest.mark.parametrize("make", [lambda path: CSVLogger(path), lambda path: ModelCheckpoint(path)])
-def test_what_is_no_file_is_refused_before_training(make, tmp_path):
+def test_special_files_are_refused_before_training(make, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", "/dev/null"):
         with pytest.raises(ValueError, match="would be replaced, but it is not a regular file"):
@@ -274,7 +274,7 @@ def test_a_table_catches_up_when_there_is_room_again(full, tmp_path, monkeypatch
     assert path.read_text() == "epoch,loss\n0,4.0\n1,3.0\n2,2.0\n3,1.0\n"
 
 
-def test_a_table_that_stays_full_is_whole_as_far_as_it_goes(tmp_path, monkeypatch):
+def test_a_table_on_a_full_disk_keeps_whole_lines(tmp_path, monkeypatch):
     disk, path = FullDisk(monkeypatch), tmp_path / "log.csv"
 
     class Fill(Callback):

@@ -3,6 +3,7 @@
 import gc
 import pickle
 import weakref
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("number, name, value", CHANGES.values(), ids=CHANGES)
 def test_a_changed_layer_counts_from_the_next_call_on(number, name, value):
-    """As in a model that was built with it and trained just as far."""
+    """As in a model that was built with it and trained for as many steps."""
     model = compiled()
     used(model)
     chain = [layer.clone() for layer in model.layers]
@@ -52,7 +53,7 @@ def test_a_changed_layer_counts_from_the_next_call_on(number, name, value):
     assert used(model) == used(other)
 
 
-def test_a_penalty_taken_away_or_within_a_wrapper():
+def test_a_regularizer_removed_and_a_layer_inside_a_wrapper():
     model = compiled(kernel_regularizer="l2")
     free = compiled()
     model.layers[0].kernel_regularizer = None
@@ -71,7 +72,7 @@ def test_a_penalty_taken_away_or_within_a_wrapper():
     (0, "units", 0, ValueError, "Dense: units must be at least 1"),
     (0, "kernel_regularizer", 3, TypeError, "regularizer"),
 ])
-def test_what_the_constructor_refuses_is_refused_later_too(number, name, value, error, message):
+def test_setting_an_attribute_checks_it_as_the_constructor_does(number, name, value, error, message):
     model = compiled()
     before = getattr(model.layers[number], name)
     with pytest.raises(error, match=message):
@@ -89,16 +90,23 @@ def test_another_shape_is_refused_when_the_model_is_used():
             call()
 
 
+@contextmanager
+def without_collector():
+    """What is dropped goes at once, or not at all."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 def test_layers_do_not_keep_a_dropped_model():
     model = compiled()
     used(model)
     layer, gone = model.layers[0], weakref.ref(model)
-    gc.disable()
-    try:
+    with without_collector():
         del model
         assert gone() is None
-    finally:
-        gc.enable()
     layer.activation = "relu"
     pickle.loads(pickle.dumps(layer)).activation = "tanh"
 
@@ -122,12 +130,9 @@ def test_a_training_that_failed_keeps_no_dropped_model(error):
     with pytest.raises(error):
         model.fit(X, Y, verbose=0, callbacks=Fail())
     gone = weakref.ref(model)
-    gc.disable()
-    try:
+    with without_collector():
         del model
         assert gone() is None
-    finally:
-        gc.enable()
 
 
 # --- building ----------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def test_hostile_descriptions(how):
 
 
 def test_the_forger_can_do_it_right():
-    """So that the tests above fail for the reason they say."""
+    """The tests above fail for the reason they name."""
     assert from_bytes(forged(lambda d: None)).count_params() == compiled().count_params()
 
 
@@ -134,7 +134,7 @@ def test_loading_runs_no_initializer(monkeypatch):
     assert from_bytes(content).count_params() == 112
 
 
-def test_a_model_with_a_loss_of_ones_own_can_be_loaded_elsewhere_to_predict(rng, tmp_path):
+def test_a_model_with_a_user_defined_loss_can_be_loaded_elsewhere_to_predict(rng, tmp_path):
     class MyLoss(losses.Loss):
         def forward(self, prediction, target):
             return np.abs(prediction - target).mean(-1)
@@ -180,7 +180,7 @@ def test_numbered_vectors_are_read_in_their_order():
     model = from_bytes(forged(adam_with_average, {**plain, **vectors}))
     assert {name: state[0] for name, state in model._core.states.items()} == {
         "average": 1, "first_moment": 2, "second_moment": 3}
-    # Of two, nobody knows which was left out: they begin anew.
+    # With two of the three it is unknown which is missing: the optimizer begins without any.
     assert from_bytes(forged(adam_with_average, {**plain, "optimizer/0": vectors["optimizer/0"],
                                                  "optimizer/1": vectors["optimizer/1"]}))._core.states == {}
 

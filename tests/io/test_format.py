@@ -30,7 +30,7 @@ ARRAYS = {
 }
 
 
-def test_what_is_packed_comes_back():
+def test_pack_and_unpack_round_trip():
     description, tensors = unpack(pack({"a": [1, "b", None]}, ARRAYS), "it")
     assert description == {"format": 1, "a": [1, "b", None], "sha256": description["sha256"]}
     assert tensors.keys() == ARRAYS.keys()
@@ -45,7 +45,7 @@ def test_one_content_for_equal_descriptions_and_arrays():
     assert pack({"a": 1}, ARRAYS) != pack({"a": 2}, ARRAYS)
 
 
-def test_what_json_cannot_hold_is_not_written():
+def test_values_json_cannot_hold_are_refused():
     for value in (np.nan, np.inf, object(), b"bytes"):
         with pytest.raises((TypeError, ValueError)):
             pack({"a": value}, {})
@@ -173,7 +173,7 @@ def test_arrays_become_tensors_in_order():
     assert back["b", 1] == 2.5
 
 
-def test_what_cannot_be_encoded_is_named_with_its_place():
+def test_values_that_cannot_be_encoded_are_named_with_their_place():
     masked = np.ma.masked_array([1], [True])
     for value in ({1, 2}, b"bytes", 1j, object(), np.zeros(1, complex), np.array(["a"]), masked):
         with pytest.raises(TypeError, match=r"(?s)^the state of it\['best'\] holds .*, which a checkpoint can"):

@@ -15,7 +15,7 @@ def test_equals_numpy(name, dtype, rng):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients(name, rng):
-    """Between layers, so that what flows through to the first one is seen."""
+    """Between two layers: the first one's gradients show what flows through."""
     check_gradients([layers.Dense(4), layers.Activation(name), layers.Dense(2)], (3,), rng)
 
 
@@ -27,7 +27,7 @@ def test_the_same_bits_as_in_a_dense(name, rng):
     assert apart.predict(x).tobytes() == together.predict(x).tobytes()
 
 
-def test_two_after_one_another(rng):
+def test_two_activations_in_a_row(rng):
     check_gradients([layers.Dense(4, "tanh"), layers.Activation("sigmoid"), layers.Activation("softmax")], (3,), rng)
 
 

@@ -40,7 +40,7 @@ class Name(str):
         return str.__eq__(self, other)
 
 
-def test_names_take_time_in_proportion():
+def test_naming_layers_takes_linear_time():
     """As many comparisons as pairs would make a small file take all day, above all in Towers."""
     chain = [layers.Flatten(Name(number)) for number in range(300)] + [layers.Flatten() for _ in range(300)]
     names = unique_names(chain)

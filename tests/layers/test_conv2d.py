@@ -29,8 +29,8 @@ def test_gradients(activation, options, rng):
 
 @pytest.mark.parametrize("wrapper", ["TimeDistributed", "Towers"])
 def test_within_other_layers(wrapper, dtype, rng):
-    recogniser = [layers.Conv2D(3, 2, activation="relu"), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(2)]
-    outer = layers.TimeDistributed(recogniser) if wrapper == "TimeDistributed" else layers.Towers(recogniser, 3)
+    recognizer = [layers.Conv2D(3, 2, activation="relu"), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(2)]
+    outer = layers.TimeDistributed(recognizer) if wrapper == "TimeDistributed" else layers.Towers(recognizer, 3)
     check_prediction([outer], (3, 5, 5, 2), rng, dtype)
     check_gradients([outer], (3, 5, 5, 2), rng)
 

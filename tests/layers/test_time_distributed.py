@@ -25,7 +25,7 @@ def test_equals_numpy(name, dtype, rng):
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_gradients(name, rng):
-    """Behind a layer that learns, so that the wrapper's gradient of its input is seen."""
+    """Behind a layer with parameters, whose gradients show the wrapper's input gradient."""
     make, shape = WRAPPED[name]
     check_gradients([layers.Dense(shape[-1]), *make(), layers.Flatten(), layers.Dense(2)], shape, rng, batch=2)
 
@@ -51,6 +51,6 @@ def test_unknown_number_of_steps(rng):
         assert model.predict(x).tobytes() == fixed.predict(x).tobytes()
 
 
-def test_single_numbers_have_no_steps():
+def test_scalar_samples_have_no_steps():
     with pytest.raises(ValueError, match=r"'time_distributed'.*\(steps, \.\.\.\)"):
         Sequential([layers.TimeDistributed(layers.Flatten())], ())

@@ -27,7 +27,7 @@ def test_equals_numpy(name, dtype, rng):
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_gradients(name, rng):
-    """Behind a layer that learns, so that the wrapper's gradient of its input is seen."""
+    """Behind a layer with parameters, whose gradients show the wrapper's input gradient."""
     make, shape = WRAPPED[name]
     check_gradients([layers.Dense(shape[-1]), *make(), layers.Flatten(), layers.Dense(2)], shape, rng, batch=2)
 

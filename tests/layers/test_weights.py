@@ -80,7 +80,7 @@ PARTS = {
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
-def test_another_model_from_them_is_refused_with_the_way_out(part):
+def test_layers_of_a_built_model_are_refused_elsewhere_with_a_hint(part):
     model = trained(name="mine")
     with pytest.raises(ValueError, match="the Dense layer.* belongs to the model 'mine', .* give layer.clone"):
         Sequential(part(model))
@@ -99,7 +99,7 @@ def test_a_loaded_model_and_a_layer_that_two_models_wait_for(tmp_path):
     assert other.input_shape is None
 
 
-def test_the_way_out_works():
+def test_copying_the_weights_to_clones_works():
     old = trained()
     new = Sequential([*[layer.clone() for layer in old.layers[:-1]], layers.Dense(3)], (3,))
     for ours, theirs in zip(new.layers[:-1], old.layers[:-1], strict=True):

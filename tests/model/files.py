@@ -1,4 +1,4 @@
-"""Models for files, and files whose description was changed, hash and all."""
+"""Models for files, and files with a changed description and a valid hash."""
 
 import json
 
@@ -50,7 +50,7 @@ def parts():
 
 
 def forged(change, tensors=None):
-    """A file whose description was changed, hash and all, by somebody who knows the format."""
+    """A file with a changed description and a valid hash, as somebody who knows the format would make it."""
     description, own = parts()
     change(description)
     tensors = own if tensors is None else tensors

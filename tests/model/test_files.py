@@ -74,7 +74,7 @@ def test_training_goes_on_with_the_same_bits(name, way, data, tmp_path):
     assert other.evaluate(*data) == model.evaluate(*data)
 
 
-def test_what_the_optimizer_remembers_is_left_out_unless_asked_for(data, tmp_path):
+def test_the_optimizers_state_is_saved_only_on_request(data, tmp_path):
     model = compiled()
     model.fit(*data, verbose=0)
     model.save(tmp_path / "model")
@@ -102,7 +102,7 @@ def test_readable_by_any_safetensors_reader():
     np.testing.assert_array_equal(tensors["dense/kernel"], model.get_weights()[0])
 
 
-def test_weights_that_are_no_numbers_survive():
+def test_non_finite_weights_survive():
     model = compiled()
     model.parameters[:4] = [np.nan, np.inf, -np.inf, -0.0]
     assert from_bytes(to_bytes(model)).parameters.tobytes() == model.parameters.tobytes()
@@ -137,7 +137,7 @@ class MyMetric(metrics.Metric):
         return prediction.sum(-1)
 
 
-def test_classes_of_ones_own(rng):
+def test_user_defined_classes(rng):
     model = Sequential([layers.Dense(2)], (2,))
     model.compile(optimizers.SGD(Ramp(0.01)), MyLoss(), [MyMetric()])
     x, y = rng.normal(size=(6, 2)), rng.normal(size=(6, 2))
@@ -240,7 +240,7 @@ def test_missing_files(tmp_path):
 # --- while a thread trains ---------------------------------------------------------------------------
 
 
-def test_what_is_written_beside_a_training_can_be_read(data, tmp_path):
+def test_a_model_saved_while_it_trains_can_be_loaded(data, tmp_path):
     """The numbers are copied before they are hashed."""
     model = compiled()
     model.fit(*data, verbose=0)

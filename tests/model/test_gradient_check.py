@@ -12,7 +12,7 @@ from tinynn import Sequential, check_gradients, layers, optimizers
 from tinynn.datasets import DigitSums
 from tinynn.kernels import op as ops
 
-# --- layers and losses of one's own ------------------------------------------------------------------
+# --- user-defined layers and losses -------------------------------------------------------------------
 
 
 class Wrong(Scale):
@@ -191,7 +191,7 @@ def test_small_gradients_are_judged_by_their_size(weight, rng):
         check_gradients(model, *data)
 
 
-def test_what_a_first_layer_does_without_the_gradient_of_its_input(rng):
+def test_a_first_layer_is_checked_without_its_input_gradient(rng):
     """Training does not ask for it, and a kernel may go another way then."""
     model = Sequential([layers.Dense(4), layers.Activation("tanh")], (3,))
     model.compile("sgd", "mse")
@@ -207,7 +207,7 @@ def test_what_a_first_layer_does_without_the_gradient_of_its_input(rng):
         check_gradients(model, rng.normal(size=(4, 3)), rng.normal(size=(4, 4)))
 
 
-def test_whole_numbers_that_are_no_quantities(rng):
+def test_integer_inputs_such_as_token_numbers(rng):
     class Embedding(layers.PythonLayer):
         def parameters(self, network, input_shape):
             return [network.parameter("table", (5, 2), lambda s, d, g: g.normal(size=s))]
@@ -250,7 +250,7 @@ def test_any_length(rng):
     assert report.tensors[0].shape == (2, 4, 3)
 
 
-def test_what_is_frozen_is_left_out(rng):
+def test_frozen_parameters_are_skipped(rng):
     model = Sequential([layers.Dense(3, "tanh"), frozen(layers.Dense(4, "tanh")), layers.Dense(2)], (3,))
     model.compile("sgd", "mse")
     report = check_gradients(model, rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))

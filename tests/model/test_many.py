@@ -64,7 +64,7 @@ def test_an_error_names_its_model_and_lets_the_others_end(data):
     assert (models[2].parameters == alone.parameters).all()
 
 
-def test_none_is_none(data):
+def test_no_models(data):
     assert fit_many([], *data) == []
 
 
@@ -86,7 +86,7 @@ def interrupt():
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
-def test_interrupted_it_ends_the_models_at_work(data):
+def test_an_interrupt_ends_the_models_at_work(data):
     models = build(4)
     at_work = threading.Barrier(2, action=interrupt)
 
@@ -102,7 +102,7 @@ def test_interrupted_it_ends_the_models_at_work(data):
     assert trained == [True, True, False, False]
 
 
-def test_interrupted_it_ends_a_model_that_is_just_beginning(data):
+def test_an_interrupt_ends_a_model_that_is_just_beginning(data):
     class Late(Sequential):
         def fit(self, *arguments, **others):
             interrupt()
@@ -140,7 +140,7 @@ def test_folds(data):
     assert [len(history.epoch) for history in found] == [2, 3, 4]
 
 
-def test_what_each_says_wins_over_what_is_said_for_all(data):
+def test_each_overrides_the_common_arguments(data):
     histories = fit_many(build(2), *data, epochs=3, each=[{}, {"epochs": 1}])
     assert [len(history.epoch) for history in histories] == [3, 1]
 

@@ -14,7 +14,7 @@ def small(**keywords):
     return Sequential([layers.Dense(3, "tanh"), layers.Dense(2)], (4,), **keywords)
 
 
-def test_what_needs_weights_says_so():
+def test_calls_that_need_weights_say_so():
     model = Sequential([layers.Dense(2)])
     model.compile("sgd", "mse")
     for call in (
@@ -32,7 +32,7 @@ def test_what_needs_weights_says_so():
             call()
 
 
-def test_what_needs_compile_says_so():
+def test_calls_that_need_compile_say_so():
     model = small()
     for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch, model.compute_gradients):
         with pytest.raises(ValueError, match="the model is not compiled; call compile"):

@@ -133,7 +133,7 @@ def test_wrong_dtypes(dtype):
 
 
 @pytest.mark.parametrize("name", [3, ["a"], "a\n", "\x1b[2J"])
-def test_the_model_s_name_is_text(name):
+def test_the_models_name_is_a_string(name):
     with pytest.raises(ValueError, match="Sequential: name must be a string of printable characters, got"):
         Sequential([layers.Dense(2)], name=name)
 
@@ -178,7 +178,7 @@ def test_a_layer_added_to_a_trained_model_leaves_the_weights_of_the_others():
     assert model.train_on_batch(np.ones((5, 3), "f4"), np.zeros((5, 7), "f4")) > 0
 
 
-def test_what_cannot_be_added_changes_nothing():
+def test_a_layer_that_cannot_be_added_changes_nothing():
     model = trained()
     before, names = model.fingerprint(), list(model._core.names)
     for layer, error, message in (
@@ -221,6 +221,6 @@ def test_configurations_make_equal_models():
 
 @pytest.mark.parametrize("config", [{}, {"layers": 3}, None, {"layers": [{"class": "layers.Dense"}]},
                                     {"name": "a", "dtype": "int8", "input_shape": None, "layers": []}])
-def test_what_is_no_configuration(config):
+def test_invalid_configurations(config):
     with pytest.raises(ValueError, match="from_config: "):
         Sequential.from_config(config)

@@ -162,7 +162,7 @@ def test_sparse_matrices_say_what_to_do():
         (io.StringIO(), "predict: samples must be an array of numbers, got StringIO"),
     ],
 )
-def test_what_is_no_array_of_numbers_is_a_type_error(data, message):
+def test_arrays_of_anything_but_numbers_are_a_type_error(data, message):
     with pytest.raises(TypeError, match=message):
         as_samples(data, "samples", "predict")
 
@@ -191,7 +191,7 @@ def test_targets_of_floats_stay_floats(given, expected):
     assert as_targets(np.array([0.5, 1]).astype(given)).dtype == np.dtype(expected)
 
 
-def test_only_where_it_is_allowed_there_may_be_no_samples():
+def test_no_samples_are_allowed_only_on_request():
     assert as_samples(np.zeros((0, 3), ">f4"), empty=True).shape == (0, 3)
     assert as_samples([], empty=True).shape == (0,)
     for data, empty in ((np.zeros((0, 3)), False), (np.zeros((3, 0)), True), (np.zeros((3, 0)), False)):
@@ -240,7 +240,7 @@ LARGEST, TOO_LARGE = np.nextafter(2.0**128 - 2.0**103, 0), 2.0**128 - 2.0**103
 
 @pytest.mark.parametrize("size", [1, 7, 16, 33])
 @pytest.mark.parametrize("bad", [TOO_LARGE, -TOO_LARGE, 1e300, -1e39, 1.7e308])
-def test_what_is_too_large_for_float32_is_found(bad, size):
+def test_values_too_large_for_float32_are_found(bad, size):
     with np.errstate(over="ignore"):
         assert np.isinf(np.float32(bad)) and not np.isinf(np.float32(LARGEST))
     for place in range(size):
@@ -261,12 +261,12 @@ def test_large_numbers_that_fit_pass():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_nan_and_infinity_are_no_large_numbers(bad):
+def test_nan_and_infinity_are_not_reported_as_large(bad):
     with pytest.raises(ValueError, match=rf"x holds {bad} at index \(1,\); expected finite numbers"):
         check_finite(np.array([1e38, bad, 1e300]), "x", "fit", "float32")
 
 
-def test_what_is_too_large_for_float64_is_found():
+def test_values_too_large_for_float64_are_found():
     x = np.array(["1", "-1e4000"]).astype("longdouble")
     for convert in (as_samples, as_targets):
         with pytest.raises(ValueError, match=r"holds -inf at index \(1,\)"):
@@ -386,7 +386,7 @@ def test_split_fraction_must_be_one(fraction):
 @pytest.mark.parametrize("stored", ["f2", "f4", "f8"])
 @pytest.mark.parametrize("computed", ["f4", "f8"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_found_in_any_dtype(stored, computed, value):
+def test_non_finite_values_are_found_in_any_dtype(stored, computed, value):
     array = np.ones((3, 2), stored)
     check_finite(array, "x", "fit", np.dtype(computed))
     array[2, 1] = value

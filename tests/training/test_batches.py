@@ -1,11 +1,11 @@
 """Steps on single batches: the fast path gives the general one's bits, and takes nothing that needs a closer look."""
 
 import gc
-import threading
 
 import numpy as np
 import pytest
 
+from tests.threads import run_threads
 from tests.training.classifier import classifier
 from tinynn import Sequential, layers, losses, optimizers
 from tinynn.core.core import Core
@@ -126,7 +126,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case, change, message", BAD.values(), ids=BAD)
-def test_what_is_wrong_is_found_after_good_batches_too(case, change, message, rng):
+def test_bad_batches_are_found_after_good_ones(case, change, message, rng):
     model = compiled(case)
     good = batch(case, rng)
     for _ in range(3):
@@ -138,7 +138,7 @@ def test_what_is_wrong_is_found_after_good_batches_too(case, change, message, rn
     assert (model.fingerprint(), model._core.iteration) == before
 
 
-def test_whatever_changes_in_between_counts(rng):
+def test_changes_between_steps_take_effect(rng):
     """Each change is made to both; the fast path must not go on with what it knew."""
     fast, general = compiled("numbers"), forgetful(compiled("numbers"))
     x, y = batch("numbers", rng)
@@ -150,6 +150,7 @@ def test_whatever_changes_in_between_counts(rng):
         lambda model: setattr(model.optimizer, "learning_rate", 0.3),
         lambda model: setattr(model.optimizer, "clipvalue", 0.01),
         lambda model: setattr(model.layers[0], "trainable", False),
+        lambda model: model.gradients.fill(7),
         lambda model: setattr(model.layers[0], "trainable", True),
         lambda model: setattr(model, "trainable", False),
         lambda model: setattr(model, "trainable", True),
@@ -212,11 +213,7 @@ def test_one_thread_at_a_time(rng):
                 assert "is being trained by another thread" in str(error)
                 refused.append(1)
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_threads(*[work] * 3)
     assert model._core.iteration == 1 + len(counts)
     assert len(counts) + len(refused) == 900
 

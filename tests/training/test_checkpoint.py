@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 
 @pytest.mark.parametrize("every", [1, 3])
 @pytest.mark.parametrize("case", CASES)
-def test_resumed_anywhere_it_ends_with_the_same_bits(case, every, written):
+def test_resuming_anywhere_gives_the_same_bits(case, every, written):
     alone, history = train(case)
     plain = files()
     model, same = train(case, checkpoint="checkpoint", checkpoint_every=every)
@@ -46,7 +46,7 @@ def test_resumed_anywhere_it_ends_with_the_same_bits(case, every, written):
         assert files() == finished
 
 
-def test_every_so_many_steps(written):
+def test_checkpoints_every_n_steps(written):
     train("sgd", checkpoint="checkpoint", checkpoint_every=3)
     assert [position(content) for content in written] == [(0, 3), (1, 2), (2, 1), (2, 4), (3, 0)]
 
@@ -59,10 +59,10 @@ def test_every_so_many_steps(written):
         (1.5, [(1, 4), (3, 0)]),
     ],
 )
-def test_every_so_many_seconds(every, positions, written, monkeypatch):
+def test_checkpoints_every_n_seconds(every, positions, written, monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr(module.time, "monotonic", lambda: 0.5 * next(clock))
-    # It is looked at after each epoch's last step, and after each epoch but the last; a write looks once more.
+    # The clock is read after each epoch's last step, after each epoch but the last, and once more by a write.
     train("sgd", checkpoint="checkpoint", checkpoint_every=every)
     assert [position(content) for content in written] == positions
 
@@ -149,7 +149,7 @@ class Interrupted(losses.Loss):
         return 2 * (prediction - target)
 
 
-def test_ctrl_c_amid_a_step_does_not_count_it():
+def test_ctrl_c_during_a_step_does_not_count_it():
     def make():
         model = Sequential([layers.Dense(3)], (4,))
         model.compile("sgd", Interrupted())
@@ -216,7 +216,7 @@ def test_a_second_training_with_the_same_checkpoint_is_refused_and_the_first_goe
     dense().fit(**DENSE, verbose=0, checkpoint="checkpoint")  # afterwards it may
 
 
-def test_an_interrupted_training_lets_go_of_its_path():
+def test_an_interrupted_training_releases_its_path():
     with pytest.raises(KeyboardInterrupt):
         dense().fit(**DENSE, verbose=0, checkpoint="checkpoint", checkpoint_every=3, callbacks=Interrupt(6))
     assert os.listdir() == ["checkpoint"]

@@ -1,4 +1,4 @@
-"""Checkpoints that cannot be written: the old one stays whole, and most is known before any work."""
+"""Checkpoints that cannot be written: the old one stays whole, and most failures are found before training."""
 
 import errno
 import math
@@ -80,7 +80,7 @@ def test_a_file_system_whose_folders_cannot_be_synchronised(monkeypatch):
     tinynn.load("model")
 
 
-def test_what_a_killed_write_left_is_removed():
+def test_leftovers_of_a_killed_write_are_removed():
     for path in ("checkpoint", "other"):
         with atomic_file(path) as stream:
             left = os.path.basename(stream.name)
@@ -91,7 +91,7 @@ def test_what_a_killed_write_left_is_removed():
     assert sorted(os.listdir()) == [left, "checkpoint"]
 
 
-def test_before_any_work_it_is_known_that_it_can_be_written():
+def test_writability_is_checked_before_training():
     os.mkdir("folder")
     model = dense()
     before = model.fingerprint()
@@ -119,7 +119,7 @@ def test_before_any_work_it_is_known_that_it_can_be_written():
         (True, TypeError, "checkpoint_every must be"),
     ],
 )
-def test_nonsense_as_time(every, error, message):
+def test_invalid_checkpoint_every(every, error, message):
     with pytest.raises(error, match=f"fit: {message}"):
         dense().fit(**DENSE, checkpoint="checkpoint", checkpoint_every=every)
 
@@ -129,13 +129,13 @@ def test_nonsense_as_time(every, error, message):
     ("/dev/null", "fit: checkpoint: '/dev/null' would be replaced, but it is not a regular file"),
     ("fifo", "fit: checkpoint: 'fifo' would be replaced, but it is not a regular file"),
 ])
-def test_what_is_no_file_is_refused_before_training(path, message):
+def test_special_files_are_refused_before_training(path, message):
     os.mkfifo("fifo")
     model = dense()
     with pytest.raises(ValueError, match=message):
         model.fit(**DENSE, verbose=0, checkpoint=path)
     assert model._core.iteration == 0
-    with pytest.raises((ValueError, OSError), match="fit: resume"):  # and none is read, for ever
+    with pytest.raises((ValueError, OSError), match="fit: resume"):  # nor is one read without end
         model.fit(**DENSE, verbose=0, resume=path, checkpoint="new")
     for read_from in ("fifo", "/dev/zero"):
         with pytest.raises(ValueError, match=f"load: {read_from}: it is not a regular file"):

@@ -77,7 +77,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_differs_is_named(what):
+def test_the_difference_is_named(what):
     arguments, message = REFUSED[what]
     dense().fit(**DENSE, verbose=0, checkpoint="checkpoint")
     make = arguments.get("model", dense)
@@ -121,7 +121,7 @@ def test_another_version_is_refused(monkeypatch):
 # --- damage ------------------------------------------------------------------------------------------
 
 
-def test_what_is_no_checkpoint_is_refused():
+def test_a_file_that_is_not_a_checkpoint_is_refused():
     with pytest.raises(FileNotFoundError, match="fit: resume: cannot read the checkpoint 'nowhere': .*leave resume"):
         train("sgd", resume="nowhere")
     dense("sgd").save("model", include_optimizer=True)
@@ -131,7 +131,7 @@ def test_what_is_no_checkpoint_is_refused():
         fit_many([dense("sgd")], X, Y, resume="model")
 
 
-def test_a_damaged_one_is_named(rng):
+def test_a_damaged_checkpoint_is_named(rng):
     train("callbacks", checkpoint="checkpoint", checkpoint_every=4)
     content, whole = read("checkpoint"), to_bytes(tinynn.load("checkpoint"))
     for length in [0, 7, 8, 100, *rng.integers(9, len(content), 30), len(content) - 1]:
@@ -153,7 +153,7 @@ def test_a_damaged_one_is_named(rng):
 
 
 def forged(change):
-    """A checkpoint whose entry was changed, hash and all, by somebody who knows the format."""
+    """Write a checkpoint with a changed description and a valid hash to the file "forged"."""
     content = read("checkpoint")
     length = int.from_bytes(content[:8], "little")
     description = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["tinynn"])
@@ -184,7 +184,7 @@ def set_state(name, value):
         (lambda d: d.update(notes=3), "the entry 'notes' must be a dict"),
     ],
 )
-def test_forged_ones_are_refused(change, message, written):
+def test_forged_checkpoints_are_refused(change, message, written):
     train("sgd", checkpoint="checkpoint", checkpoint_every=3)
     put("checkpoint", written[0])
     forged(change)

@@ -102,7 +102,7 @@ def nested(depth):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_a_checkpoint_cannot_hold_is_refused_before_training(value):
+def test_state_that_a_checkpoint_cannot_hold_is_refused_before_training(value):
     model = dense()
     with pytest.raises(TypeError, match="fit: checkpoint: the state of "):
         model.fit(**DENSE, verbose=0, checkpoint="checkpoint", callbacks=Remembers(value))

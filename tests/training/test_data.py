@@ -227,7 +227,7 @@ def test_class_weights_too_large_for_float32(model):
         model.fit(np.ones((2, 2, 4)), [0, 1], class_weight={1: 1e300}, verbose=0)
 
 
-def test_the_short_way_of_predict_finds_what_is_too_large(rng):
+def test_the_fast_path_of_predict_finds_values_too_large(rng):
     """The first call makes the predictor that answers the others."""
     model = Sequential([layers.Dense(3)], (4,), rng=1)
     x = rng.normal(size=(5, 4))

@@ -1,4 +1,4 @@
-"""Epochs go on: what is random depends on how many epochs a model has begun, whatever calls they came in."""
+"""Epochs continue across calls: randomness depends on how many epochs a model has begun, not on the calls."""
 
 import copy
 
@@ -226,7 +226,7 @@ def test_an_epoch_by_hand_is_an_epoch_of_fit(shuffle, dropout, data):
     assert all((state == other._core.states[name]).all() for name, state in one._core.states.items())
 
 
-def test_going_on_where_it_stopped(data):
+def test_training_continues_where_it_stopped(data):
     x, y = data
     one, other = classifier(dropout=0.2), classifier(dropout=0.2)
     one.fit(x, y, batch_size=16, epochs=4, verbose=0)

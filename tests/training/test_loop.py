@@ -190,7 +190,7 @@ def test_lengths_are_compared_before_the_split(data):
         classifier().fit(x[:40], y, validation_split=0.5, verbose=0)
 
 
-def test_a_model_that_puts_out_single_numbers_has_no_last_axis(rng):
+def test_a_scalar_output_has_no_last_axis(rng):
     class Total(layers.PythonLayer):
         def output_shape(self, input_shape):
             return ()

@@ -138,7 +138,7 @@ def provenance_in(path):
     return json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["tinynn"])["provenance"]
 
 
-def test_a_model_file_says_how_it_came_about():
+def test_a_model_file_records_its_provenance():
     model = dense()
     assert "provenance" not in str(to_bytes(model))
     history = model.fit(**DENSE, verbose=0, validation_data=(X, Y), hash_data=True)
@@ -165,7 +165,7 @@ def test_a_model_file_says_how_it_came_about():
     assert other.provenance["data"]["training"]["arrays"]["items"]["sha256"] != items["sha256"]
 
 
-def test_what_a_callback_saves_says_what_that_epoch_reached(tmp_path):
+def test_files_saved_by_a_callback_record_the_metrics_of_their_epoch(tmp_path):
     model = dense()
     history = model.fit(**DENSE, verbose=0, callbacks=[ModelCheckpoint("epoch{epoch}")])
     for epoch in range(3):
@@ -173,7 +173,7 @@ def test_what_a_callback_saves_says_what_that_epoch_reached(tmp_path):
         assert provenance_in(f"epoch{epoch + 1}")["metrics"] == metrics
 
 
-def test_a_quantity_that_is_no_number_can_be_written():
+def test_a_non_finite_metric_can_be_written():
     model, _ = train("callbacks")
     assert model.provenance["metrics"]["seen"] is None
     model.save("model")

@@ -1,4 +1,4 @@
-"""Steps: a loss that is no number, what the optimizer remembers by name, and models built in vain."""
+"""Steps: losses that are not finite, the optimizer's state, and models that were built for data that do not fit."""
 
 import copy
 import pickle
@@ -14,7 +14,7 @@ from tests.training.classifier import classifier
 from tinynn import Sequential, layers, optimizers
 from tinynn.callbacks import Callback
 
-# --- a loss that is no number ------------------------------------------------------------------------
+# --- a loss that is not finite -----------------------------------------------------------------------
 
 
 def test_a_loss_that_overflows_names_the_step_and_keeps_the_weights(data):
@@ -59,7 +59,7 @@ def test_the_layer_where_nan_began_is_named(count, threads):
     assert np.isfinite(model.parameters).all()
 
 
-def test_weights_that_were_no_numbers_are_named(data):
+def test_nan_weights_are_named(data):
     model = classifier()
     model.parameters[5] = np.nan
     with pytest.raises(
@@ -73,7 +73,7 @@ def test_weights_that_were_no_numbers_are_named(data):
     assert model._core.iteration == 0
 
 
-# --- what the optimizer remembers: options may change between trainings ------------------------------
+# --- the optimizer's state: options may change between trainings ------ ------------------------------
 
 
 X = np.linspace(-1, 1, 30).reshape(10, 3).astype("f4")
@@ -135,7 +135,7 @@ def test_options_that_change_what_is_kept_leave_the_rest(change):
     assert model.evaluate(X, Y) < loss
 
 
-def test_what_is_saved_after_a_change_can_be_loaded(change, tmp_path):
+def test_a_model_saved_after_a_change_can_be_loaded(change, tmp_path):
     model, before, after = change
     model.save(tmp_path / "m", include_optimizer=True)
     for again in (tinynn.load(tmp_path / "m"), pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
@@ -220,7 +220,7 @@ OPTIONS = ("learning_rate", "momentum", "nesterov", "rho", "beta_1", "beta_2", "
 @settings(max_examples=150)
 @given(st.sampled_from(["sgd", "adam", "adamw", "rmsprop"]),
        st.lists(st.dictionaries(st.sampled_from(OPTIONS), NUMBERS, max_size=3), min_size=1, max_size=4))
-def test_whatever_is_set_between_trainings(name, changes):
+def test_any_options_set_between_trainings(name, changes):
     """Either it is refused, and then nothing has changed; or the model trains, and can be saved and loaded."""
     model = compiled(name)
     for options in changes:

@@ -8,31 +8,9 @@ import numpy as np
 import pytest
 
 from tests.model.digests import MODELS, trained
+from tests.threads import run_threads
 from tests.training.classifier import classifier
 from tinynn.callbacks import Callback
-
-
-def run_threads(*functions):
-    """Run them at once; returns what they return, raises what they raise."""
-    results = [None] * len(functions)
-    barrier = threading.Barrier(len(functions))
-
-    def run(number):
-        try:
-            barrier.wait()
-            results[number] = functions[number]()
-        except BaseException as error:  # handed on
-            results[number] = error
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(functions))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return results
 
 
 def test_two_models_train_at_once(threads):
@@ -86,7 +64,7 @@ class Meanwhile(Callback):
         if epoch == 1:
             try:
                 self.function()
-            except Exception as error:  # looked at by the test
+            except Exception as error:  # checked by the test
                 self.error = error
 
 
@@ -120,7 +98,7 @@ def test_callbacks_may_predict_save_and_set_weights(data, tmp_path):
     assert (tmp_path / "m").exists()
 
 
-def test_an_epoch_runs_without_the_lock_of_python():
+def test_an_epoch_runs_without_the_gil():
     """Another Python thread counts on while a single call into C runs: from its beginning to its end."""
     model, x, y, keywords = MODELS["dense"]("float32")
     epochs, counts = [], []

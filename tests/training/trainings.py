@@ -82,7 +82,7 @@ def sums():
 
 
 class Tensors(Callback):
-    """A state of everything that one may hold, and weights changed where no step does it."""
+    """State of every kind that a checkpoint can hold, and weights that change outside of steps."""
 
     def on_train_begin(self, logs=None):
         self.seen = {"arrays": [np.arange(3), np.float32(2)], "worst": math.inf, 1: None, "nan": [math.nan]}
