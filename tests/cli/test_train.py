@@ -277,7 +277,7 @@ def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, m
         (["--protocol", "random"], "argument --protocol: invalid choice: 'random'"),
         (["--protocol", "fixed", "--sums", "9"], "--sums: the fixed protocol determines the sums"),
         (["--protocol", "fixed", "--resample"], "--resample: the fixed protocol"),
-        (["--protocol", "fixed", "--digits", "1000"], "350 images make no sum of 1000"),
+        (["--protocol", "fixed", "--digits", "1000"], "images must be at least 1000, enough for one sum, got 350"),
         (["--cell", "gru"], "--cell: the network shared has no recurrent cell; leave --cell out"),
         (["--digits", "0"], "argument --digits: must be a whole number of at least 1, got '0'"),
         (["--digits", "ten"], "argument --digits: must be a whole number of at least 1, got 'ten'"),

@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 
 from tinynn import show_config
-from tinynn.cli.common import add_data
 from tinynn.datasets import find_mnist
 
 DESCRIPTION = "Shows the version, instruction set, threads, the digits that would be used, and the installed extras."
@@ -21,7 +20,7 @@ EXTRAS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    add_data(parser)
+    parser.add_argument("--data", metavar="DIR", help="folder with MNIST (default: TINYNN_DATA, the cache)")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ def download_file(
     name: str,
     path: Path,
     check: Callable[[Path], None],
-    largest: int,
+    max_bytes: int,
     connect_seconds: float = CONNECT_SECONDS,
 ) -> str:
     """Download `name` from the first mirror that delivers it, to `path`.
@@ -44,7 +44,7 @@ def download_file(
         Where to write it, complete and checked, or not at all.
     check : callable
         Called with the path of the downloaded file before it gets its final name; raises ValueError to reject it.
-    largest : int
+    max_bytes : int
         A transfer of more bytes is stopped.
     connect_seconds : float
         How long to wait for a mirror's answer.
@@ -65,7 +65,7 @@ def download_file(
     for mirror in mirrors:
         try:
             with atomic_file(path) as stream:
-                _transfer(mirror + name, stream, largest, connect_seconds)
+                _transfer(mirror + name, stream, max_bytes, connect_seconds)
                 stream.flush()
                 check(Path(stream.name))
             return mirror
@@ -76,7 +76,7 @@ def download_file(
     raise DownloadError(f"{name} could not be downloaded ({'; '.join(reasons)})")
 
 
-def _transfer(address: str, stream: BinaryIO, largest: int, connect_seconds: float) -> None:
+def _transfer(address: str, stream: BinaryIO, max_bytes: int, connect_seconds: float) -> None:
     """Copy what `address` sends to `stream`, showing progress on a terminal."""
     # Here, because few programs download, and the import takes time.
     from tqdm import tqdm  # type: ignore[import-untyped]
@@ -93,8 +93,8 @@ def _transfer(address: str, stream: BinaryIO, largest: int, connect_seconds: flo
         ) as progress:
             while chunk := response.read(CHUNK):
                 received += len(chunk)
-                if received > largest:
-                    raise ValueError(f"sent more than {largest:,} bytes")
+                if received > max_bytes:
+                    raise ValueError(f"sent more than {max_bytes:,} bytes")
                 stream.write(chunk)
                 progress.update(len(chunk))
     if expected is not None and received != expected:

@@ -37,13 +37,13 @@ class _OfficialFile:
     uncompressed: str  # SHA-256 of its content
 
     @property
-    def largest(self) -> int:
+    def max_bytes(self) -> int:
         """A size in bytes that no reasonable form of the file exceeds."""
         return 2 * self.size + 1024
 
     def has_content(self, path: Path) -> bool:
         """Whether `path` has the official content: the official .gz, the plain file, or another .gz of it."""
-        data = path.read_bytes() if path.stat().st_size <= self.largest else b""
+        data = path.read_bytes() if path.stat().st_size <= self.max_bytes else b""
         if hashlib.sha256(data).hexdigest() in (self.compressed, self.uncompressed):
             return True
         try:
@@ -324,5 +324,5 @@ def _download(cache: Path) -> None:
     for file in FILES:
         if not _existing(cache, file):
             name = file.name + ".gz"
-            delivered = download_file(mirrors, name, cache / name, file.check, file.largest)
+            delivered = download_file(mirrors, name, cache / name, file.check, file.max_bytes)
             mirrors.sort(key=lambda mirror: mirror != delivered)  # that mirror first for the next file

