@@ -17,17 +17,17 @@ class Dense(Layer):
     Parameters
     ----------
     units : int
-        Length of the output's last axis.
+        Size of the output's last axis.
     activation : {None, "linear", "relu", "sigmoid", "tanh", "softmax"}
         Applied to the result.
     use_bias : bool
-        Whether there is a b.
+        Whether to add b.
     kernel_initializer, bias_initializer : str or Initializer
         Initial values of w and b.
     kernel_regularizer, bias_regularizer : str or Regularizer, optional
-        Penalties on the size of w and b, terms of the loss: see `tinynn.regularizers`.
+        Regularization terms of the loss for w and b: see `tinynn.regularizers`.
     name : str, optional
-        Its name in the model.
+        Name in the model.
 
     Notes
     -----

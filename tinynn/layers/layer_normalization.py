@@ -1,4 +1,4 @@
-"""Normalization of every row."""
+"""Normalization of each row."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from tinynn.layers.base import Layer
 
 
 class LayerNormalization(Layer):
-    """Gives the last axis mean 0 and variance 1, then each of its elements a scale and a shift.
+    """Normalizes the last axis to mean 0 and variance 1, then scales and shifts each of its elements.
 
     Parameters
     ----------
     epsilon : float
         Added to the variance.
     center, scale : bool
-        Whether there is a shift beta, and a scale gamma.
+        Whether to add a shift beta, and to multiply by a scale gamma.
     beta_initializer, gamma_initializer : str or Initializer
         Initial values.
     name : str, optional
-        Its name in the model.
+        Name in the model.
 
     Notes
     -----
-    Parameters, in Keras' order: ``gamma``, ``beta``, each as long as the last axis. Ba, Kiros and Hinton (2016).
+    Parameters, in Keras' order: ``gamma``, ``beta``, each as long as the last axis.
+    Source: Ba, Kiros and Hinton (2016).
     """
 
     def __init__(self, epsilon: float = 1e-3, center: bool = True, scale: bool = True,

@@ -1,4 +1,4 @@
-"""The same layers for every step of a sequence."""
+"""The same layers for all steps of a sequence."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class TimeDistributed(Layer):
     Parameters
     ----------
     layers : Layer or list of Layer
-        What to apply; its parameters are shared by all steps.
+        The layers to apply. All steps share their parameters.
     name : str, optional
-        Its name in the model.
+        Name in the model.
     """
 
     def __init__(self, layers: Layer | Sequence[Layer], name: str | None = None) -> None:

@@ -1,7 +1,7 @@
-"""The user's data at the border: conversions and checks, before anything runs.
+"""Converts and checks the user's data before anything runs.
 
-Pure functions over NumPy arrays. Each error begins with the function the user called and names the argument,
-what was expected and what came.
+Pure functions over NumPy arrays. Each error names the function that the user called, the argument, what was expected
+and what was given.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from tinynn.training.reading import as_array, place, to_double
 
 Array = NDArray[Any]
 
-#: Elements looked at per step of `check_finite`: small enough to stay in the cache.
+#: Elements per chunk in `check_finite`; a chunk fits in the cache.
 _CHUNK = 1 << 16
 
-#: From here on float64 is infinite as float32: 2^128 - 2^103.
-_BEYOND_FLOAT = 3.4028235677973366e38
+#: The smallest float64 that rounds to infinity in float32: 2^128 - 2^103.
+_FLOAT32_OVERFLOW = 3.4028235677973366e38
 
 
 def as_samples(x: Any, argument: str = "x", function: str = "fit", empty: bool = False) -> Array:
-    """Bring input data to a dtype the engine reads, copying only when it must.
+    """Convert samples to a dtype that the engine reads, copying only if necessary.
 
-    float32, float64 and uint8 stay as they are; bool becomes uint8; float16 and the integers of up to 16 bits
-    become float32, wider integers, long doubles and objects that are numbers float64, so that no usual value changes.
+    float32, float64 and uint8 stay. bool becomes uint8. float16 and integers of up to 16 bits become float32. Wider
+    integers, long doubles and numeric objects become float64.
 
     Parameters
     ----------
     x : array_like
-        Anything with the buffer protocol, ``__array__`` or ``__dlpack__``, nested lists, or a table whose columns
-        hold numbers or booleans (what is missing there becomes NaN); shape (samples, ...), any byte order and
-        strides, possibly read-only.
+        Shape (samples, ...): an object with the buffer protocol, ``__array__`` or ``__dlpack__``, nested lists, or a
+        data frame of numbers or booleans, whose missing values become NaN. Any byte order and strides; may be
+        read-only.
     argument, function : str
         Names for the error.
     empty : bool
-        Whether there may be no samples.
+        Whether to allow zero samples.
 
     Returns
     -------
     ndarray of float32, float64 or uint8
-        C-contiguous, in native byte order; shares memory with `x` where no conversion is needed.
+        C-contiguous, in native byte order. It shares memory with `x` if no conversion is needed.
 
     Raises
     ------
     TypeError
-        If it is no array of real numbers (text, dates, complex, masked, ragged, an iterator, a dict, ...).
+        If it is not an array of real numbers (text, dates, complex, masked, ragged, an iterator, a dict, ...).
     ValueError
         If it is empty or a single number.
 
@@ -75,7 +75,7 @@ real and imaginary parts as two features
 
 
 def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
-    """Bring targets to int64 (labels, counts, one-hot rows of integers) or to float32 / float64.
+    """Convert targets to int64 (labels, counts, integer one-hot rows), float32 or float64.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
     Returns
     -------
     ndarray of int64, float32 or float64
-        Integers and booleans as int64; float16 as float32, long doubles and objects as float64.
+        int64 for integers and booleans, float32 for float16, float64 for long doubles and objects.
 
     Raises
     ------
     TypeError, ValueError
-        As `as_samples`; also for unsigned integers beyond int64.
+        As `as_samples`; also if an unsigned integer exceeds int64.
 
     Examples
     --------
@@ -110,23 +110,23 @@ def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
 
 
 def check_finite(array: Array, argument: str, function: str, dtype: DTypeLike = np.float64, source: Any = None) -> None:
-    """Check that there is no NaN and no infinity, nor a number that becomes one in the dtype that computes.
+    """Check that all numbers are finite, also after conversion to the model's dtype.
 
     Parameters
     ----------
     array : ndarray
-        Integers pass at once.
+        The numbers; arrays of integers always pass.
     argument, function : str
         Names for the error.
     dtype : dtype
-        What the numbers are computed in.
+        The model's dtype.
     source : object, optional
-        What the array was made of: a table has names for its columns.
+        The object that the array was made from. If it is a data frame, the error names the column.
 
     Raises
     ------
     ValueError
-        Names the first bad value and its index.
+        If a number is not finite; names the first one and its index.
 
     Examples
     --------
@@ -139,7 +139,7 @@ check_finite=False to skip this check
     single = np.dtype(dtype) == np.float32
     if array.dtype.kind != "f" or array.size == 0 or all_finite(array, single):
         return
-    limit = _BEYOND_FLOAT if single and array.dtype.itemsize > 4 else math.inf  # no float32 is beyond
+    limit = _FLOAT32_OVERFLOW if single and array.dtype.itemsize > 4 else math.inf
     rows = max(1, _CHUNK * len(array) // array.size)
     for first in range(0, len(array), rows):
         part = array[first : first + rows]
@@ -157,14 +157,14 @@ check_finite=False to skip this check
 
 
 def check_same_length(function: str, **arrays: Any) -> int:
-    """Check that arrays have one length.
+    """Check that arrays have the same length.
 
     Parameters
     ----------
     function : str
         Name for the error.
     **arrays : array or None
-        By argument name; None is left out.
+        The arrays by argument name; None is ignored.
 
     Returns
     -------
@@ -174,7 +174,7 @@ def check_same_length(function: str, **arrays: Any) -> int:
     Raises
     ------
     ValueError
-        Names all lengths.
+        If the lengths differ; names all of them.
 
     Examples
     --------
@@ -199,28 +199,28 @@ def as_sample_weight(
     function: str = "fit",
     dtype: DTypeLike = np.float64,
 ) -> NDArray[np.float64]:
-    """Check the weights of samples; negative ones are allowed (policy gradients use them).
+    """Check sample weights. Negative weights are allowed; policy gradients use them.
 
     Parameters
     ----------
     weight : array_like
-        Shape (samples,), (samples, 1), or one weight for every loss, as (samples, time steps).
+        Shape (samples,), (samples, 1), or one weight for each loss, such as (samples, steps).
     shape : tuple of int
-        Shape of the losses: (samples,) or (samples, time steps).
+        Shape of the losses: (samples,) or (samples, steps).
     argument, function : str
         Names for the error.
     dtype : dtype
-        What they are computed in.
+        The model's dtype.
 
     Returns
     -------
     ndarray of float64
-        Shape ``shape[:k]``, k = 1 ... len(shape).
+        Shape ``shape[:k]``, with k from 1 to len(shape).
 
     Raises
     ------
     TypeError, ValueError
-        If they are not numbers, not finite, too large for `dtype`, or of another shape.
+        If the weights are not numbers, not finite, too large for `dtype`, or have another shape.
 
     Examples
     --------
@@ -242,19 +242,18 @@ def as_sample_weight(
 def class_weight_to_sample_weight(
     class_weight: Mapping[int, float], y: Array, function: str = "fit", dtype: DTypeLike = np.float64
 ) -> NDArray[np.float64]:
-    """Give each sample the weight of its class; classes that are not named weigh 1 (Keras' rule).
+    """Return the class weight of each sample. Classes not in the dict have weight 1 (Keras' rule).
 
     Parameters
     ----------
     class_weight : dict
         Class -> weight.
     y : ndarray
-        Labels of shape (samples,) or (samples, 1), or one-hot rows or distributions of shape (samples,
-        classes).
+        Labels of shape (samples,) or (samples, 1), or one-hot rows or distributions of shape (samples, classes).
     function : str
         Name for the error.
     dtype : dtype
-        What the weights are computed in.
+        The model's dtype.
 
     Returns
     -------
@@ -263,7 +262,7 @@ def class_weight_to_sample_weight(
     Raises
     ------
     TypeError, ValueError
-        If `class_weight` is no such dict, or `y` does not give one class per sample.
+        If `class_weight` is not such a dict, or if `y` does not give one class per sample.
 
     Examples
     --------
@@ -311,16 +310,16 @@ def split_validation(
     argument: str = "validation_split",
     function: str = "fit",
 ) -> tuple[tuple[Array, Array | None, Array | None], tuple[Array, Array | None, Array | None]]:
-    """Cut the last part off for validation, before any shuffling (Keras' rule).
+    """Split off the last samples for validation, before any shuffling (Keras' rule).
 
-    ``floor(samples * (1 - fraction))`` samples stay, computed without the rounding error of ``1 - 0.9``.
+    ``floor(samples * (1 - fraction))`` samples remain, computed without the rounding error of ``1 - 0.9``.
 
     Parameters
     ----------
     x, y, weight : ndarray or None
-        Arrays of one length.
+        Arrays of the same length.
     fraction : float
-        The part to cut off, in (0, 1).
+        The fraction to split off, in (0, 1).
     argument, function : str
         Names for the error.
 
@@ -332,7 +331,7 @@ def split_validation(
     Raises
     ------
     TypeError, ValueError
-        If `fraction` is no such number or one part would be empty.
+        If `fraction` is not in (0, 1), or if one part would be empty.
 
     Examples
     --------
