@@ -1,4 +1,4 @@
-"""Optimizers, by Keras' names, defaults and rules. The update itself is a kernel."""
+"""Optimizers, with Keras' names, defaults and rules. Kernels compute the updates."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tinynn.checks import check_real
 from tinynn.kernels import op as ops
 from tinynn.registry import Configurable, lookup
 
-#: Below it, epsilon is 0 in float32, and the update of a weight whose gradient is 0 would be 0 / 0.
-SMALLEST_EPSILON = 1e-37
+#: A smaller epsilon may be 0 in float32; then the update for a gradient of 0 would be 0 / 0.
+MIN_EPSILON = 1e-37
 #: Name of the state that holds the moving average of the weights.
 AVERAGE = "average"
 
@@ -27,19 +27,19 @@ class Optimizer(Configurable, kind="optimizers"):
     learning_rate : float, Schedule or callable
         A number, or a function of the step (0, 1, ...): see `tinynn.optimizers.schedules`.
     clipvalue : float, optional
-        Each number of a gradient is brought between -clipvalue and clipvalue first.
+        Clip each element of the gradient to [-clipvalue, clipvalue] before the update.
     global_clipnorm : float, optional
-        If the norm of the whole gradient is larger, the gradient is scaled down to it first.
+        Scale the gradient down before the update if its global norm (over all parameters) is larger than this.
     use_ema : bool
-        Whether to keep a moving average of the weights, and give it to the model at the end of `fit`.
+        Whether to keep an exponential moving average (EMA) of the weights. At the end of `fit` it replaces the weights.
     ema_momentum : float
-        Share of the average that stays in each step, in [0, 1).
+        Weight of the old value in each update of the average, in [0, 1).
 
     Notes
     -----
-    Options can be changed between two trainings, ``model.optimizer.momentum = 0.5``; they are checked when they are
-    used next. What the optimizer remembers is kept by name: a change that needs another vector (`use_ema`, the first
-    momentum) begins that one anew, with a warning, and leaves the others as they are.
+    Options can be changed between two trainings: ``model.optimizer.momentum = 0.5``. They are checked at the next use.
+    The state is kept by name. If a change needs a new state vector (`use_ema`, the first `momentum`), the optimizer
+    warns and starts that vector anew; the others stay.
     """
 
     rule: ClassVar[str]
@@ -49,15 +49,15 @@ class Optimizer(Configurable, kind="optimizers"):
     use_ema: bool = False
     ema_momentum: float = 0.99
 
-    #: Grows when an option other than the learning rate is set: what was computed from them is outdated then.
+    #: Incremented when an option other than the learning rate is set; invalidates the caches that depend on options.
     version: int = 0
     _checked: bool = False
     _made: tuple[int, tuple[float, ...], tuple[str, ...]] | None = None
-    #: The model whose optimizer this is.
+    #: The model that uses this optimizer.
     _holder: weakref.ref[Any] | None = None
 
     def taken_by(self, model: Any) -> Self:
-        """The optimizer, checked, as the model's own: itself, or a copy while another model has it."""
+        """Check the optimizer and assign it to a model; return it, or a copy if another model uses it."""
         self.check_again()
         holder = None if self._holder is None else self._holder()
         mine = self if holder is None or holder is model else copy.copy(self)
@@ -74,12 +74,12 @@ class Optimizer(Configurable, kind="optimizers"):
             super().__setattr__("version", self.version + 1)
 
     def check(self) -> None:
-        """Check the options, and bring each to the form in which it is used.
+        """Check the options and convert them to their canonical types.
 
         Raises
         ------
         TypeError, ValueError
-            If one is out of range; names it.
+            If an option is invalid; names it.
         """
         name = type(self).__name__
         if callable(self.learning_rate):
@@ -96,7 +96,7 @@ class Optimizer(Configurable, kind="optimizers"):
         self._check_real("ema_momentum", minimum=0, below=1)
 
     def check_again(self) -> None:
-        """Check the options if any has been set since the last time; raises as `check`."""
+        """Check the options if one has been set since the last check; raises as `check`."""
         if not self._checked:
             self.check()
             object.__setattr__(self, "_checked", True)
@@ -115,19 +115,19 @@ class Optimizer(Configurable, kind="optimizers"):
             setattr(self, option, bool(value))
 
     def options(self) -> dict[str, float]:
-        """What the update rule is configured with."""
+        """Return the options of the update rule by name."""
         raise NotImplementedError
 
     def configuration(self) -> tuple[float, ...]:
-        """The same as the numbers that the kernel reads."""
+        """Return the options of the update rule as the numbers that the kernel reads."""
         return self._for_rule()[0]
 
     def states(self) -> tuple[str, ...]:
-        """Names of the vectors it keeps, each as long as the parameters; the average of the weights comes first."""
+        """Return the names of the state vectors, each as long as the parameter vector. The EMA comes first."""
         return self._for_rule()[1]
 
     def _for_rule(self) -> tuple[tuple[float, ...], tuple[str, ...]]:
-        """Configuration and states, made again only when an option has changed."""
+        """Return configuration and states, cached until an option changes."""
         self.check_again()
         if self._made is None or self._made[0] != self.version:
             rule = ops.registered[self.rule]
@@ -138,12 +138,12 @@ class Optimizer(Configurable, kind="optimizers"):
         return self._made[1:]  # type: ignore[index]
 
     def limits(self) -> tuple[float, float, float]:
-        """What happens around the rule: largest number, largest norm, share of the weights in their average."""
+        """Return `clipvalue`, `global_clipnorm` (0: none) and the weight of the new value in the EMA (0: no EMA)."""
         self.check_again()
         return self.clipvalue or 0.0, self.global_clipnorm or 0.0, 1 - self.ema_momentum if self.use_ema else 0.0
 
     def rates(self, first_step: int, steps: int) -> np.ndarray:
-        """Learning rates of consecutive steps, float64."""
+        """Return the learning rates of consecutive steps, float64."""
         self.check_again()
         if isinstance(self.learning_rate, schedules.Schedule):
             rates = np.ascontiguousarray(self.learning_rate.array(first_step, steps), np.float64)
@@ -154,7 +154,7 @@ class Optimizer(Configurable, kind="optimizers"):
         return np.full(steps, self.learning_rate, np.float64)
 
     def _store(self, **options: Any) -> None:
-        """Store options under their names, and check them."""
+        """Set the options as attributes and check them."""
         for option, value in options.items():
             setattr(self, option, value)
         self.check_again()
@@ -168,9 +168,9 @@ class SGD(Optimizer):
     learning_rate : float, Schedule or callable
         The rate.
     momentum : float
-        In [0, 1]; 0 keeps no velocity.
+        In [0, 1]; with 0 there is no velocity.
     nesterov : bool
-        ``w += momentum velocity - rate dw`` instead.
+        Whether to use ``w += momentum velocity - rate dw`` instead (Nesterov momentum).
     clipvalue, global_clipnorm, use_ema, ema_momentum
         As for `Optimizer`.
     """
@@ -195,16 +195,16 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Kingma and Ba's Adam (2015), with Keras' epsilon outside the bias correction.
+    """Adam (Kingma and Ba, 2015), with epsilon outside the bias correction, as in Keras.
 
     Parameters
     ----------
     learning_rate : float, Schedule or callable
         The rate.
     beta_1, beta_2 : float
-        Decay of the running means of the gradient and its square, in [0, 1).
+        Decay rates of the moving averages of the gradient and its square, in [0, 1).
     epsilon : float
-        Added to the root.
+        Added to the square root.
     clipvalue, global_clipnorm, use_ema, ema_momentum
         As for `Optimizer`.
     """
@@ -225,7 +225,7 @@ class Adam(Optimizer):
         super().check()
         self._check_real("beta_1", minimum=0, below=1)
         self._check_real("beta_2", minimum=0, below=1)
-        self._check_real("epsilon", minimum=SMALLEST_EPSILON)
+        self._check_real("epsilon", minimum=MIN_EPSILON)
 
     def options(self) -> dict[str, float]:
         return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
@@ -262,18 +262,18 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    """Hinton's RMSprop: the gradient divided by the root of a running mean of its square.
+    """RMSprop (Hinton): the gradient divided by the square root of a moving average of its square.
 
     Parameters
     ----------
     learning_rate : float, Schedule or callable
         The rate.
     rho : float
-        Decay of the running mean, in [0, 1).
+        Decay rate of the moving average, in [0, 1).
     momentum : float
-        In [0, 1]; 0 keeps no velocity.
+        In [0, 1]; with 0 there is no velocity.
     epsilon : float
-        Added under the root.
+        Added under the square root.
     clipvalue, global_clipnorm, use_ema, ema_momentum
         As for `Optimizer`.
     """
@@ -294,7 +294,7 @@ class RMSprop(Optimizer):
         super().check()
         self._check_real("rho", minimum=0, below=1)
         self._check_real("momentum", minimum=0, maximum=1)
-        self._check_real("epsilon", minimum=SMALLEST_EPSILON)
+        self._check_real("epsilon", minimum=MIN_EPSILON)
 
     def options(self) -> dict[str, float]:
         return {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon}
@@ -304,11 +304,11 @@ _KNOWN: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, 
 
 
 def get(identifier: str | Optimizer) -> Optimizer:
-    """Return an optimizer from its name or itself.
+    """Return an optimizer, given its name or object.
 
     Raises
     ------
     TypeError, ValueError
-        If it is neither, or there is none of that name.
+        If the name is unknown, or the type is invalid.
     """
     return identifier if isinstance(identifier, Optimizer) else lookup("optimizer", identifier, _KNOWN)()

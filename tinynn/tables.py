@@ -1,4 +1,4 @@
-"""Tables of text."""
+"""Text tables."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 
 def table(rows: Sequence[Sequence[str]], alignment: str) -> str:
-    """Lay out rows in columns.
+    """Format rows as a table with aligned columns.
 
     Parameters
     ----------
     rows : sequence of sequence of str
-        The first row holds the titles.
+        The cells. The first row holds the titles.
     alignment : str
-        ``"<"`` or ``">"`` for each column.
+        ``"<"`` (left) or ``">"`` (right) for each column.
 
     Examples
     --------

@@ -94,7 +94,7 @@ class CallbackList(Callback):
         return any(_overrides(callback, hook) for callback in self._given for hook in hooks)
 
     def progress_is_due(self) -> bool:
-        """Whether a tenth of a second has passed since this last returned True. Used if training runs batch by batch."""
+        """Whether a tenth of a second has passed since this last returned True; for training batch by batch."""
         due = time.monotonic() >= self._next_progress
         if due:
             self._next_progress = time.monotonic() + 0.1

@@ -16,7 +16,7 @@ from tinynn import losses, metrics, optimizers
 from tinynn.checks import nearest
 from tinynn.core.exclusive import Exclusive
 from tinynn.engine.compiler import compile_program
-from tinynn.engine.graph import MOST_CHARACTERS, Network, Parameter, Shape, Tensor, initialize
+from tinynn.engine.graph import MAX_CHARACTERS, Network, Parameter, Shape, Tensor, initialize
 from tinynn.engine.memory import aligned
 from tinynn.engine.plan import Plan, Predictor
 from tinynn.layers.base import Layer, LayerWeights, do_nothing
@@ -79,8 +79,8 @@ class Core:
         self.set_layers(layers, names)
         if name is not None and not (isinstance(name, str) and name.isprintable()):
             raise ValueError(f"Sequential: name must be a string of printable characters, got {name!r}")
-        if name is not None and len(name) > MOST_CHARACTERS:
-            raise ValueError(f"Sequential: name must have at most {MOST_CHARACTERS} characters, got {len(name):,}")
+        if name is not None and len(name) > MAX_CHARACTERS:
+            raise ValueError(f"Sequential: name must have at most {MAX_CHARACTERS} characters, got {len(name):,}")
         self.name = name or "sequential"
         try:
             self.dtype = np.dtype(object if dtype is None else dtype)  # NumPy's default would be float64

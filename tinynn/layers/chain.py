@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tinynn.engine.graph import MOST_CHARACTERS, Network, Tensor
+from tinynn.engine.graph import MAX_CHARACTERS, Network, Tensor
 from tinynn.layers.base import Layer
 
 
@@ -42,7 +42,7 @@ def connect_chain(layers: Sequence[Layer], names: Sequence[str], network: Networ
     outputs = []
     for name, layer in zip(names, layers, strict=True):
         with network.scope(name, layer.trainable, layer):
-            x = network.own(layer.connect(network, x), "what connect returns")
+            x = network.check_tensor(layer.connect(network, x), "what connect returns")
         outputs.append(x)
     return outputs
 
@@ -60,9 +60,9 @@ def unique_names(layers: Sequence[Layer]) -> list[str]:
     """Return a name for each layer: the user's, or the class name, numbered if it is taken."""
     taken: set[str] = set()
     for name in (layer.name for layer in layers if layer.name is not None):
-        if (not isinstance(name, str) or not 1 <= len(name) <= MOST_CHARACTERS or "/" in name or name == "optimizer"
+        if (not isinstance(name, str) or not 1 <= len(name) <= MAX_CHARACTERS or "/" in name or name == "optimizer"
                 or not name.isprintable()):
-            raise ValueError(f"a layer's name must be a string of 1 to {MOST_CHARACTERS} printable characters without "
+            raise ValueError(f"a layer's name must be a string of 1 to {MAX_CHARACTERS} printable characters without "
                              f"'/', and not 'optimizer', got {name!r:.200}")
         if name in taken:
             raise ValueError(f"two layers are named {name!r}; give each a name of its own")
