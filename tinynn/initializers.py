@@ -76,9 +76,7 @@ class Initializer(Configurable, kind="initializers"):
 
     def sample(self, shape: Shape, generator: np.random.Generator) -> Sample:
         """Draw float64 values of the given shape."""
-        raise NotImplementedError(
-            f"{type(self).__name__}: an initializer writes the method sample(shape, generator)"
-        )
+        raise NotImplementedError(f"{type(self).__name__}: an initializer writes the method sample(shape, generator)")
 
     def __call__(self, shape: Shape, dtype: DTypeLike, generator: np.random.Generator) -> NDArray[Any]:
         """Draw initial values.
@@ -107,9 +105,7 @@ class Initializer(Configurable, kind="initializers"):
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise TypeError(f"{name}: dtype must be float32 or float64, got {np.dtype(dtype)}")
         if not isinstance(generator, np.random.Generator):
-            raise TypeError(
-                f"{name}: generator must be a numpy.random.Generator, got {type(generator).__name__}"
-            )
+            raise TypeError(f"{name}: generator must be a numpy.random.Generator, got {type(generator).__name__}")
         return np.array(self.sample(shape, generator), dtype, order="C")
 
 
@@ -207,9 +203,7 @@ class VarianceScaling(Initializer):
         "truncated_normal" redraws values beyond two standard deviations, then scales them to the given variance.
     """
 
-    def __init__(
-        self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal"
-    ) -> None:
+    def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> None:
         self.scale = check_real("VarianceScaling", "scale", scale, above=0)
         modes = {"fan_in": "fan_in", "fan_out": "fan_out", "fan_avg": "fan_avg"}
         self.mode = lookup("mode of VarianceScaling", mode, modes)

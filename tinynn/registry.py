@@ -97,10 +97,8 @@ def _parameters(cls: Any) -> dict[str, Any]:
     parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(
-                f"{cls.__name__}: __init__ takes *{parameter.name}; name every argument, so that the "
-                "configuration can be read from them, or write get_config"
-            )
+            raise TypeError(f"{cls.__name__}: __init__ takes *{parameter.name}; name every argument, so that the "
+                            "configuration can be read from them, or write get_config")
     return {parameter.name: parameter.default for parameter in parameters}
 
 
@@ -151,15 +149,11 @@ def serialize(value: Any, where: str = "value") -> Any:
     if isinstance(value, Configurable):
         name = f"{value._kind}.{type(value).__name__}"
         if _CLASSES.get(name) is not type(value):
-            raise TypeError(
-                f"{where}: the class {type(value).__module__}.{type(value).__qualname__} shares its name "
-                f"with another class, which a model file would load instead; rename it"
-            )
+            raise TypeError(f"{where}: the class {type(value).__module__}.{type(value).__qualname__} shares its name "
+                            "with another class, which a model file would load instead; rename it")
         return {"class": name, "config": value.get_config()}
-    raise TypeError(
-        f"{where} is {value!r} ({type(value).__name__}), which a model file cannot hold; "
-        "make it a class derived from the tinynn class of its kind, with plain arguments"
-    )
+    raise TypeError(f"{where} is {value!r} ({type(value).__name__}), which a model file cannot hold; make it a class "
+                    "derived from the tinynn class of its kind, with plain arguments")
 
 
 def deserialize(value: Any) -> Any:
@@ -191,10 +185,8 @@ def deserialize(value: Any) -> Any:
         return {key: deserialize(item) for key, item in value.items()}
     name = value["class"]
     if name not in _CLASSES:
-        raise ValueError(
-            f"unknown class {name!r}{nearest(str(name), _CLASSES)} "
-            "(a class of your own must be defined or imported before a model that uses it is loaded)"
-        )
+        raise ValueError(f"unknown class {name!r}{nearest(str(name), _CLASSES)} (a class of your own must be defined "
+                         "or imported before a model that uses it is loaded)")
     return _CLASSES[name].from_config(value["config"])
 
 
@@ -261,10 +253,9 @@ class Configurable:
         names = _parameters(type(self))
         missing = [name for name in names if not hasattr(self, name)]
         if missing:
-            raise AttributeError(
-                f"{type(self).__name__}: __init__ takes {missing[0]!r} but the object has no attribute of "
-                f"that name; store it (self.{missing[0]} = {missing[0]}) or write get_config"
-            )
+            raise AttributeError(f"{type(self).__name__}: __init__ takes {missing[0]!r} but the object has no "
+                                 f"attribute of that name; store it (self.{missing[0]} = {missing[0]}) or write "
+                                 "get_config")
         return {name: getattr(self, name) for name in names}
 
     def get_config(self) -> dict[str, Any]:
@@ -307,10 +298,8 @@ class Configurable:
         known = _parameters(cls)
         for name in config:
             if name not in known:
-                raise ValueError(
-                    f"{cls.__name__}.from_config: no argument {name!r}; "
-                    f"known: {', '.join(known) or 'none'}{nearest(name, known)}"
-                )
+                raise ValueError(f"{cls.__name__}.from_config: no argument {name!r}; known: "
+                                 f"{', '.join(known) or 'none'}{nearest(name, known)}")
         return cls(**{name: deserialize(value) for name, value in config.items()})
 
     def __repr__(self) -> str:

@@ -183,14 +183,8 @@ class OneCycle(Schedule):
     [0.04, 0.52, 1.0, 0.0, 0.0]
     """
 
-    def __init__(
-        self,
-        peak: float,
-        total_steps: int,
-        start_fraction: float = 0.3,
-        initial_divisor: float = 25.0,
-        final_divisor: float = 1e4,
-    ) -> None:
+    def __init__(self, peak: float, total_steps: int, start_fraction: float = 0.3, initial_divisor: float = 25.0,
+                 final_divisor: float = 1e4) -> None:
         self.peak = check_real("OneCycle", "peak", peak, above=0)
         self.total_steps = _check_steps(total_steps, "total_steps", "OneCycle")
         self.start_fraction = check_real("OneCycle", "start_fraction", start_fraction, minimum=0, maximum=1)
@@ -230,9 +224,8 @@ class CosineDecay(Schedule):
     """
 
     def __init__(self, initial_learning_rate: float, decay_steps: int, alpha: float = 0.0) -> None:
-        self.initial_learning_rate = check_real(
-            "CosineDecay", "initial_learning_rate", initial_learning_rate, minimum=0
-        )
+        self.initial_learning_rate = check_real("CosineDecay", "initial_learning_rate", initial_learning_rate,
+                                                minimum=0)
         self.decay_steps = _check_steps(decay_steps, "decay_steps", "CosineDecay")
         self.alpha = check_real("CosineDecay", "alpha", alpha, minimum=0, maximum=1)
 
@@ -263,21 +256,17 @@ class ExponentialDecay(Schedule):
     0.05
     """
 
-    def __init__(
-        self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
-    ) -> None:
-        self.initial_learning_rate = check_real(
-            "ExponentialDecay", "initial_learning_rate", initial_learning_rate, minimum=0
-        )
+    def __init__(self, initial_learning_rate: float, decay_steps: int, decay_rate: float,
+                 staircase: bool = False) -> None:
+        self.initial_learning_rate = check_real("ExponentialDecay", "initial_learning_rate", initial_learning_rate,
+                                                minimum=0)
         self.decay_steps = _check_steps(decay_steps, "decay_steps", "ExponentialDecay")
         self.decay_rate = check_real("ExponentialDecay", "decay_rate", decay_rate, above=0)
         self.staircase = bool(staircase)
 
     def rates(self, steps: Rates) -> Rates:
         exponent = steps / self.decay_steps
-        return self.initial_learning_rate * _power(
-            self.decay_rate, np.floor(exponent) if self.staircase else exponent
-        )
+        return self.initial_learning_rate * _power(self.decay_rate, np.floor(exponent) if self.staircase else exponent)
 
 
 class PiecewiseConstant(Schedule):
@@ -301,10 +290,8 @@ class PiecewiseConstant(Schedule):
         self.boundaries = [_check_steps(b, "boundaries", "PiecewiseConstant", minimum=0) for b in boundaries]
         self.values = [check_real("PiecewiseConstant", "values", v, minimum=0) for v in values]
         if len(self.values) != len(self.boundaries) + 1:
-            raise ValueError(
-                f"PiecewiseConstant: values must be one more than boundaries, "
-                f"got {len(self.values)} values and {len(self.boundaries)} boundaries"
-            )
+            raise ValueError(f"PiecewiseConstant: values must be one more than boundaries, got {len(self.values)} "
+                             f"values and {len(self.boundaries)} boundaries")
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise ValueError(f"PiecewiseConstant: boundaries must increase, got {self.boundaries}")
 

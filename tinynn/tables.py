@@ -23,8 +23,6 @@ def table(rows: Sequence[Sequence[str]], alignment: str) -> str:
     bc     9
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, alignment, widths, strict=True))
-        for row in rows
-    )
+    lines = ("  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, alignment, widths, strict=True))
+             for row in rows)
     return "\n".join(line.rstrip() for line in lines)

@@ -40,14 +40,8 @@ class CallbackList(Callback):
         If an item occurs twice, or has a method ``on_...`` that is not a hook.
     """
 
-    def __init__(
-        self,
-        callbacks: Callback | Iterable[Callback] | None,
-        model: Any,
-        params: Mapping[str, Any],
-        then: Iterable[Callback] = (),
-        function: str = "fit",
-    ) -> None:
+    def __init__(self, callbacks: Callback | Iterable[Callback] | None, model: Any, params: Mapping[str, Any],
+                 then: Iterable[Callback] = (), function: str = "fit") -> None:
         if callbacks is not None and not isinstance(callbacks, Callback) and not hasattr(callbacks, "__iter__"):
             raise TypeError(f"{function}: callbacks must be a list of callbacks, got {callbacks!r}")
         given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
@@ -120,10 +114,8 @@ class CallbackList(Callback):
         names = [f"{i} {type(c).__name__}" for i, c in enumerate(self.callbacks)]
         for name in state:
             if name not in names:
-                raise ValueError(
-                    f"callbacks: the saved state belongs to {name!r} (position and class), but the callbacks "
-                    f"are {names}; pass the same ones in the same order to resume"
-                )
+                raise ValueError(f"callbacks: the saved state belongs to {name!r} (position and class), but the "
+                                 f"callbacks are {names}; pass the same ones in the same order to resume")
         for name, callback_state in state.items():
             self.callbacks[names.index(name)].set_state(callback_state)
 
@@ -145,7 +137,5 @@ def _check_hooks(callback: Callback, where: str) -> None:
     """Raise ValueError if a callback has a method ``on_...`` that is not a hook."""
     for name in dir(callback):
         if name.startswith("on_") and name not in HOOKS and callable(getattr(callback, name)):
-            raise ValueError(
-                f"{where}: {type(callback).__name__} has the method {name!r}, which is never called; methods that are: "
-                f"{', '.join(HOOKS)}{nearest(name, HOOKS)}"
-            )
+            raise ValueError(f"{where}: {type(callback).__name__} has the method {name!r}, which is never called; "
+                             f"methods that are: {', '.join(HOOKS)}{nearest(name, HOOKS)}")

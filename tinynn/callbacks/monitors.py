@@ -21,10 +21,8 @@ def check_known(names: Iterable[str], known: Iterable[str], function: str, argum
             hint = nearest(name, known)
             if name.startswith("val_") and not any(k.startswith("val_") for k in known):
                 hint = "; pass validation_data or validation_split to fit to have it"
-            raise ValueError(
-                f"{function}: {argument} {name!r} is not among the quantities of this training: "
-                f"{', '.join(known) or 'none'}{hint}"
-            )
+            raise ValueError(f"{function}: {argument} {name!r} is not among the quantities of this training: "
+                             f"{', '.join(known) or 'none'}{hint}")
 
 
 def say(message: str) -> None:
@@ -61,10 +59,8 @@ class Monitor(Callback):
             return False
         if any(part in quantity for part in self._HIGHER):
             return True
-        raise ValueError(
-            f"{type(self).__name__}: cannot tell from its name whether {self.monitor!r} should rise or fall; "
-            "pass mode='max' or mode='min'"
-        )
+        raise ValueError(f"{type(self).__name__}: cannot tell from its name whether {self.monitor!r} should rise or "
+                         "fall; pass mode='max' or mode='min'")
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if "metrics" in self.params:
@@ -129,17 +125,9 @@ class EarlyStopping(Monitor):
         "wait": is_count,
     }
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0,
-        patience: int = 0,
-        verbose: int = 0,
-        mode: Literal["auto", "min", "max"] = "auto",
-        baseline: float | None = None,
-        restore_best_weights: bool = False,
-        start_from_epoch: int = 0,
-    ) -> None:
+    def __init__(self, monitor: str = "val_loss", min_delta: float = 0, patience: int = 0, verbose: int = 0,
+                 mode: Literal["auto", "min", "max"] = "auto", baseline: float | None = None,
+                 restore_best_weights: bool = False, start_from_epoch: int = 0) -> None:
         super().__init__(monitor, mode, min_delta, verbose)
         self.patience = check_count("EarlyStopping", "patience", patience, minimum=0)
         self.baseline = None if baseline is None else check_real("EarlyStopping", "baseline", baseline)

@@ -36,9 +36,7 @@ def check_verbose(verbose: Any, function: str = "fit") -> int:
         return 1
     if isinstance(verbose, int) and verbose in (0, 1, 2):
         return int(verbose)
-    raise ValueError(
-        f"{function}: verbose must be 0 (silent), 1 (progress), 2 (lines) or 'auto', got {verbose!r}"
-    )
+    raise ValueError(f"{function}: verbose must be 0 (silent), 1 (progress), 2 (lines) or 'auto', got {verbose!r}")
 
 
 def describe(logs: Logs | None) -> str:
@@ -49,10 +47,8 @@ def describe(logs: Logs | None) -> str:
     >>> describe({"loss": 0.25, "accuracy": 0.91234, "learning_rate": 0.00001})
     'loss: 0.2500 - accuracy: 0.9123 - learning_rate: 1.000e-05'
     """
-    return " - ".join(
-        f"{name}: {value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{name}: {value:.3e}"
-        for name, value in (logs or {}).items()
-    )
+    return " - ".join(f"{name}: {value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{name}: {value:.3e}"
+                      for name, value in (logs or {}).items())
 
 
 #: Prefix of a training's lines if several models train concurrently.
@@ -130,9 +126,7 @@ class Progress(Callback):
 
         # No monitor thread: `on_progress` updates the bar often enough, and threads and fork do not mix.
         bar = type("Bar", (tqdm,), {"monitor_interval": 0})
-        return bar(
-            total=self.params.get("steps"), desc=title, unit="step", file=self._stream, dynamic_ncols=True
-        )
+        return bar(total=self.params.get("steps"), desc=title, unit="step", file=self._stream, dynamic_ncols=True)
 
     def _format(self, length: int) -> str | None:
         """The bar's format for quantities of this length. Narrow terminals get no rate, and very narrow ones no bar."""

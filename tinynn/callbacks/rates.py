@@ -16,10 +16,8 @@ def _learning_rate(model: Any, function: str) -> float:
     try:
         return check_real(function, "learning_rate", rate)
     except TypeError:
-        raise TypeError(
-            f"{function}: the learning rate follows a schedule ({rate!r}), which decides for every "
-            "step; compile with a number, or leave this callback out"
-        ) from None
+        raise TypeError(f"{function}: the learning rate follows a schedule ({rate!r}), which decides for every step; "
+                        "compile with a number, or leave this callback out") from None
 
 
 class LearningRateScheduler(Callback):
@@ -39,9 +37,7 @@ class LearningRateScheduler(Callback):
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
 
         if not callable(schedule):
-            raise TypeError(
-                f"LearningRateScheduler: schedule must be callable, got {type(schedule).__name__}"
-            )
+            raise TypeError(f"LearningRateScheduler: schedule must be callable, got {type(schedule).__name__}")
         self.schedule = schedule
         self.verbose = verbose
         self.epoch: int | None = None  # the epoch whose rate is set
@@ -98,17 +94,9 @@ class ReduceLROnPlateau(Monitor):
     _state = {"best": is_optional(is_number), "cooldown_counter": is_count, "wait": is_count}
     adds = ("learning_rate",)
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        factor: float = 0.1,
-        patience: int = 10,
-        verbose: int = 0,
-        mode: Literal["auto", "min", "max"] = "auto",
-        min_delta: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-    ) -> None:
+    def __init__(self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, verbose: int = 0,
+                 mode: Literal["auto", "min", "max"] = "auto", min_delta: float = 1e-4, cooldown: int = 0,
+                 min_lr: float = 0.0) -> None:
         super().__init__(monitor, mode, min_delta, verbose)
         self.factor = check_real("ReduceLROnPlateau", "factor", factor, above=0, below=1)
         self.patience = check_count("ReduceLROnPlateau", "patience", patience, minimum=0)

@@ -43,17 +43,9 @@ class ModelCheckpoint(Monitor):
 
     _state = {"best": is_optional(is_number)}
 
-    def __init__(
-        self,
-        filepath: str | os.PathLike[str],
-        monitor: str = "val_loss",
-        verbose: int = 0,
-        save_best_only: bool = False,
-        *,
-        mode: Literal["auto", "min", "max"] = "auto",
-        save_freq: str = "epoch",
-        initial_value_threshold: float | None = None,
-    ) -> None:
+    def __init__(self, filepath: str | os.PathLike[str], monitor: str = "val_loss", verbose: int = 0,
+                 save_best_only: bool = False, *, mode: Literal["auto", "min", "max"] = "auto",
+                 save_freq: str = "epoch", initial_value_threshold: float | None = None) -> None:
         super().__init__(monitor, mode, 0.0, verbose)
         if save_freq != "epoch":
             raise ValueError(f"ModelCheckpoint: save_freq must be 'epoch', got {save_freq!r}")
@@ -62,9 +54,7 @@ class ModelCheckpoint(Monitor):
         self.save_best_only = save_best_only
         self.save_freq = save_freq
         if initial_value_threshold is not None:
-            initial_value_threshold = check_real(
-                "ModelCheckpoint", "initial_value_threshold", initial_value_threshold
-            )
+            initial_value_threshold = check_real("ModelCheckpoint", "initial_value_threshold", initial_value_threshold)
         self.initial_value_threshold = self.best = initial_value_threshold
         try:
             parts = list(string.Formatter().parse(self.filepath))
@@ -73,10 +63,8 @@ class ModelCheckpoint(Monitor):
                 raise ValueError("a field has no name")
             self.filepath.format_map({**dict.fromkeys(self._fields, 1.0), "epoch": 1})
         except ValueError as error:
-            raise ValueError(
-                f"ModelCheckpoint: filepath {self.filepath!r} is no valid template ({error}); "
-                "write {epoch:02d} or {val_loss:.2f}, and {{ }} for braces"
-            ) from error
+            raise ValueError(f"ModelCheckpoint: filepath {self.filepath!r} is no valid template ({error}); "
+                             "write {epoch:02d} or {val_loss:.2f}, and {{ }} for braces") from error
         # The part of the path before the first field is known before training.
         self._known_path = ""
         for text, field, _, _ in parts:
@@ -187,10 +175,8 @@ class CSVLogger(Callback):
             if header is None:
                 lines.append(list(row))
             elif set(header) != set(row):
-                raise ValueError(
-                    f"CSVLogger: {self.filename!r} has the columns {header}, this training {list(row)}; "
-                    "choose another file, or append=False to replace it"
-                )
+                raise ValueError(f"CSVLogger: {self.filename!r} has the columns {header}, this training {list(row)}; "
+                                 "choose another file, or append=False to replace it")
             self.columns = header or list(row)
         return lines + [[row.get(name, "") for name in self.columns or ()] for row in self._pending]
 

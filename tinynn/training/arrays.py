@@ -186,19 +186,13 @@ def check_same_length(function: str, **arrays: Any) -> int:
     lengths = {name: len(array) for name, array in arrays.items() if array is not None}
     if len(set(lengths.values())) > 1:
         got = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise ValueError(
-            f"{function}: the first axes must have one length, got {got}; were rows dropped from one of them?"
-        )
+        raise ValueError(f"{function}: the first axes must have one length, got {got}; were rows dropped from one of "
+                         "them?")
     return next(iter(lengths.values()), 0)
 
 
-def as_sample_weight(
-    weight: Any,
-    shape: tuple[int, ...],
-    argument: str = "sample_weight",
-    function: str = "fit",
-    dtype: DTypeLike = np.float64,
-) -> NDArray[np.float64]:
+def as_sample_weight(weight: Any, shape: tuple[int, ...], argument: str = "sample_weight", function: str = "fit",
+                     dtype: DTypeLike = np.float64) -> NDArray[np.float64]:
     """Check sample weights. Negative weights are allowed; policy gradients use them.
 
     Parameters
@@ -239,9 +233,8 @@ def as_sample_weight(
     return array
 
 
-def class_weight_to_sample_weight(
-    class_weight: Mapping[int, float], y: Array, function: str = "fit", dtype: DTypeLike = np.float64
-) -> NDArray[np.float64]:
+def class_weight_to_sample_weight(class_weight: Mapping[int, float], y: Array, function: str = "fit",
+                                  dtype: DTypeLike = np.float64) -> NDArray[np.float64]:
     """Return the class weight of each sample. Classes not in the dict have weight 1 (Keras' rule).
 
     Parameters
@@ -270,9 +263,8 @@ def class_weight_to_sample_weight(
     array([1. , 2.5, 2.5])
     """
     if not isinstance(class_weight, Mapping):
-        raise TypeError(
-            f"{function}: class_weight must be a dict of class -> weight, got {type(class_weight).__name__}"
-        )
+        raise TypeError(f"{function}: class_weight must be a dict of class -> weight, got "
+                        f"{type(class_weight).__name__}")
     largest = float(np.finfo(dtype).max)
     weights = {
         check_count(function, "each class in class_weight", label, minimum=0): check_real(
@@ -292,24 +284,19 @@ def class_weight_to_sample_weight(
             row = int(np.argmin(one_class))
             hint = f" whose row {row} sums to {sums[row]:g}"
     if y.ndim != 1:
-        raise ValueError(
-            f"{function}: class_weight needs one class per sample: labels (samples,) or one-hot rows "
-            f"(samples, classes), got y of shape {y.shape}{hint}; use sample_weight instead"
-        )
+        raise ValueError(f"{function}: class_weight needs one class per sample: labels (samples,) or one-hot rows "
+                         f"(samples, classes), got y of shape {y.shape}{hint}; use sample_weight instead")
     result = np.ones(len(y), np.float64)
     for label, weight in weights.items():
         result[y == label] = weight
     return result
 
 
-def split_validation(
-    x: Array,
-    y: Array | None,
-    weight: Array | None,
-    fraction: float,
-    argument: str = "validation_split",
-    function: str = "fit",
-) -> tuple[tuple[Array, Array | None, Array | None], tuple[Array, Array | None, Array | None]]:
+def split_validation(x: Array, y: Array | None, weight: Array | None, fraction: float,
+                     argument: str = "validation_split", function: str = "fit") -> tuple[tuple[Array, Array | None,
+                                                                                               Array | None],
+                                                                                         tuple[Array, Array | None,
+                                                                                               Array | None]]:
     """Split off the last samples for validation, before any shuffling (Keras' rule).
 
     ``floor(samples * (1 - fraction))`` samples remain, computed without the rounding error of ``1 - 0.9``.
@@ -342,9 +329,7 @@ def split_validation(
     fraction = check_real(function, argument, fraction, above=0, below=1)
     kept = math.floor(round(len(x) * (1 - fraction), 6))
     if kept == 0 or kept == len(x):
-        raise ValueError(
-            f"{function}: {argument}={fraction:g} of {len(x)} samples leaves {kept} to train on and "
-            f"{len(x) - kept} to validate on; both need at least one"
-        )
+        raise ValueError(f"{function}: {argument}={fraction:g} of {len(x)} samples leaves {kept} to train on and "
+                         f"{len(x) - kept} to validate on; both need at least one")
     parts = [(a[:kept], a[kept:]) if a is not None else (None, None) for a in (y, weight)]
     return (x[:kept], parts[0][0], parts[1][0]), (x[kept:], parts[0][1], parts[1][1])
