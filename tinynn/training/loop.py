@@ -21,8 +21,13 @@ from tinynn.engine.graph import view
 from tinynn.engine.plan import Job, Predictor, shuffled
 from tinynn.optimizers import AVERAGE
 from tinynn.registry import serialize
-from tinynn.training.arrays import (as_samples, as_targets, check_same_length, class_weight_to_sample_weight,
-                                    split_validation)
+from tinynn.training.arrays import (
+    as_samples,
+    as_targets,
+    check_same_length,
+    class_weight_to_sample_weight,
+    split_validation,
+)
 from tinynn.training.checkpoint import Keeper, Position
 from tinynn.training.data import is_data_set
 from tinynn.training.passes import Pass
