@@ -205,8 +205,7 @@ class VarianceScaling(Initializer):
 
     def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> None:
         self.scale = check_real("VarianceScaling", "scale", scale, above=0)
-        modes = {"fan_in": "fan_in", "fan_out": "fan_out", "fan_avg": "fan_avg"}
-        self.mode = lookup("mode of VarianceScaling", mode, modes)
+        self.mode = lookup("mode of VarianceScaling", mode, {name: name for name in ("fan_in", "fan_out", "fan_avg")})
         distributions = {name: name for name in ("truncated_normal", "normal", "uniform")}
         self.distribution = lookup("distribution of VarianceScaling", distribution, distributions)
 

@@ -66,18 +66,12 @@ class MeanSquaredError(KernelLoss):
     op = "mean_squared_error"
     regression = True
 
-    def __init__(self) -> None:
-        pass
-
 
 class HalfSquaredError(KernelLoss):
     """Sum of ``(prediction - target)^2 / 2`` over the last axis, the loss of the report (see README.md)."""
 
     op = "half_squared_error"
     regression = True
-
-    def __init__(self) -> None:
-        pass
 
 
 class BinaryCrossentropy(KernelLoss):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from tinynn import schedules
-from tinynn.checks import check_real
+from tinynn.checks import check_bool, check_real
 from tinynn.kernels import op as ops
 from tinynn.registry import Configurable, lookup
 
@@ -42,7 +43,9 @@ class Optimizer(Configurable, kind="optimizers"):
     warns and starts that vector anew; the others stay.
     """
 
+    #: Name of the update rule's kernel, and the rule's options with the bounds of each; None: a flag.
     rule: ClassVar[str]
+    rule_options: ClassVar[Mapping[str, Mapping[str, float] | None]] = {}
     learning_rate: Any
     clipvalue: float | None = None
     global_clipnorm: float | None = None
@@ -92,8 +95,13 @@ class Optimizer(Configurable, kind="optimizers"):
         for limit in ("clipvalue", "global_clipnorm"):
             if getattr(self, limit) is not None:
                 self._check_real(limit, above=0)
-        self._check_bool("use_ema")
+        self._check_flag("use_ema")
         self._check_real("ema_momentum", minimum=0, below=1)
+        for option, bounds in self.rule_options.items():
+            if bounds is None:
+                self._check_flag(option)
+            else:
+                self._check_real(option, **bounds)
 
     def check_again(self) -> None:
         """Check the options if one has been set since the last check; raises as `check`."""
@@ -107,16 +115,15 @@ class Optimizer(Configurable, kind="optimizers"):
         if number is not value:
             setattr(self, option, number)
 
-    def _check_bool(self, option: str) -> None:
+    def _check_flag(self, option: str) -> None:
         value = getattr(self, option)
-        if not isinstance(value, (bool, np.bool_)) and value not in (0, 1):
-            raise TypeError(f"{type(self).__name__}: {option} must be True or False, got {value!r}")
-        if not isinstance(value, bool):
-            setattr(self, option, bool(value))
+        flag = check_bool(type(self).__name__, option, value)
+        if flag is not value:
+            setattr(self, option, flag)
 
     def options(self) -> dict[str, float]:
         """Return the options of the update rule by name."""
-        raise NotImplementedError
+        return {option: getattr(self, option) for option in self.rule_options}
 
     def configuration(self) -> tuple[float, ...]:
         """Return the options of the update rule as the numbers that the kernel reads."""
@@ -176,6 +183,7 @@ class SGD(Optimizer):
     """
 
     rule = "sgd"
+    rule_options = {"momentum": {"minimum": 0, "maximum": 1}, "nesterov": None}
     momentum: float
     nesterov: bool
 
@@ -184,14 +192,6 @@ class SGD(Optimizer):
                  ema_momentum: float = 0.99) -> None:
         self._store(learning_rate=learning_rate, clipvalue=clipvalue, global_clipnorm=global_clipnorm, use_ema=use_ema,
                     ema_momentum=ema_momentum, momentum=momentum, nesterov=nesterov)
-
-    def check(self) -> None:
-        super().check()
-        self._check_real("momentum", minimum=0, maximum=1)
-        self._check_bool("nesterov")
-
-    def options(self) -> dict[str, float]:
-        return {"momentum": self.momentum, "nesterov": self.nesterov}
 
 
 class Adam(Optimizer):
@@ -210,25 +210,17 @@ class Adam(Optimizer):
     """
 
     rule = "adam"
+    rule_options = {"beta_1": {"minimum": 0, "below": 1}, "beta_2": {"minimum": 0, "below": 1},
+                    "epsilon": {"minimum": MIN_EPSILON}}
     beta_1: float
     beta_2: float
     epsilon: float
 
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999,
-                 epsilon: float = 1e-7,
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
                  clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
                  ema_momentum: float = 0.99) -> None:
         self._store(learning_rate=learning_rate, clipvalue=clipvalue, global_clipnorm=global_clipnorm, use_ema=use_ema,
                     ema_momentum=ema_momentum, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
-
-    def check(self) -> None:
-        super().check()
-        self._check_real("beta_1", minimum=0, below=1)
-        self._check_real("beta_2", minimum=0, below=1)
-        self._check_real("epsilon", minimum=MIN_EPSILON)
-
-    def options(self) -> dict[str, float]:
-        return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
 
 class AdamW(Adam):
@@ -246,19 +238,14 @@ class AdamW(Adam):
         As for `Optimizer`.
     """
 
+    rule_options = {**Adam.rule_options, "weight_decay": {"minimum": 0}}
+
     def __init__(self, learning_rate: Any = 0.001, weight_decay: float = 0.004, beta_1: float = 0.9,
                  beta_2: float = 0.999, epsilon: float = 1e-7,
                  clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
                  ema_momentum: float = 0.99) -> None:
         self.weight_decay = weight_decay
         super().__init__(learning_rate, beta_1, beta_2, epsilon, clipvalue, global_clipnorm, use_ema, ema_momentum)
-
-    def check(self) -> None:
-        super().check()
-        self._check_real("weight_decay", minimum=0)
-
-    def options(self) -> dict[str, float]:
-        return {**super().options(), "weight_decay": self.weight_decay}
 
 
 class RMSprop(Optimizer):
@@ -279,25 +266,17 @@ class RMSprop(Optimizer):
     """
 
     rule = "rmsprop"
+    rule_options = {"rho": {"minimum": 0, "below": 1}, "momentum": {"minimum": 0, "maximum": 1},
+                    "epsilon": {"minimum": MIN_EPSILON}}
     rho: float
     momentum: float
     epsilon: float
 
-    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0,
-                 epsilon: float = 1e-7,
+    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7,
                  clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
                  ema_momentum: float = 0.99) -> None:
         self._store(learning_rate=learning_rate, clipvalue=clipvalue, global_clipnorm=global_clipnorm, use_ema=use_ema,
                     ema_momentum=ema_momentum, rho=rho, momentum=momentum, epsilon=epsilon)
-
-    def check(self) -> None:
-        super().check()
-        self._check_real("rho", minimum=0, below=1)
-        self._check_real("momentum", minimum=0, maximum=1)
-        self._check_real("epsilon", minimum=MIN_EPSILON)
-
-    def options(self) -> dict[str, float]:
-        return {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon}
 
 
 _KNOWN: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}

@@ -9,8 +9,6 @@ from typing import Any
 
 from tinynn.callbacks.base import Callback, Logs
 
-__all__ = ["Progress", "check_verbose", "describe"]
-
 
 def check_verbose(verbose: Any, function: str = "fit") -> int:
     """Check and convert the argument ``verbose``.

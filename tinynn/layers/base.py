@@ -219,6 +219,13 @@ def expect_image(network: Network, x: Tensor) -> None:
     expect_axes(network, x, 3, "(rows, columns, channels)")
 
 
+def expect_an_axis(network: Network, x: Tensor, meaning: str, reshaped: str = "(samples, 1)") -> None:
+    """Raise ValueError if samples are single numbers."""
+    if not x.shape:
+        raise ValueError(f"layer {network.path!r}: expected samples of shape {meaning}, got single numbers; "
+                         f"reshape x to {reshaped}")
+
+
 def expect_axes(network: Network, x: Tensor, axes: int, meaning: str) -> None:
     """Raise ValueError unless samples have this many axes."""
     if len(x.shape) != axes:

@@ -6,7 +6,7 @@ from tinynn import initializers
 from tinynn.checks import check_real
 from tinynn.engine.graph import Network, Tensor
 from tinynn.initializers import InitializerLike
-from tinynn.layers.base import Layer
+from tinynn.layers.base import Layer, expect_an_axis
 
 
 class LayerNormalization(Layer):
@@ -40,9 +40,7 @@ class LayerNormalization(Layer):
         self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
-        if not x.shape:
-            raise ValueError(f"layer {network.path!r}: expected samples of shape (..., elements), got single numbers; "
-                             "reshape x to (samples, 1)")
+        expect_an_axis(network, x, "(..., elements)")
         size = x.shape[-1:]
         gamma = network.parameter("gamma", size, self.gamma_initializer, decayed=False) if self.scale else None
         beta = network.parameter("beta", size, self.beta_initializer, decayed=False) if self.center else None

@@ -18,6 +18,8 @@ from tinynn.engine.plan import all_finite
 from tinynn.training.reading import as_array, place, to_double
 
 Array = NDArray[Any]
+#: Samples, targets and sample weights.
+Part = tuple[Array, Array | None, Array | None]
 
 #: Elements per chunk in `check_finite`; a chunk fits in the cache.
 _CHUNK = 1 << 16
@@ -66,12 +68,14 @@ def as_samples(x: Any, argument: str = "x", function: str = "fit", empty: bool =
 real and imaginary parts as two features
     """
     array = as_array(x, argument, function, empty)
-    if array.dtype in (np.float32, np.float64, np.uint8):
+    return array.view(np.uint8) if array.dtype in (np.bool_, np.uint8) else _as_floats(array)
+
+
+def _as_floats(array: Array) -> Array:
+    """Convert to float32 if that is exact, otherwise to float64; float32 and float64 stay."""
+    if array.dtype in (np.float32, np.float64):
         return array
-    if array.dtype == np.bool_:
-        return array.view(np.uint8)
-    exact_in_single = array.dtype.itemsize <= 2
-    return array.astype(np.float32) if exact_in_single else to_double(array)
+    return array.astype(np.float32) if array.dtype.itemsize <= 2 else to_double(array)
 
 
 def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
@@ -101,9 +105,7 @@ def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
     """
     array = as_array(y, argument, function)
     if array.dtype.kind == "f":
-        if array.dtype in (np.float32, np.float64):
-            return array
-        return array.astype(np.float32) if array.dtype.itemsize <= 2 else to_double(array)
+        return _as_floats(array)
     if array.dtype == np.uint64 and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{function}: {argument} holds {array.max()}, too large for a signed 64-bit integer")
     return array.astype(np.int64, copy=False)
@@ -292,11 +294,7 @@ def class_weight_to_sample_weight(class_weight: Mapping[int, float], y: Array, f
     return result
 
 
-def split_validation(x: Array, y: Array | None, weight: Array | None, fraction: float,
-                     argument: str = "validation_split", function: str = "fit") -> tuple[tuple[Array, Array | None,
-                                                                                               Array | None],
-                                                                                         tuple[Array, Array | None,
-                                                                                               Array | None]]:
+def split_validation(x: Array, y: Array | None, weight: Array | None, fraction: float) -> tuple[Part, Part]:
     """Split off the last samples for validation, before any shuffling (Keras' rule).
 
     ``floor(samples * (1 - fraction))`` samples remain, computed without the rounding error of ``1 - 0.9``.
@@ -307,8 +305,6 @@ def split_validation(x: Array, y: Array | None, weight: Array | None, fraction: 
         Arrays of the same length.
     fraction : float
         The fraction to split off, in (0, 1).
-    argument, function : str
-        Names for the error.
 
     Returns
     -------
@@ -326,10 +322,10 @@ def split_validation(x: Array, y: Array | None, weight: Array | None, fraction: 
     >>> x_validation
     array([8, 9])
     """
-    fraction = check_real(function, argument, fraction, above=0, below=1)
+    fraction = check_real("fit", "validation_split", fraction, above=0, below=1)
     kept = math.floor(round(len(x) * (1 - fraction), 6))
     if kept == 0 or kept == len(x):
-        raise ValueError(f"{function}: {argument}={fraction:g} of {len(x)} samples leaves {kept} to train on and "
+        raise ValueError(f"fit: validation_split={fraction:g} of {len(x)} samples leaves {kept} to train on and "
                          f"{len(x) - kept} to validate on; both need at least one")
-    parts = [(a[:kept], a[kept:]) if a is not None else (None, None) for a in (y, weight)]
-    return (x[:kept], parts[0][0], parts[1][0]), (x[kept:], parts[0][1], parts[1][1])
+    (y, y_last), (weight, weight_last) = [(a, a) if a is None else (a[:kept], a[kept:]) for a in (y, weight)]
+    return (x[:kept], y, weight), (x[kept:], y_last, weight_last)
