@@ -42,7 +42,7 @@ def test_fans(shape, expected):
         ("random_uniform", 0.05),
     ],
 )
-def test_uniform_ones_fill_their_bounds_evenly(name, limit):
+def test_uniform_initializers_fill_their_bounds_evenly(name, limit):
     values = initializers.get(name)((300, 500), "float64", generator())
     assert np.abs(values).max() <= limit
     counts, _ = np.histogram(values, bins=20, range=(-limit, limit))
@@ -59,7 +59,7 @@ def test_uniform_ones_fill_their_bounds_evenly(name, limit):
         ("lecun_normal", math.sqrt(1 / 300)),
     ],
 )
-def test_truncated_ones_have_the_variance_asked_for_and_no_tails(name, deviation):
+def test_truncated_normals_have_the_requested_variance_and_no_tails(name, deviation):
     values = initializers.get(name)((300, 500), "float64", generator())
     assert values.std() == pytest.approx(deviation, rel=0.01)
     assert np.abs(values).max() <= 2 * deviation / 0.87962566103423978
@@ -68,7 +68,7 @@ def test_truncated_ones_have_the_variance_asked_for_and_no_tails(name, deviation
     assert np.mean(np.abs(values) < deviation / 0.87962566103423978) == pytest.approx(0.7152, abs=0.006)
 
 
-def test_normal_ones():
+def test_normal_initializers():
     values = RandomNormal(3.0, 0.5)((300, 500), "float64", generator())
     assert values.mean() == pytest.approx(3.0, abs=0.007)
     assert values.std() == pytest.approx(0.5, rel=0.01)
@@ -132,7 +132,7 @@ def test_same_seed_same_values_and_one_rounding(name):
     assert double.flags.c_contiguous and double.flags.writeable and double.flags.owndata
 
 
-def test_the_constant_ones():
+def test_constant_initializers():
     for name, value in [("zeros", 0.0), ("ones", 1.0), ("constant", 0.0), (Constant(0.5), 0.5)]:
         values = initializers.get(name)((2, 3), "float32", generator())
         assert values.dtype == np.float32

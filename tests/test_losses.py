@@ -96,7 +96,8 @@ def test_hopeless_predictions_still_learn(activation, dtype):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_and_objects(name):
-    assert type(get(name)) is type(get(get(name)))
+    assert type(get(name)).__name__ == name.title().replace("_", "")
+    assert type(get(get(name))) is type(get(name))
     assert get(name.replace("_", "-")) == get(name)
     assert type(get(name)).from_config(get(name).get_config()) == get(name)
 
@@ -198,7 +199,7 @@ def test_wrong_smoothing():
         losses.CategoricalCrossentropy(label_smoothing=1.5)
 
 
-# --- one output that is always the whole ---------------------------------------------------------------------
+# --- one output that is always 1 ----------------------------------------------------------------------------
 
 CATEGORICAL = {
     "categorical": "categorical_crossentropy",
@@ -222,7 +223,7 @@ def refused(model, shape, message):
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax", None])
 @pytest.mark.parametrize("loss", CATEGORICAL.values(), ids=list(CATEGORICAL))
-def test_one_output_is_no_choice_of_classes(loss, activation):
+def test_one_output_is_not_a_choice_of_classes(loss, activation):
     for last, shape in (([layers.Dense(1, activation)], (3,)),
                         ([layers.Dense(1), layers.Activation("sigmoid")], (2, 3)),
                         ([layers.TimeDistributed(layers.Dense(1, activation))], (2, 3))):

@@ -28,7 +28,7 @@ def test_accuracy_of_classes(steps, dtype, rng):
 
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "mse", "half_squared_error"])
 def test_accuracy_goes_by_the_shape_of_the_output(loss, rng):
-    """As in Keras 3: one output says yes or no, of several the largest counts, whatever the loss."""
+    """As in Keras 3: one output says yes or no; of several, the largest counts, whatever the loss."""
     x = rng.normal(size=(11, 3))
     model = Sequential([layers.Dense(1, "sigmoid")], (3,))
     y = rng.integers(0, 2, 11)
@@ -44,7 +44,7 @@ def test_accuracy_goes_by_the_shape_of_the_output(loss, rng):
         assert logs["binary_accuracy"] == pytest.approx(((output > 0.5) == y).mean())
 
 
-def test_a_network_that_knows_nothing_is_right_once_in_ten(rng):
+def test_an_untrained_network_is_right_once_in_ten(rng):
     model = Sequential([layers.Dense(10, "sigmoid")], (3,))
     model.set_weights([np.zeros((3, 10)), np.full(10, -3.0)])
     y = np.eye(10)[np.arange(200) % 10]

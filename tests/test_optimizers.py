@@ -6,6 +6,7 @@ import pytest
 from tests import oracles
 from tests.numerics import assert_close
 from tinynn import Sequential, layers, load, optimizers
+from tinynn.callbacks import ReduceLROnPlateau
 from tinynn.optimizers import get, schedules
 
 RULES = {
@@ -132,8 +133,8 @@ def test_everything_frozen_or_nothing_to_learn(rng):
         assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_thawing_and_freezing_again(rng):
-    """Plans are kept: each must remember what learnt when it was made, in batch sizes it meets later, too."""
+def test_unfreezing_and_freezing_again(rng):
+    """Plans are cached: each keeps its own set of trainable parameters, also for batch sizes it meets later."""
     model = Sequential([layers.Dense(4), layers.Dense(2)], (3,), dtype="float64")
     model.compile("sgd", "mse")
     x, y = rng.normal(size=(9, 3)), rng.normal(size=(9, 2))
@@ -187,7 +188,7 @@ def test_one_optimizer_for_two_models(rng):
     assert one.parameters.tobytes() == two.parameters.tobytes() == alone.parameters.tobytes()
 
 
-def test_compiling_begins_anew(rng):
+def test_compile_resets_the_optimizer(rng):
     x, y = rng.normal(size=(4, 5)), rng.normal(size=(4, 3))
     model, fresh = linear("adam"), linear("adam")
     model.train_on_batch(x, y)
@@ -231,8 +232,10 @@ def test_wrong_adam(arguments):
 
 
 def test_names():
-    for name in ("sgd", "adam", "adamw", "rmsprop"):
-        assert get(name) == get(name.upper())
+    for name, kind in (("sgd", optimizers.SGD), ("adam", optimizers.Adam), ("adamw", optimizers.AdamW),
+                       ("rmsprop", optimizers.RMSprop)):
+        assert type(get(name)) is kind
+        assert get(name) == get(name.upper()) == kind()
         assert type(get(name)).from_config(get(name).get_config()) == get(name)
     with pytest.raises(ValueError, match="unknown optimizer 'adamm'.*did you mean 'adam'"):
         get("adamm")
@@ -353,3 +356,53 @@ def test_average_is_kept_in_a_file(tmp_path, rng):
 def test_wrong_limits(options, message):
     with pytest.raises(ValueError, match=message):
         optimizers.Adam(**options)
+
+
+# --- one optimizer and several models --------------------------------------------------------------------------
+
+
+def test_the_second_model_takes_a_copy():
+    optimizer = optimizers.SGD(0.1)
+    one, two = one_layer(optimizer), one_layer(optimizer)
+    assert one.optimizer is optimizer
+    assert two.optimizer is not optimizer
+    assert two.optimizer == optimizer
+    one.optimizer.learning_rate = 0.5
+    assert two.optimizer.learning_rate == 0.1
+    one.compile(optimizer, "mse")  # its own again
+    assert one.optimizer is optimizer
+    del one
+    third = one_layer(optimizer)  # no model uses it any more
+    assert third.optimizer is optimizer
+
+
+def test_a_plateau_of_one_model_lowers_no_rate_of_another(rng):
+    optimizer = optimizers.Adam(0.1)
+    one, two = one_layer(optimizer), one_layer(optimizer)
+    callback = ReduceLROnPlateau("loss", patience=1, min_delta=100)
+    one.fit(*data(rng), epochs=4, verbose=0, callbacks=callback)
+    assert one.optimizer.learning_rate < 0.1
+    assert two.optimizer.learning_rate == 0.1
+
+
+def test_a_schedule_without_a_name_is_copied_too(rng):
+    x, y = data(rng)
+    optimizer = optimizers.SGD(lambda step: 0.1 / (1 + step))
+    one, two = one_layer(optimizer), one_layer(optimizer)
+    for model in (one, two):
+        model.fit(x, y, 4, verbose=0)
+    assert one.parameters.tobytes() == two.parameters.tobytes()
+
+
+def test_setting_another_optimizer_resets_its_state(rng):
+    x, y = data(rng)
+    model = one_layer(optimizers.RMSprop(0.01, momentum=0.5))
+    model.fit(x, y, 4, verbose=0)
+    model.optimizer = optimizers.SGD(0.1, momentum=0.9)
+    assert (model._core.states, model._core.iteration) == ({}, 0)
+    model.fit(x, y, 4, verbose=0)
+    assert model._core.states.keys() == {"velocity"}
+    model.optimizer = "adam"
+    assert isinstance(model.optimizer, optimizers.Adam)
+    with pytest.raises((TypeError, ValueError), match="optimizer"):
+        model.optimizer = 3

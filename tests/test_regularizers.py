@@ -1,11 +1,11 @@
-"""Penalties on the size of weights: terms of the loss, with their gradients."""
+"""Regularizers: terms of the loss for the size of weights, and their gradients."""
 
 import numpy as np
 import pytest
 
 import tinynn
 from tests.model.reference import randomized
-from tinynn import Sequential, layers, optimizers, regularizers, set_num_threads
+from tinynn import Sequential, layers, optimizers, regularizers
 
 L1, L2, BOTH = regularizers.L1(0.03), regularizers.L2(0.02), regularizers.L1L2(0.01, 0.05)
 
@@ -44,7 +44,7 @@ def expected(model, penalties):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_they_add_to_loss_and_gradients(name, dtype, rng):
+def test_regularizers_add_to_loss_and_gradients(name, dtype, rng):
     shape, make, penalties = CASES[name]
     models = [randomized(Sequential([layer], shape, dtype=dtype), np.random.default_rng(1)) for layer in make()]
     for model in models:
@@ -62,19 +62,16 @@ def test_they_add_to_loss_and_gradients(name, dtype, rng):
 
 
 @pytest.mark.parametrize("optimizer", [{}, {"global_clipnorm": 0.5}, {"clipvalue": 0.01}], ids=str)
-def test_large_models_on_several_threads(optimizer, rng):
+def test_large_models_on_several_threads(optimizer, threads, rng):
     """Many pieces, and the update that otherwise follows each layer's backward pass."""
     x, y = rng.normal(size=(64, 300)), rng.normal(size=(64, 200))
     weights = []
-    try:
-        for threads in (1, 2, 3):
-            set_num_threads(threads)
-            model = Sequential([layers.Dense(200, kernel_regularizer=BOTH)], (300,), dtype="float64", rng=3)
-            model.compile(optimizers.SGD(0.1, **optimizer), "mse")
-            model.fit(x, y, batch_size=32, epochs=2, shuffle=False, verbose=0)
-            weights.append(model.parameters.copy())
-    finally:
-        set_num_threads(None)
+    for count in (1, 2, 3):
+        threads(count)
+        model = Sequential([layers.Dense(200, kernel_regularizer=BOTH)], (300,), dtype="float64", rng=3)
+        model.compile(optimizers.SGD(0.1, **optimizer), "mse")
+        model.fit(x, y, batch_size=32, epochs=2, shuffle=False, verbose=0)
+        weights.append(model.parameters.copy())
     assert (weights[0] == weights[1]).all() and (weights[0] == weights[2]).all()
     by_hand = Sequential([layers.Dense(200)], (300,), dtype="float64", rng=3)
     by_hand.compile("sgd", "mse")
@@ -89,7 +86,7 @@ def test_large_models_on_several_threads(optimizer, rng):
     np.testing.assert_allclose(weights[0], by_hand.parameters, rtol=1e-10, atol=1e-13)
 
 
-def test_frozen_weights_pay_nothing():
+def test_frozen_weights_are_not_regularized():
     frozen = layers.Dense(2, kernel_regularizer="l2")
     model = Sequential([frozen, layers.Dense(1, kernel_regularizer=L1)], (3,))
     model.compile("sgd", "mse")
@@ -125,6 +122,6 @@ def test_names():
     (lambda: regularizers.L2(float("nan")), ValueError, "L2: l2 must"),
     (lambda: regularizers.L1L2(l2="x"), TypeError, "L1L2: l2 must"),
 ])
-def test_wrong_ones(make, error, message):
+def test_wrong_regularizers(make, error, message):
     with pytest.raises(error, match=message):
         make()

@@ -159,7 +159,7 @@ def test_a_function_that_returns_no_rate_is_named():
         schedules.get(rate_of).array(0, 5)
 
 
-def test_a_schedule_of_ones_own():
+def test_a_user_defined_schedule():
     class InverseRoot(Schedule):
         def __init__(self, scale):
             self.scale = scale

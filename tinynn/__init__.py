@@ -3,8 +3,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tinynn.version import __version__ as __version__
-
 if TYPE_CHECKING:
     from tinynn import (
         callbacks,
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from tinynn.model.loading import load
     from tinynn.model.many import fit_many
     from tinynn.model.sequential import Sequential
+    from tinynn.version import __version__ as __version__
 
 __all__ = [
     "Augmentation",
@@ -51,6 +50,7 @@ __all__ = [
 
 # The modules of the names that are not modules themselves. All imports are lazy, to keep `import tinynn` fast.
 _HOMES = {
+    "__version__": "tinynn.version",
     "Augmentation": "tinynn.augmentation",
     "Sequential": "tinynn.model.sequential",
     "check_gradients": "tinynn.model.gradient_check",
@@ -63,7 +63,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in __all__ and name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name) if name in _HOMES else import_module(f"{__name__}.{name}")
     globals()[name] = value
@@ -71,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_HOMES})

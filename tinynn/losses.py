@@ -11,6 +11,15 @@ from tinynn.engine.graph import Network, Tensor
 from tinynn.engine.program import LossSpec
 from tinynn.registry import Configurable, Fixed, lookup
 
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "HalfSquaredError",
+    "Loss",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+]
+
 
 class Loss(Configurable, kind="losses"):
     """Base of all losses. The loss is the mean of one number for each row of the prediction.

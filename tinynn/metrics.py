@@ -13,6 +13,8 @@ from tinynn.engine.program import LossSpec
 from tinynn.losses import Loss
 from tinynn.registry import Configurable, Fixed, lookup
 
+__all__ = ["Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "MeanAbsoluteError", "MeanSquaredError", "Metric"]
+
 
 class Metric(Configurable, kind="metrics"):
     """Base of all metrics. To write a metric in NumPy, derive from this class and override `forward`.

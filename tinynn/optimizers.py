@@ -14,6 +14,8 @@ from tinynn.checks import check_bool, check_real
 from tinynn.kernels import op as ops
 from tinynn.registry import Configurable, lookup
 
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "schedules"]
+
 #: A smaller epsilon may be 0 in float32; then the update for a gradient of 0 would be 0 / 0.
 MIN_EPSILON = 1e-37
 #: Name of the state that holds the moving average of the weights.

@@ -1,7 +1,8 @@
-"""Text tables."""
+"""Numbers and tables as text."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -26,3 +27,14 @@ def table(rows: Sequence[Sequence[str]], alignment: str) -> str:
     lines = ("  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, alignment, widths, strict=True))
              for row in rows)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def percent(probability: float) -> str:
+    """A probability as a percentage; less than 1 is never shown as 100%.
+
+    Examples
+    --------
+    >>> percent(0.98765), percent(0.99999), percent(1.0)
+    ('98.8%', '99.9%', '100.0%')
+    """
+    return f"{math.floor(1000 * probability) / 10 if probability > 0.999 else 100 * probability:.1f}%"

@@ -167,7 +167,7 @@ def test_tqdm_is_imported_only_when_there_is_a_line_to_show():
     assert done.returncode == 0, done.stderr
 
 
-def test_messages_of_callbacks_do_not_tear_the_line(on_terminal, capsys):
+def test_messages_of_callbacks_do_not_break_the_line(on_terminal, capsys):
     on_terminal()
     from tinynn.callbacks.monitors import say as _say
 
@@ -199,7 +199,7 @@ def test_the_line_that_stays_holds_all_quantities_however_narrow(columns, on_ter
 
 
 @pytest.mark.parametrize("columns, bar, rate", [(40, False, False), (70, True, False), (140, True, True)])
-def test_where_columns_are_few_rate_and_bar_go_first(columns, bar, rate, on_terminal, monkeypatch):
+def test_narrow_terminals_drop_the_rate_and_then_the_bar(columns, bar, rate, on_terminal, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda stream: (columns, 24))
     terminal = on_terminal()

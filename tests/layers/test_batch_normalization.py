@@ -6,7 +6,7 @@ import pytest
 from tests import oracles
 from tests.model.reference import prediction
 from tests.numerics import assert_close, finite_differences
-from tinynn import Sequential, layers, load, set_num_threads
+from tinynn import Sequential, layers, load
 
 OPTIONS = [{}, {"center": False}, {"scale": False}, {"center": False, "scale": False}]
 
@@ -63,7 +63,7 @@ def test_moving_statistics_follow_the_batches(rng):
     assert (model.parameters == before).all()
 
 
-def test_they_follow_even_where_nothing_learns_before(rng):
+def test_moving_statistics_follow_with_nothing_trainable_upstream(rng):
     chain = [layers.BatchNormalization(center=False, scale=False, momentum=0.0), layers.Dense(1)]
     model = Sequential(chain, (3,), dtype="float64")
     model.compile("sgd", "mse")
@@ -72,7 +72,7 @@ def test_they_follow_even_where_nothing_learns_before(rng):
     np.testing.assert_allclose(model.get_weights()[0], x.mean(axis=0), rtol=1e-12)
 
 
-def test_frozen_it_neither_learns_nor_follows(rng):
+def test_a_frozen_layer_neither_learns_nor_updates_its_statistics(rng):
     normalization = layers.BatchNormalization()
     model = Sequential([layers.Dense(3), normalization, layers.Dense(1)], (3,), dtype="float64")
     model.compile("sgd", "mse")
@@ -152,7 +152,7 @@ def test_huge_numbers_leave_a_finite_moving_variance(dtype):
     assert np.isfinite(model.fit(x / 1e30, y, epochs=3, verbose=0).history["loss"]).all()
 
 
-def test_what_overflows_is_refused_before_the_statistics_change():
+def test_an_overflow_is_refused_before_the_statistics_change():
     model = Sequential([layers.BatchNormalization(), layers.Dense(1)], (1,), dtype="float64")
     model.compile("sgd", "mse")
     before = model.parameters.tobytes()
@@ -161,20 +161,17 @@ def test_what_overflows_is_refused_before_the_statistics_change():
     assert model.parameters.tobytes() == before
 
 
-@pytest.mark.parametrize("threads", [2, 3, 7])
-def test_large_means_give_the_same_bits_on_any_number_of_threads(threads, rng):
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_large_means_give_the_same_bits_on_any_number_of_threads(count, threads, rng):
     x, y = (1e6 + rng.normal(size=(512, 9, 6))).astype("f4"), rng.normal(size=(512, 9, 300)).astype("f4")
     x[..., 2] = 1.7e9
 
     def trained(count):
-        set_num_threads(count)
-        try:
-            chain = [layers.BatchNormalization(), layers.Dense(300, "tanh"), layers.LayerNormalization()]
-            model = Sequential(chain, (9, 6), rng=1)
-            model.compile("sgd", "mse")
-            model.fit(x, y, batch_size=128, epochs=2, verbose=0)
-            return model.parameters.tobytes()
-        finally:
-            set_num_threads(None)
+        threads(count)
+        chain = [layers.BatchNormalization(), layers.Dense(300, "tanh"), layers.LayerNormalization()]
+        model = Sequential(chain, (9, 6), rng=1)
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=128, epochs=2, verbose=0)
+        return model.parameters.tobytes()
 
-    assert trained(threads) == trained(1)
+    assert trained(count) == trained(1)

@@ -51,7 +51,7 @@ def test_unknown_activation_names_the_nearest():
         layers.Dense(2, "sigmiod")
 
 
-def test_single_numbers_have_no_last_axis():
+def test_scalar_samples_have_no_last_axis():
     with pytest.raises(ValueError, match=r"'dense'.*\(\.\.\., inputs\).*single numbers.*reshape"):
         Sequential([layers.Dense(2)], ())
 

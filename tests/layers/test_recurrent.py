@@ -24,7 +24,7 @@ def test_equals_numpy(cell, sequences, use_bias, dtype, rng):
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients(cell, use_bias, rng):
-    """Two on top of each other: the first puts out sequences, the second its last state."""
+    """Two in a row: the first returns sequences, the second its last state."""
     check_gradients(
         [layers.Dense(2), CELLS[cell](3, True, use_bias), CELLS[cell](2, False, use_bias)], (3, 2), rng, batch=2
     )

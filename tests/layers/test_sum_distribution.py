@@ -5,7 +5,7 @@ import pytest
 
 from tests import oracles
 from tests.model.reference import check_gradients, check_prediction
-from tinynn import Sequential, layers, set_num_threads
+from tinynn import Sequential, layers
 
 LOSSES = ["sparse_categorical_crossentropy", "categorical_crossentropy"]
 
@@ -97,27 +97,25 @@ class Sums:
 
 
 @pytest.mark.parametrize("scale", [1, 300])  # so far from the truth that only logarithms can tell
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("loss", [*LOSSES, "mean_squared_error"])
-def test_samples_of_different_lengths_are_as_each_alone(loss, threads, scale, dtype, rng):
+def test_samples_of_different_lengths_are_as_each_alone(loss, count, threads, scale, dtype, rng):
     data = Sums(rng, "labels" if loss == LOSSES[0] else "distributions")
     model = Sequential(reader(), (None, 2), dtype=dtype)
     model.parameters[:] *= scale
     model.compile("sgd", loss)
-    set_num_threads(threads)
-    try:
-        found, gradients = model.compute_gradients(data), model.gradients.copy()
-    finally:
-        set_num_threads(None)
+    threads(count)
+    found, gradients = model.compute_gradients(data), model.gradients.copy()
+    threads(None)
     predictions = model.predict(data)
     losses, expected = [], np.zeros_like(gradients)
-    for row, count in enumerate(data.counts):
+    for row, length in enumerate(data.counts):
         x, y = data.alone(row)
-        share = 1 if loss != "mean_squared_error" else (2 * count + 1) / 11  # a mean over the sums there are
+        share = 1 if loss != "mean_squared_error" else (2 * length + 1) / 11  # a mean over the sums there are
         losses.append(share * model.compute_gradients(x, y))
         expected += share / 7 * model.gradients
-        assert (predictions[row, :2 * count + 1] == model.predict(x)[0]).all()
-        assert not predictions[row, 2 * count + 1:].any()
+        assert (predictions[row, :2 * length + 1] == model.predict(x)[0]).all()
+        assert not predictions[row, 2 * length + 1:].any()
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     np.testing.assert_allclose(found, np.mean(losses), rtol=tolerance)
     np.testing.assert_allclose(gradients, expected, rtol=100 * tolerance, atol=tolerance * np.abs(expected).max())

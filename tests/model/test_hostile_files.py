@@ -1,4 +1,4 @@
-"""Files of strangers: every truncation and every flipped bit, and descriptions that ask for too much, hash and all."""
+"""Files from strangers: truncated, with flipped bits, or with a valid hash and a description that asks for too much."""
 
 import os
 import re
@@ -125,7 +125,7 @@ BEYOND = r"ValueError .* must be from 1 to 2147483647"
 LARGE = 2**31 - 1
 IMAGE = (4, 4, 1)
 
-#: What the file is, and what comes of it: an error from `load`, or what `predict`, `evaluate` and `fit` end with.
+#: The file, and its outcome: an error from `load`, or how `predict`, `evaluate` and `fit` end.
 CASES = {
     "repeat": (described([layer("RepeatVector", n=10**15)]), HUGE),
     "repeat the repeated": (described([layer("RepeatVector", n=10**7), layer("Flatten")] * 3), HUGE),
@@ -302,7 +302,7 @@ print(most() - before)
 
 @pytest.mark.parametrize("name", MULTIPLIED)
 def test_a_small_file_takes_little_memory(name, tmp_path):
-    """In a process of its own, for memory that was used once counts for ever."""
+    """In a process of its own, because the peak is that of the whole process."""
     path = tmp_path / "model"
     path.write_bytes(MULTIPLIED[name])
     environment = {**os.environ, "PYTHONPATH": str(Path(tinynn.__file__).parents[1])}

@@ -49,7 +49,7 @@ def test_a_checkpoint_of_0_1_0_is_resumed_to_the_same_bits(tmp_path):
     assert tinynn.load(tmp_path / "new").fingerprint() == model.fingerprint()
 
 
-def test_what_is_no_model_says_so(tmp_path):
+def test_a_file_that_is_not_a_model_is_refused(tmp_path):
     (tmp_path / "text").write_text("no model")
     with pytest.raises(ValueError, match="load: .*text is not a safetensors file"):
         tinynn.load(tmp_path / "text")

@@ -1,13 +1,15 @@
-"""Steps on single batches: the short way gives the bits of the long one, and takes nothing that needs a closer look."""
+"""Steps on single batches: the fast path gives the general one's bits, and takes nothing that needs a closer look."""
 
 import gc
-import threading
 
 import numpy as np
 import pytest
 
+from tests.threads import run_threads
+from tests.training.classifier import classifier
 from tinynn import Sequential, layers, losses, optimizers
-from tinynn.engine.plan import Job
+from tinynn.core.core import Core
+from tinynn.engine.job import Job
 from tinynn.training.batches import Batches
 
 CASES = {
@@ -17,6 +19,7 @@ CASES = {
     "yes or no": (lambda: [layers.Dropout(0.4), layers.Dense(1, "sigmoid")], "binary_crossentropy"),
     "normalized": (lambda: [layers.Dense(4), layers.BatchNormalization(), layers.Dense(2)], "half_squared_error"),
 }
+
 OPTIMIZERS = {
     "sgd": lambda: optimizers.SGD(0.05),
     "average": lambda: optimizers.Adam(0.01, use_ema=True, global_clipnorm=0.5),
@@ -40,33 +43,36 @@ def batch(case, rng, rows=6):
     return x, rng.normal(size=(rows, 2))
 
 
-class LongWay(Sequential):
-    """Looks at every batch closely."""
+class Forgetful(Core):
+    """Derives nothing from one batch for the next: each takes the general path."""
 
-    _batches = property(lambda self: None, lambda self, value: None)
+    derived = property(lambda self: {}, lambda self, value: None)
 
 
-def the_long_way(model):
-    model.__class__ = LongWay
+def forgetful(model):
+    model._core.__class__ = Forgetful
     return model
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("case", CASES)
-def test_the_same_bits_as_the_long_way(case, optimizer, dtype, rng):
-    short, long = compiled(case, optimizer, dtype), the_long_way(compiled(case, optimizer, dtype))
+def test_the_same_bits_as_by_the_general_path(case, optimizer, dtype, rng, monkeypatch):
+    fast, general = compiled(case, optimizer, dtype), forgetful(compiled(case, optimizer, dtype))
+    cores, step = [], Batches.step
+    monkeypatch.setattr(Batches, "step", lambda self, core, *rest: (cores.append(core), step(self, core, *rest))[1])
     batches = [batch(case, rng, rows) for rows in (6, 6, 1, 6, 3, 6)]
     for number, (x, y) in enumerate(batches):
         x = x.astype(("f4", "f8")[number % 2])
         for update in ("train_on_batch", "compute_gradients", "train_on_batch"):
-            assert getattr(short, update)(x, y) == getattr(long, update)(x, y)
-            assert short.gradients.tobytes() == long.gradients.tobytes()
-        short.apply_gradients()
-        long.apply_gradients()
-        assert (short._core.iteration, short.fingerprint()) == (long._core.iteration, long.fingerprint())
-    assert isinstance(short._core.derived.get("batches"), Batches)
-    assert short._core.states.keys() == long._core.states.keys()
-    assert all(short._core.states[name].tobytes() == long._core.states[name].tobytes() for name in short._core.states)
+            assert getattr(fast, update)(x, y) == getattr(general, update)(x, y)
+            assert fast.gradients.tobytes() == general.gradients.tobytes()
+        fast.apply_gradients()
+        general.apply_gradients()
+        assert (fast._core.iteration, fast.fingerprint()) == (general._core.iteration, general.fingerprint())
+    assert fast._core in cores
+    assert general._core not in cores
+    assert fast._core.states.keys() == general._core.states.keys()
+    assert all(fast._core.states[name].tobytes() == general._core.states[name].tobytes() for name in fast._core.states)
 
 
 FORMS = {
@@ -120,7 +126,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case, change, message", BAD.values(), ids=BAD)
-def test_what_is_wrong_is_found_after_good_batches_too(case, change, message, rng):
+def test_bad_batches_are_found_after_good_ones(case, change, message, rng):
     model = compiled(case)
     good = batch(case, rng)
     for _ in range(3):
@@ -132,9 +138,9 @@ def test_what_is_wrong_is_found_after_good_batches_too(case, change, message, rn
     assert (model.fingerprint(), model._core.iteration) == before
 
 
-def test_whatever_changes_in_between_counts(rng):
-    """Each change is made to both; the short way must not go on with what it knew."""
-    short, long = compiled("numbers"), the_long_way(compiled("numbers"))
+def test_changes_between_steps_take_effect(rng):
+    """Each change is made to both; the fast path must not go on with what it knew."""
+    fast, general = compiled("numbers"), forgetful(compiled("numbers"))
     x, y = batch("numbers", rng)
 
     def weights(model):
@@ -144,13 +150,14 @@ def test_whatever_changes_in_between_counts(rng):
         lambda model: setattr(model.optimizer, "learning_rate", 0.3),
         lambda model: setattr(model.optimizer, "clipvalue", 0.01),
         lambda model: setattr(model.layers[0], "trainable", False),
+        lambda model: model.gradients.fill(7),
         lambda model: setattr(model.layers[0], "trainable", True),
         lambda model: setattr(model, "trainable", False),
         lambda model: setattr(model, "trainable", True),
         weights,
         lambda model: model.compile("adam", "mse"),
         lambda model: setattr(model, "optimizer", optimizers.SGD(0.1, momentum=0.9)),
-        lambda model: setattr(model, "_states", {name: 0 * state for name, state in model._core.states.items()}),
+        lambda model: setattr(model._core, "states", {name: 0 * state for name, state in model._core.states.items()}),
         lambda model: model.fit(x, y, epochs=2, verbose=0),
         lambda model: model.compile("sgd", losses.HalfSquaredError(), ["mae"]),
         lambda model: model.gradients.fill(7),
@@ -158,7 +165,7 @@ def test_whatever_changes_in_between_counts(rng):
     ]
     for number, change in enumerate(changes):
         results = []
-        for model in (short, long):
+        for model in (fast, general):
             for _ in range(2):
                 model.train_on_batch(x, y)
             change(model)
@@ -206,11 +213,7 @@ def test_one_thread_at_a_time(rng):
                 assert "is being trained by another thread" in str(error)
                 refused.append(1)
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_threads(*[work] * 3)
     assert model._core.iteration == 1 + len(counts)
     assert len(counts) + len(refused) == 900
 
@@ -242,3 +245,46 @@ def test_many_batch_sizes_do_not_pile_up(rng):
     for rows in range(1, 120):
         model.train_on_batch(*batch("numbers", rng, rows))
     assert 1 <= sum(type(each) is Job for each in gc.get_objects()) - before <= 17
+
+
+def test_train_and_test_on_batch_return_what_evaluate_does(data):
+    x, y = data
+    model = classifier(metrics=["accuracy"])
+    expected = model.evaluate(x, y, batch_size=50)
+    assert model.test_on_batch(x, y) == expected
+    assert model.test_on_batch(x, y, return_dict=True) == dict(zip(["loss", "accuracy"], expected, strict=True))
+    assert model.train_on_batch(x, y) == expected  # for the weights before the step
+    assert model.train_on_batch(x, y, return_dict=True)["loss"] < expected[0]
+    assert isinstance(classifier().evaluate(x, y), float)
+    assert classifier().compute_gradients(x, y) == pytest.approx(expected[0])
+
+
+def test_gradients_are_not_applied_until_asked(data):
+    model = classifier()
+    before = model.parameters.copy()
+    model.compute_gradients(*data)
+    assert model.parameters.tobytes() == before.tobytes()
+    assert model._core.iteration == 0
+    model.gradients[:] = 0
+    model.apply_gradients()
+    assert model.parameters.tobytes() == before.tobytes()
+    assert model._core.iteration == 1
+
+
+def test_a_rate_set_for_each_step_is_used_at_once(rng):
+    """On the fast path, without another look at everything else."""
+    fast, general = compiled("yes or no"), forgetful(compiled("yes or no"))
+    x, y = batch("yes or no", rng)
+    fast.train_on_batch(x, y)
+    general.train_on_batch(x, y)
+    known = fast._core.derived["batches"]
+    for rate in (0.1, 0.0, 0.3, np.float32(0.2)):
+        for model in (fast, general):
+            model.optimizer.learning_rate = rate
+            model.train_on_batch(x, y)
+        assert fast._core.derived["batches"] is known
+        assert fast.fingerprint() == general.fingerprint()
+    for rate in (-0.1, np.nan, np.inf, "fast"):
+        fast.optimizer.learning_rate = rate
+        with pytest.raises((ValueError, TypeError), match="SGD: learning_rate must be"):
+            fast.train_on_batch(x, y)

@@ -1,4 +1,4 @@
-"""Epochs go on: what is random depends on how many epochs a model has begun, whatever calls they came in."""
+"""Epochs continue across calls: randomness depends on how many epochs a model has begun, not on the calls."""
 
 import copy
 
@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import tinynn
+from tests.oracles import philox
+from tests.training.classifier import classifier
 from tinynn import Augmentation, Sequential, layers
 from tinynn.callbacks import Callback
-from tinynn.engine.plan import shuffled
+from tinynn.engine.arrays import shuffled
 from tinynn.kernels import augment
 
 
@@ -111,13 +113,6 @@ def test_compile_leaves_the_count_and_files_with_the_optimizer_keep_it(tmp_path)
     assert model._core.epochs == 5
 
 
-def test_files_without_a_count_begin_at_0():
-    from tests.model.reference import from_bytes
-    from tests.model.test_files import forged  # of a format before there was one
-
-    assert from_bytes(forged(lambda description: description["state"].pop("epochs")))._core.epochs == 0
-
-
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_checkpoint_of_a_second_training_goes_on_with_its_orders(at, tmp_path):
     path = tmp_path / "c"
@@ -204,3 +199,59 @@ def test_more_epochs_than_can_be_counted(epochs):
     assert model._core.epochs == 2**32 - 1
     with pytest.raises(ValueError, match="fit: epochs must be at most 0"):
         model.fit(x, y, verbose=0)
+
+
+# --- the order of an epoch's samples -----------------------------------------------------------------
+
+
+FOR_SHUFFLE = 1  # in random.h
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_an_epoch_by_hand_is_an_epoch_of_fit(shuffle, dropout, data):
+    x, y = data
+    one, other, third = (classifier(dropout=dropout) for _ in range(3))
+    one.fit(x, y, batch_size=16, epochs=2, shuffle=shuffle, verbose=0)
+    for epoch in range(2):
+        order = shuffled(len(x), other._core.key, epoch) if shuffle else np.arange(len(x))
+        for start in range(0, len(x), 16):
+            rows = order[start : start + 16]
+            other.compute_gradients(x[rows], y[rows])
+            other.apply_gradients()
+            third.train_on_batch(x[rows], y[rows])
+    assert other.parameters.tobytes() == one.parameters.tobytes()
+    assert third.parameters.tobytes() == one.parameters.tobytes()
+    assert one._core.states.keys() == other._core.states.keys()
+    assert all((state == other._core.states[name]).all() for name, state in one._core.states.items())
+
+
+def test_training_continues_where_it_stopped(data):
+    x, y = data
+    one, other = classifier(dropout=0.2), classifier(dropout=0.2)
+    one.fit(x, y, batch_size=16, epochs=4, verbose=0)
+    other.fit(x, y, batch_size=16, epochs=1, verbose=0)
+    other.predict(x)
+    other.evaluate(x, y)
+    other.fit(x, y, batch_size=16, epochs=4, initial_epoch=1, verbose=0)
+    assert other.parameters.tobytes() == one.parameters.tobytes()
+
+
+def test_shuffling_is_a_permutation_of_its_own_for_every_epoch():
+    first, second = shuffled(1000, 5, 0), shuffled(1000, 5, 1)
+    assert sorted(first) == sorted(second) == list(range(1000))
+    assert (first != second).any()
+    assert (first != shuffled(1000, 6, 0)).any()
+    assert (first == shuffled(1000, 5, 0)).all()
+    assert list(shuffled(1, 0, 0)) == [0]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17, 33, 100])
+@pytest.mark.parametrize(("key", "epoch"), [(0, 0), (2**64 - 1, 2**32 - 1), (0x1234567890ABCDEF, 3)])
+def test_shuffling_is_that_of_fisher_and_yates(n, key, epoch):
+    order = list(range(n))
+    for i in range(n - 1, 0, -1):
+        high, low, *_ = philox((i, 0, epoch, FOR_SHUFFLE), (key & 0xFFFFFFFF, key >> 32))
+        j = (high << 32 | low) * (i + 1) >> 64
+        order[i], order[j] = order[j], order[i]
+    assert list(shuffled(n, key, epoch)) == order

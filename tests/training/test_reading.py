@@ -1,4 +1,4 @@
-"""Tables, objects that are numbers, and what is no array at all. pandas, polars and Arrow where they are installed."""
+"""Tables, objects that are numbers, and values that are not arrays; pandas, polars and Arrow where installed."""
 
 import datetime
 from collections import OrderedDict
@@ -102,7 +102,7 @@ def test_a_column_that_holds_no_numbers_is_named(library, name):
         as_samples(table)
 
 
-def test_what_is_missing_in_a_table_is_nan_and_found_by_its_column():
+def test_missing_values_in_a_table_are_nan_and_found_by_column():
     table = Table(age=np.array([30, None, 50], object), member=[True, False, True])
     samples = as_samples(table)
     np.testing.assert_array_equal(samples, [[30, 1], [np.nan, 0], [50, 1]])
@@ -120,12 +120,12 @@ def test_what_is_missing_in_a_table_is_nan_and_found_by_its_column():
     assert np.isnan(model.predict(table, check_finite=False)[1])
 
 
-def test_what_is_missing_does_not_hide_what_is_wrong():
+def test_missing_values_do_not_hide_wrong_ones():
     with pytest.raises(TypeError, match=r"fit: y holds 'a' \(str\) at index \(1,\)"):
         as_targets(Column(np.array([None, "a"], object)))
 
 
-def test_columns_that_are_no_names_are_not_asked():
+def test_columns_that_are_not_names_are_ignored():
     for columns in (3, len, ["only one"], None):
         data = Column([[1.0, np.nan]])
         data.columns = columns
@@ -154,7 +154,7 @@ def test_nullable_columns_of_pandas():
         Sequential([layers.Dense(1)], (1,)).predict(pandas.DataFrame({"a": pandas.array([True, None], "boolean")}))
 
 
-def test_what_else_pandas_has_of_numbers():
+def test_other_numbers_in_pandas():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"size": [1.0, 2.0], "color": ["red", "blue"]}, index=[7, 3])
     assert as_samples(pandas.get_dummies(frame)).tolist() == [[1, 0, 1], [2, 1, 0]]
@@ -168,7 +168,7 @@ def test_what_else_pandas_has_of_numbers():
     assert as_samples(pandas.DataFrame({"a": [1, 2]}, dtype="float32")).dtype == np.float32
 
 
-def test_what_pandas_has_besides_numbers():
+def test_pandas_columns_that_are_not_numbers():
     pandas = pytest.importorskip("pandas")
     dates = pandas.to_datetime(pandas.Series(["2020-01-01", None]))
     for column, message in (
@@ -243,7 +243,7 @@ class Pretender:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_objects_that_are_none(bad, hint):
+def test_objects_that_are_not_numbers(bad, hint):
     objects = np.empty((2, 2), object)
     objects[:] = 1.5
     objects[1, 0] = bad
@@ -285,11 +285,11 @@ def generator():
     ],
 )
 @pytest.mark.parametrize("argument", ["x", "y", "sample_weight"])
-def test_what_is_no_array_says_what_to_pass(argument, make, message):
+def test_errors_for_non_arrays_say_what_to_pass(argument, make, message):
     with pytest.raises(TypeError, match=f"evaluate: {argument} must be an array of numbers, got {message}"):
         as_array(make(), argument, "evaluate")
 
 
-def test_what_looks_like_an_iterator_but_is_an_array():
+def test_iterators_that_are_also_arrays():
     assert as_samples(np.arange(3).flat).tolist() == [0, 1, 2]
     assert as_samples(range(3)).tolist() == as_targets(range(3)).tolist() == [0, 1, 2]

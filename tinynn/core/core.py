@@ -18,7 +18,8 @@ from tinynn.core.exclusive import Exclusive
 from tinynn.engine.compiler import compile_program
 from tinynn.engine.graph import MAX_CHARACTERS, Network, Parameter, Shape, Tensor, initialize
 from tinynn.engine.memory import aligned
-from tinynn.engine.plan import Plan, Predictor
+from tinynn.engine.plan import Plan
+from tinynn.engine.predictor import Predictor
 from tinynn.layers.base import Layer, LayerWeights, do_nothing
 from tinynn.layers.chain import FixedList, as_layers, connect_chain, unique_names, with_inner
 from tinynn.losses import Loss
@@ -281,6 +282,7 @@ class Core:
             y = outputs[output]
             network.nodes = network.nodes[:1 + max((i for i, node in enumerate(network.nodes) for t in node.outputs
                                                     if t.buffer == y.buffer), default=-1)]
+        assert self.weights is not None and self.gradients is not None
         if kind == "predict":
             return Plan(compile_program(network, x, y), self.weights, self.gradients)
         if not y.shape:

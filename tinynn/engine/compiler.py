@@ -63,8 +63,8 @@ def _check_flow(program: Program) -> None:
     def read(tensor: Tensor, layer: str, stage: int, branch: int) -> None:
         size, its_stage, its_branch = made.get(tensor.buffer, (0, None, 0))
         if size == 0 or (its_stage == stage and its_branch != branch):
-            raise ValueError(f"layer {layer!r}: reads a tensor that nothing before it has computed; use only what "
-                             "connect is given and what the network's ops return, in a branch those of this branch")
+            raise ValueError(f"layer {layer!r}: reads a tensor that no op before it has computed; use only the "
+                             "input of connect and outputs of the network's ops, in a branch only those of that branch")
         if _per_sample(tensor) != size:
             raise ValueError(f"layer {layer!r}: reads {_per_sample(tensor)} numbers per sample of a tensor that has "
                              f"{size}; use network.reshape")
@@ -125,8 +125,8 @@ def _loss_node(network: Network, spec: LossSpec, prediction: Tensor, target: Ten
     """Make the node of a loss or metric: it computes a number for each row of the prediction."""
     attributes = {**dict(spec.attributes), "sparse": spec.labels}
     if prediction.fold != 1:
-        raise ValueError(f"{layer}: the model puts out {prediction.fold} rows for each sample; a layer has folded "
-                         "steps and not unfolded them")
+        raise ValueError(f"{layer}: the model must output one row per sample, got {prediction.fold}; unfold the steps "
+                         "that a layer has folded")
     op, shapes_in = ops.registered[spec.op], [prediction.shape, target.shape]
     if spec.python is None:
         attributes = op.check(shapes_in, [], attributes)

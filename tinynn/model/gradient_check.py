@@ -172,7 +172,7 @@ class _Loss:
             self.held = values
         weights[where] += shift
         with self.passes[0].job(0) as job:
-            job.key(self.core.key, self.core.iteration)
+            job.set_key(self.core.key, self.core.iteration)
             run(job, FUNCTION)
             loss = job.last_loss
         weights[where] = values[where]

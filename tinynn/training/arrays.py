@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tinynn.checks import check_count, check_real, first_index
-from tinynn.engine.plan import all_finite
+from tinynn.engine.arrays import all_finite
 from tinynn.training.reading import as_array, place, to_double
 
 Array = NDArray[Any]

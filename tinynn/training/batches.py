@@ -9,7 +9,9 @@ import numpy as np
 
 from tinynn.core.core import Core
 from tinynn.engine.graph import view
-from tinynn.engine.plan import BatchTrainer, Job, Plan, apply_update
+from tinynn.engine.job import Job, apply_update
+from tinynn.engine.plan import Plan
+from tinynn.engine.predictor import BatchTrainer
 from tinynn.kernels import op as ops
 from tinynn.layers.chain import with_inner
 from tinynn.losses import KernelLoss
@@ -122,7 +124,7 @@ class Batches:
         if type(rate) is not float or not 0 <= rate < math.inf:
             rate = self.optimizer.rates(core.iteration, 1)[0]
         try:
-            return job, job.step(core.iteration, rate, update)
+            return job, job.train_batch(core.iteration, rate, update)
         finally:  # after Ctrl-C, too: count an update that was done
             if update:
                 core.iteration += job.next_step

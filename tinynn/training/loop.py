@@ -17,8 +17,10 @@ from tinynn.callbacks.history import History
 from tinynn.callbacks.progress import Progress, check_verbose, describe
 from tinynn.checks import check_count, check_real
 from tinynn.core.core import Core
+from tinynn.engine.arrays import shuffled
 from tinynn.engine.graph import view
-from tinynn.engine.plan import Job, Predictor, shuffled
+from tinynn.engine.job import Job
+from tinynn.engine.predictor import Predictor
 from tinynn.optimizers import AVERAGE
 from tinynn.registry import serialize
 from tinynn.training.arrays import (
@@ -191,7 +193,7 @@ class _Training:
         by_batch = calls.wants_batches("train")
         with training.job(begun, order) as job:
             if position.step:
-                job.resume(position.step, position.totals)
+                job.set_position(position.step, position.totals)
             rates = start(job, core, training.plan, training.steps)
             first_iteration = core.iteration - position.step
 
@@ -298,7 +300,7 @@ def predict(core: Core, model: Any, x: Any, batch_size: Any, output: str | None,
         return np.empty((0, *shape), work.plan.dtype)
     with CallbackList(callbacks, model, {"steps": work.steps}, function="predict") as calls, work.job(0) as job:
         predictions: NDArray[Any] = np.empty((work.n, *shape), work.plan.dtype)
-        job.predict(predictions)
+        job.set_predictions(predictions)
         size = work.batch_size
         calls.on_predict_begin()
         _run_batches(job, "predict", calls, "predict",

@@ -11,7 +11,8 @@ import numpy as np
 from tinynn.augmentation import Augmentation
 from tinynn.checks import check_count
 from tinynn.core.core import Core
-from tinynn.engine.plan import Job, Plan
+from tinynn.engine.job import Job
+from tinynn.engine.plan import Plan
 from tinynn.io.format import digest
 from tinynn.training.arrays import as_sample_weight
 from tinynn.training.data import Samples, as_samples_of, is_data_set, targets_for, warn_of_empty_rows
@@ -81,7 +82,7 @@ class Pass:
             job = Job(self.plan, arena, items, indices, self.n, self.batch_size, targets, self.weights, order,
                       self.function)
             if self.augmentation is not None:
-                job.augment(items.shape[1:], vars(self.augmentation), self.core.key, epoch)
+                job.set_augmentation(items.shape[1:], vars(self.augmentation), self.core.key, epoch)
             yield job
 
     def described(self, hashed: bool) -> dict[str, Any]:

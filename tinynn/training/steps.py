@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from tinynn.checks import warn
 from tinynn.core.core import Core
 from tinynn.engine.graph import view
+from tinynn.engine.job import DONE, FAILED, NOT_FINITE, Job
 from tinynn.engine.memory import aligned, aligned_copy
-from tinynn.engine.plan import DONE, FAILED, NOT_FINITE, Job, Plan
+from tinynn.engine.plan import Plan
 from tinynn.kernels import op as ops
 from tinynn.optimizers import AVERAGE
 
@@ -32,10 +33,10 @@ def start(job: Job, core: Core, plan: Plan, steps: int, update: bool = True) -> 
         if parameter.path not in plan.learning:
             view(core.gradients, parameter)[...] = 0
     if not update:
-        job.train(None, (), None, iteration, [], core.key, (), update=False)
+        job.set_gradients(core.key, iteration)
         return np.empty(0)
     rates: NDArray[np.float64] = core.optimizer.rates(iteration, steps)
-    job.train(ops.registered[core.optimizer.rule], core.optimizer.configuration(), rates, iteration,
+    job.set_training(ops.registered[core.optimizer.rule], core.optimizer.configuration(), rates, iteration,
               optimizer_states(core), core.key, core.optimizer.limits())
     return rates
 

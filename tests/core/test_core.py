@@ -1,14 +1,15 @@
-"""What is changed between two calls of a model counts, or is refused: nothing goes on as if it had not been said."""
+"""The core: its seed, building, and that every change between two calls counts or is refused."""
 
-import copy
 import gc
 import pickle
 import weakref
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from tinynn import Sequential, callbacks, layers, losses, metrics, regularizers
+from tinynn import Sequential, callbacks, layers, regularizers
+from tinynn.core.core import MAX_PLANS, key_from
 
 X = np.linspace(-1, 1, 24).reshape(8, 3).astype("f4")
 Y = X[:, :2] + 1
@@ -38,7 +39,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("number, name, value", CHANGES.values(), ids=CHANGES)
 def test_a_changed_layer_counts_from_the_next_call_on(number, name, value):
-    """As in a model that was built with it and trained just as far."""
+    """As in a model that was built with it and trained for as many steps."""
     model = compiled()
     used(model)
     chain = [layer.clone() for layer in model.layers]
@@ -52,7 +53,7 @@ def test_a_changed_layer_counts_from_the_next_call_on(number, name, value):
     assert used(model) == used(other)
 
 
-def test_a_penalty_taken_away_or_within_a_wrapper():
+def test_a_regularizer_removed_and_a_layer_inside_a_wrapper():
     model = compiled(kernel_regularizer="l2")
     free = compiled()
     model.layers[0].kernel_regularizer = None
@@ -71,7 +72,7 @@ def test_a_penalty_taken_away_or_within_a_wrapper():
     (0, "units", 0, ValueError, "Dense: units must be at least 1"),
     (0, "kernel_regularizer", 3, TypeError, "regularizer"),
 ])
-def test_what_the_constructor_refuses_is_refused_later_too(number, name, value, error, message):
+def test_setting_an_attribute_checks_it_as_the_constructor_does(number, name, value, error, message):
     model = compiled()
     before = getattr(model.layers[number], name)
     with pytest.raises(error, match=message):
@@ -89,29 +90,23 @@ def test_another_shape_is_refused_when_the_model_is_used():
             call()
 
 
-@pytest.mark.parametrize("fixed, name", [
-    (losses.BinaryCrossentropy(), "from_logits"), (losses.CategoricalCrossentropy(), "label_smoothing"),
-    (losses.SparseCategoricalCrossentropy(), "from_logits"), (metrics.BinaryAccuracy(), "threshold"),
-    (regularizers.L1L2(), "l2"), (regularizers.L1(), "l1"), (regularizers.L2(), "l2"),
-], ids=lambda value: type(value).__name__)
-def test_what_cannot_be_changed_says_so(fixed, name):
-    before = getattr(fixed, name)
-    with pytest.raises(AttributeError, match=f"{type(fixed).__name__}: {name} cannot be changed; make a new"):
-        setattr(fixed, name, 0.3)
-    assert getattr(fixed, name) == before
-    assert copy.deepcopy(fixed) == pickle.loads(pickle.dumps(fixed)) == fixed
+@contextmanager
+def without_collector():
+    """What is dropped goes at once, or not at all."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def test_layers_do_not_keep_a_dropped_model():
     model = compiled()
     used(model)
     layer, gone = model.layers[0], weakref.ref(model)
-    gc.disable()
-    try:
+    with without_collector():
         del model
         assert gone() is None
-    finally:
-        gc.enable()
     layer.activation = "relu"
     pickle.loads(pickle.dumps(layer)).activation = "tanh"
 
@@ -135,27 +130,95 @@ def test_a_training_that_failed_keeps_no_dropped_model(error):
     with pytest.raises(error):
         model.fit(X, Y, verbose=0, callbacks=Fail())
     gone = weakref.ref(model)
-    gc.disable()
-    try:
+    with without_collector():
         del model
         assert gone() is None
-    finally:
-        gc.enable()
 
 
-def test_a_rate_set_for_each_step_is_used_at_once():
-    """Without another look at everything else."""
-    model, other = compiled(), compiled()
-    for rate in (0.1, 0.0, 0.3, np.float32(0.2)):
-        for each in (model, other):
-            each.optimizer.learning_rate = rate
-        known = model._core.derived.get("batches")
-        model.train_on_batch(X, Y)
-        assert known is None or model._core.derived.get("batches") is known
-        other._core.derived.clear()
-        other.train_on_batch(X, Y)
-        assert model.fingerprint() == other.fingerprint()
-    for rate in (-0.1, np.nan, np.inf, "fast"):
-        model.optimizer.learning_rate = rate
-        with pytest.raises((ValueError, TypeError), match="SGD: learning_rate must be"):
-            model.train_on_batch(X, Y)
+# --- building ----------------------------------------------------------------------------------------
+
+
+def small(**keywords):
+    return Sequential([layers.Dense(3, "tanh"), layers.Dense(2)], (4,), **keywords)
+
+
+def test_a_failed_build_leaves_no_trace():
+    model = Sequential([layers.Dense(2), layers.LSTM(2)])
+    with pytest.raises(ValueError, match="'lstm'"):
+        model.build((3,))
+    assert model.input_shape is None
+    model.build((4, 3))
+    assert model.input_shape == (4, 3)
+    with pytest.raises(ValueError, match="built already"):
+        model.build((4, 3))
+
+
+def test_wrong_compile_changes_nothing():
+    model = small()
+    model.compile("adam", "mse", ["mae"])
+    model.train_on_batch(np.ones((1, 4)), np.ones((1, 2)))
+    for arguments, message in (
+        (("adam",), "loss is missing"),
+        (("adm", "mse"), "did you mean 'adam'"),
+        (("adam", "mes"), "unknown loss"),
+        (("adam", "mse", ["acuracy"]), "unknown metric"),
+        (("adam", "mse", "mae"), "metrics must be a list"),
+        ((3, "mse"), "optimizer"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=message):
+            model.compile(*arguments)
+    assert model._core.iteration == 1
+    assert model.metrics[0].name == "mae"
+    assert len(model._core.states) == 2
+
+
+def test_a_layer_that_declares_other_parameters_when_it_predicts():
+    """They would lie outside the model's vector."""
+
+    class Fickle(layers.Layer):
+        def __init__(self):
+            self.calls = 0
+
+        def connect(self, network, x):
+            self.calls += 1
+            if self.calls > 1:
+                network.parameter("late", (1000,), lambda shape, dtype, generator: np.zeros(shape))
+            return x
+
+    model = Sequential([layers.Dense(2), Fickle()], (2,))
+    with pytest.raises(ValueError, match="fickle/late were not there"):
+        model.predict(np.ones((1, 2)))
+
+
+def test_plans_of_many_shapes_do_not_pile_up(rng):
+    model = Sequential([layers.SimpleRNN(3)], (None, 2))
+    for steps in range(1, 300):
+        model.predict(np.ones((1, steps, 2)))
+    assert len(model._core._plans) == MAX_PLANS
+
+
+# --- seeds -------------------------------------------------------------------------------------------
+
+
+def test_the_seed_decides():
+    assert small(rng=1).parameters.tobytes() == small(rng=1).parameters.tobytes()
+    assert small(rng=1).parameters.tobytes() != small(rng=2).parameters.tobytes()
+    sequence = np.random.SeedSequence(5)
+    assert small(rng=sequence).parameters.tobytes() == small(rng=np.random.SeedSequence(5)).parameters.tobytes()
+    one, other = (small(rng=np.random.default_rng(5)) for _ in range(2))
+    assert one.parameters.tobytes() == other.parameters.tobytes()
+
+
+def test_the_global_random_state_is_left_alone():
+    np.random.seed(3)
+    before = np.random.get_state()[1].copy()
+    model = small()
+    model.compile("sgd", "mse")
+    model.fit(np.ones((5, 4)), np.ones((5, 2)), verbose=0)
+    assert (np.random.get_state()[1] == before).all()
+
+
+@pytest.mark.parametrize("rng", [None, 1.5, "a", True, -1])
+def test_wrong_seeds(rng):
+    with pytest.raises((TypeError, ValueError), match="Sequential: rng must be"):
+        key_from(rng)

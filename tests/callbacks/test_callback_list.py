@@ -1,21 +1,108 @@
-"""The methods of callbacks that are called for every batch, and those that nobody calls."""
+"""The list of callbacks: who is called when, with what, and who is refused."""
+
 
 import numpy as np
 import pytest
 
-import tinynn
-from tinynn import Sequential, layers, optimizers
-from tinynn.callbacks import Callback, EarlyStopping, History, LearningRateScheduler, ModelCheckpoint, ReduceLROnPlateau
+from tests.callbacks.helpers import FakeModel, X, Y, compiled, train
+from tinynn import optimizers
+from tinynn.callbacks import (
+    Callback,
+    EarlyStopping,
+    History,
+)
 from tinynn.callbacks.base import HOOKS
-
-X = np.linspace(-1, 1, 22).reshape(11, 2).astype("f4")
-Y = X[:, :1] * 2 + 1
+from tinynn.callbacks.callback_list import CallbackList
 
 
-def compiled(optimizer="sgd", metrics=()):
-    model = Sequential([layers.Dense(4, "tanh"), layers.Dense(1)], (2,), rng=1)
-    model.compile(optimizer, "mse", metrics)
-    return model
+class Recorder(Callback):
+    def __init__(self, name, calls):
+        self.name, self.calls = name, calls
+
+    def on_train_begin(self, logs=None):
+        self.calls.append((self.name, "train begin"))
+
+    def on_train_end(self, logs=None):
+        self.calls.append((self.name, "train end"))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.calls.append((self.name, "epoch begin", epoch))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.calls.append((self.name, "epoch end", epoch))
+
+    def on_progress(self, step, logs=None):
+        self.calls.append((self.name, "progress", step))
+
+    def close(self):
+        self.calls.append((self.name, "close"))
+
+
+def test_callbacks_are_called_in_order():
+    calls = []
+    train([Recorder("a", calls), Recorder("b", calls)], [{}])
+    kinds = [
+        ("train begin",),
+        ("epoch begin", 0),
+        ("progress", 4),
+        ("epoch end", 0),
+        ("train end",),
+        ("close",),
+    ]
+    assert calls == [(name, *kind) for kind in kinds for name in "ab"]
+
+
+def test_callbacks_are_closed_after_an_error():
+    calls = []
+    with pytest.raises(KeyboardInterrupt), CallbackList(Recorder("a", calls), FakeModel(), {}):
+        raise KeyboardInterrupt
+    assert calls == [("a", "close")]
+
+
+def test_later_callbacks_see_what_earlier_ones_log():
+    class Add(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["extra"] = epoch * 2.0
+
+    _, history = train([Add()], [{"loss": 1.0}, {"loss": 0.5}])
+    assert history.history == {"loss": [1.0, 0.5], "extra": [0.0, 2.0]}
+
+
+@pytest.mark.parametrize("nothing", [None, (), []])
+def test_no_callbacks(nothing):
+    _, history = train(nothing, [{"loss": 1.0}])
+    assert history.epoch == [0]
+
+
+def test_an_item_that_is_not_a_callback_is_named():
+    with pytest.raises(
+        TypeError, match=r"fit: callbacks\[1\] must be .*got the class EarlyStopping, not an object"
+    ):
+        CallbackList([History(), EarlyStopping], FakeModel(), {})
+    with pytest.raises(TypeError, match=r"callbacks\[0\] must be a tinynn.callbacks.Callback, got 'early'"):
+        CallbackList(["early"], FakeModel(), {})
+    stopping = EarlyStopping()
+    with pytest.raises(ValueError, match=r"callbacks\[1\] is the same object"):
+        CallbackList([stopping, stopping], FakeModel(), {})
+
+
+def test_state_of_a_list_goes_back_to_the_same_callbacks():
+    def make():
+        return CallbackList([EarlyStopping("loss"), Callback()], FakeModel(), {}, then=[History()])
+
+    saved = make().get_state()
+    assert list(saved) == ["0 EarlyStopping", "2 History"]
+    saved["0 EarlyStopping"]["best"] = 0.25
+    other = make()
+    other.set_state(saved)
+    assert other.callbacks[0].best == 0.25
+    with pytest.raises(
+        ValueError, match=r"belongs to '2 History' \(position and class\).*same ones in the same order"
+    ):
+        CallbackList([EarlyStopping("loss"), History()], FakeModel(), {}).set_state(saved)
+
+
+# --- methods called for each batch -------------------------------------------------------------------
 
 
 class Everything(Callback):
@@ -156,7 +243,7 @@ def test_an_error_in_any_of_them_ends_the_training(hook):
 
 @pytest.mark.parametrize("name, nearest", [("on_epoch_ended", "on_epoch_end"), ("on_everything", None),
                                            ("on_train_batch_ends", "on_train_batch_end")])
-def test_a_method_that_nobody_calls_is_refused(name, nearest):
+def test_a_misspelled_hook_is_refused(name, nearest):
     callback = type("Mine", (Callback,), {name: lambda self, epoch, logs=None: None})()
     model = compiled()
     for call in (model.fit, model.evaluate):
@@ -168,99 +255,13 @@ def test_a_method_that_nobody_calls_is_refused(name, nearest):
     assert model._core.iteration == 0
 
 
-def test_attributes_that_only_look_like_methods():
+def test_attributes_that_look_like_hooks_are_fine():
     callback = Callback()
     callback.on_gpu = False
     compiled().fit(X, Y, verbose=0, callbacks=callback)
 
 
 @pytest.mark.parametrize("callbacks", [3, EarlyStopping, "early"])
-def test_what_is_no_list_of_callbacks(callbacks):
+def test_callbacks_must_be_a_list_of_callbacks(callbacks):
     with pytest.raises(TypeError, match="callbacks"):
         compiled().fit(X, Y, callbacks=callbacks)
-
-
-# --- quantities that callbacks add ---------------------------------------------------------------------
-
-
-class Adds(Callback):
-    def on_epoch_end(self, epoch, logs=None):
-        logs["f1"] = 1.0 + epoch
-
-
-def test_what_an_earlier_callback_adds_can_be_monitored(tmp_path):
-    stop = EarlyStopping("f1", patience=2, mode="min")
-    keep = ModelCheckpoint(tmp_path / "{f1:.0f}", monitor="f1", save_best_only=True, mode="max")
-    compiled().fit(X, Y, epochs=9, verbose=0, callbacks=[Adds(), keep, stop])
-    assert stop.stopped_epoch == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "3"]
-    stop = EarlyStopping("learning_rate", patience=1, mode="max")
-    scheduler = LearningRateScheduler(lambda epoch: 0.1 / (1 + epoch))
-    compiled().fit(X, Y, epochs=9, verbose=0, callbacks=[scheduler, stop])
-    assert stop.stopped_epoch == 1
-
-
-@pytest.mark.parametrize("callbacks", [
-    [EarlyStopping("f1", mode="max"), Adds()],  # added too late
-    [EarlyStopping("learning_rate", mode="max"), ReduceLROnPlateau("loss")],
-    [History(), EarlyStopping("f1", mode="max")],
-    [EarlyStopping("val_loss")],
-], ids=len)
-def test_what_none_adds_is_refused_before_training(callbacks):
-    model = compiled()
-    with pytest.raises(ValueError, match="EarlyStopping: monitor '.*' is not among the quantities"):
-        model.fit(X, Y, epochs=3, verbose=0, callbacks=callbacks)
-    assert model._core.iteration == 0
-
-
-def test_what_none_has_added_is_found_after_the_first_epoch():
-    with pytest.raises(ValueError, match="EarlyStopping: monitor 'f2' is not among .* f1; did you mean 'f1'|f1"):
-        compiled().fit(X, Y, epochs=3, verbose=0, callbacks=[Adds(), EarlyStopping("f2", mode="max")])
-
-
-# --- what is lost and what is kept ----------------------------------------------------------------------
-
-
-class Explode(Callback):
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 3:
-            self.model.optimizer.learning_rate = 1e30
-
-
-@pytest.mark.parametrize("restore", [True, False])
-def test_a_late_divergence_gives_the_best_weights_back_and_carries_the_history(restore):
-    model = compiled()
-    stop = EarlyStopping("loss", patience=5, restore_best_weights=restore)
-    with pytest.raises(FloatingPointError) as caught:
-        model.fit(X, Y, 2, epochs=9, verbose=0, callbacks=[Explode(), stop])
-    good = compiled()
-    good.fit(X, Y, 2, epochs=3, verbose=0)
-    assert (model.fingerprint() == good.fingerprint()) is restore
-    assert caught.value.history is model.history
-    assert model.history.epoch == [0, 1, 2]
-    assert model.history.history["loss"] == good.history.history["loss"]
-
-
-def test_the_history_of_an_interrupted_training():
-    class Interrupt(Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
-                raise KeyboardInterrupt
-
-    model = compiled()
-    assert model.history is None
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(X, Y, epochs=5, verbose=0, callbacks=Interrupt())
-    assert model.history.epoch == [0, 1]
-    assert model.fit(X, Y, verbose=0) is model.history
-    assert model.history.epoch == [0]
-
-
-def test_a_model_that_cannot_be_saved_is_refused_before_training(tmp_path):
-    model = compiled(optimizers.SGD(lambda step: 0.1))
-    with pytest.raises(TypeError, match="ModelCheckpoint: the model cannot be saved: .*which a model file cannot hold"):
-        model.fit(X, Y, verbose=0, callbacks=ModelCheckpoint(tmp_path / "m"))
-    assert model._core.iteration == 0
-    assert not list(tmp_path.iterdir())
-    assert tinynn.Sequential  # the model is as usable as before
-    model.fit(X, Y, verbose=0)
