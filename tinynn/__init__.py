@@ -1,4 +1,4 @@
-"""tinynn: small neural networks on the CPU, fast, reproducible to the bit, and readable."""
+"""tinynn: small neural networks on the CPU. Fast, deterministic to the bit, and readable."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -48,8 +48,7 @@ __all__ = [
     "show_config",
 ]
 
-# Where the names stand that are no modules. Everything is imported when it is first used, so that a program that
-# only may need tinynn does not wait for it.
+# The modules of the names that are not modules themselves. All imports are lazy, to keep `import tinynn` fast.
 _HOMES = {
     "__version__": "tinynn.version",
     "Augmentation": "tinynn.augmentation",

@@ -1,4 +1,4 @@
-"""Activations by name, as layers take them."""
+"""Activation functions by name."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Literal
 from tinynn.engine.graph import Network, Tensor
 from tinynn.registry import lookup
 
-#: The names that an argument ``activation`` takes; None is "linear".
+#: The valid names of an activation. None means "linear".
 ActivationName = Literal["linear", "relu", "sigmoid", "softmax", "tanh"]
 
 _OPS = {"linear": None, "relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "softmax": "softmax"}
 
 
 def check_activation(activation: str | None) -> str | None:
-    """The op of an activation; None for a linear one.
+    """Return the name of an activation's op; None for "linear".
 
     Raises
     ------
     TypeError, ValueError
-        If it is no name, or no activation has that name.
+        If the argument is not a string, or not the name of an activation.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def activate(network: Network, x: Tensor, activation: str | None) -> Tensor:
     Raises
     ------
     ValueError
-        If softmax has no axis to normalize.
+        If the activation is softmax and samples have no axis.
     """
     op = check_activation(activation)
     if op == "softmax" and not x.shape:

@@ -1,4 +1,4 @@
-"""Random changes of images in training, done while each mini-batch is gathered."""
+"""Image augmentation: random changes of the images while each batch is gathered."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from tinynn.registry import Configurable
 
 
 class Augmentation(Configurable, kind="augmentations"):
-    """How images are changed at random in training: ``model.fit(x, y, augment=Augmentation(shift=2, rotation=10))``.
+    """Random changes of images in training: ``model.fit(x, y, augment=Augmentation(shift=2, rotation=10))``.
 
-    Each image gets other changes in every epoch: it is moved, turned, zoomed and sheared about its middle, and bent.
-    They depend on the model's seed, the epoch and the number of the sample, not on threads or on the order.
-    `tinynn.kernels.augment` does the same to an array, to look at.
+    Each image is shifted, rotated, zoomed, sheared and elastically deformed, differently in each epoch. Rotation, zoom
+    and shear keep the center fixed. The changes depend on the model's seed, the epoch and the number of the sample, not
+    on the threads or the order. `tinynn.kernels.augment` applies the same changes to an array.
 
     Parameters
     ----------
     shift : float
-        Most pixels to move, down and to the right, each; at most a million.
+        Maximum shift along each axis, in pixels; at most 1,000,000.
     rotation : float
-        Most degrees to turn, at most 180.
+        Maximum angle, in degrees; at most 180.
     zoom : float
-        Most change of size, at most 0.99: 0.1 makes an image up to 10 % smaller or larger.
+        Maximum relative change of size, at most 0.99: 0.1 makes an image up to 10 % smaller or larger.
     shear : float
-        Most columns that a row moves for each row that it is away from the middle, at most 1000.
+        Maximum shear: the shift of a row, in columns, per row of distance from the center; at most 1000.
     elastic : float
-        Standard deviation, in pixels, of a smooth random displacement of every pixel (Simard et al., 2003);
-        at most a million.
+        Standard deviation, in pixels, of a smooth random displacement field (Simard et al., 2003); at most 1,000,000.
     smoothness : float
-        Over how many pixels that displacement is smooth, from 0.25 to a million.
+        Length, in pixels, over which the displacement field is smooth, from 0.25 to 1,000,000.
 
     Raises
     ------
     TypeError, ValueError
-        If a limit is no number or out of range.
+        If an argument is not a number, or out of range.
 
     Examples
     --------
@@ -47,12 +46,12 @@ class Augmentation(Configurable, kind="augmentations"):
         vars(self).update(self.options("Augmentation"))
 
     def options(self, function: str) -> dict[str, float]:
-        """The numbers as they are now, checked; `function` is who asks, for the messages."""
+        """Return the current options, checked; `function` is the caller's name, for errors."""
         return check_options(function, {name: getattr(self, name) for name in LIMITS})
 
 
 def check_augmentation(augment: Augmentation | None, function: str) -> Augmentation | None:
-    """Raise TypeError unless it is an Augmentation or None, and ValueError if its attributes have been spoilt since."""
+    """Raise TypeError unless it is an Augmentation or None, and ValueError if its attributes are out of range."""
     if augment is not None and not isinstance(augment, Augmentation):
         hint = "; write Augmentation(...)" if augment is Augmentation else ""
         raise TypeError(f"{function}: augment must be a tinynn.Augmentation, got {augment!r}{hint}")

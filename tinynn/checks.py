@@ -1,4 +1,4 @@
-"""Checks of arguments, with one voice for every error: ``FUNCTION: ARGUMENT must be ..., got ...; do ...``."""
+"""Checks of arguments. All errors have the form ``FUNCTION: ARGUMENT must be ..., got ...; do ...``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_count(function: str, argument: str, value: Any, minimum: int = 1, maxi
     function, argument : str
         Names for the error.
     value : int
-        The number; NumPy integers are fine, booleans and floats are not.
+        The number. NumPy integers are valid; booleans and floats are not.
     minimum, maximum : int, optional
         The smallest and the largest number allowed.
 
@@ -59,7 +59,7 @@ def check_count(function: str, argument: str, value: Any, minimum: int = 1, maxi
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number and no boolean."""
+    """Whether a value is a whole number and not a boolean."""
     if isinstance(value, (bool, np.bool_)):
         return False
     try:
@@ -78,9 +78,11 @@ def check_real(function: str, argument: str, value: Any, minimum: float | None =
     function, argument : str
         Names for the error.
     value : float
-        The number; NumPy numbers and arrays of shape () are fine, booleans and strings are not.
-    minimum, maximum, above, below : float, optional
-        The bounds, inclusive and exclusive.
+        The number. NumPy numbers and arrays of shape () are valid; booleans and strings are not.
+    minimum, maximum : float, optional
+        Inclusive bounds.
+    above, below : float, optional
+        Exclusive bounds.
 
     Returns
     -------
@@ -142,12 +144,12 @@ def check_bool(function: str, argument: str, value: Any) -> bool:
 
 
 def check_choice(function: str, argument: str, value: Any, known: Collection[Any]) -> Any:
-    """Check that a value is one of those there are.
+    """Check that a value is one of the known ones.
 
     Raises
     ------
     ValueError
-        If it is none of them; lists them.
+        If it is not; lists the known ones.
 
     Examples
     --------
@@ -168,14 +170,14 @@ def check_choice(function: str, argument: str, value: Any, known: Collection[Any
 
 
 def check_pair(function: str, argument: str, value: Any) -> tuple[int, int]:
-    """Check a whole number for both axes of an image, or one for each.
+    """Check one whole number for both axes of an image, or a pair of them.
 
     Raises
     ------
     TypeError
         If it is neither.
     ValueError
-        If a number is not from 1 to 2^31 - 1: the product of two must not overflow.
+        If a number is not from 1 to 2^31 - 1. With this limit, the product of two cannot overflow.
 
     Examples
     --------
@@ -193,14 +195,14 @@ def check_pair(function: str, argument: str, value: Any) -> tuple[int, int]:
 
 
 def check_shape(function: str, argument: str, shape: Any) -> tuple[int | None, ...]:
-    """Check the shape of one sample: whole numbers, and None where any size is taken.
+    """Check the shape of one sample: whole numbers, and None for an axis of any size.
 
     Raises
     ------
     TypeError
-        If it is no sequence.
+        If it is not a sequence.
     ValueError
-        If it holds anything else.
+        If it has an invalid item.
 
     Examples
     --------
@@ -224,7 +226,7 @@ def check_labels(function: str, argument: str, y: NDArray[Any], classes: int) ->
     function, argument : str
         Names for the error.
     y : ndarray
-        Labels of any shape; floats are fine when they are whole numbers, as they come out of a table.
+        Labels of any shape. Floats are valid if they are whole numbers.
     classes : int
         The number of classes.
 
@@ -236,7 +238,7 @@ def check_labels(function: str, argument: str, y: NDArray[Any], classes: int) ->
     Raises
     ------
     ValueError
-        Names the first bad label, its index and the range.
+        If a label is invalid; names the first one, its index and the range.
 
     Examples
     --------
@@ -265,7 +267,7 @@ def check_labels(function: str, argument: str, y: NDArray[Any], classes: int) ->
 
 
 def first_index(mask: NDArray[Any]) -> tuple[int, ...]:
-    """Index of the first True.
+    """Return the index of the first True.
 
     Examples
     --------
@@ -276,18 +278,18 @@ def first_index(mask: NDArray[Any]) -> tuple[int, ...]:
 
 
 def described(value: Any, kind: bool = True) -> str:
-    """A value for an error message, and its type."""
+    """Describe a value, and its type if `kind`, for an error message."""
     text = shortened(repr(value))
     return f"{text} ({type(value).__name__})" if kind and value is not None else text
 
 
 def shortened(text: str) -> str:
-    """A text, or its beginning if it is long."""
+    """Return a text, cut off after 100 characters."""
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line of the user's program that called into the package."""
+    """Warn at the line of the user's program that called this package."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
         level, frame = level + 1, frame.f_back
@@ -300,19 +302,19 @@ def simplified(name: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Name the known name that an unknown one misspells, as the end of an error message.
+    """Suggest a known name for a misspelled one: the end of an error message.
 
     Parameters
     ----------
     name : str
-        What was asked for.
+        The unknown name.
     known : iterable of str
-        What there is.
+        The known names.
 
     Returns
     -------
     str
-        ``"; did you mean 'relu'?"``, or an empty string when it is no misspelling of any.
+        ``"; did you mean 'relu'?"``, or an empty string if no known name is similar.
 
     Examples
     --------
@@ -322,17 +324,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     ''
     """
     wanted = simplified(name)
-    slips = [(_slips(wanted, simplified(candidate)), candidate) for candidate in known]
-    close = min(((count, candidate) for count, candidate in slips if count is not None), default=None,
+    typos = [(_typos(wanted, simplified(candidate)), candidate) for candidate in known]
+    close = min(((count, candidate) for count, candidate in typos if count is not None), default=None,
                 key=lambda found: found[0])
     return f"; did you mean {close[1]!r}?" if close else ""
 
 
-def _slips(name: str, known: str) -> int | None:
-    """Number of typing errors between a name and a known one (1 if it only breaks off); None if it is another name.
+def _typos(name: str, known: str) -> int | None:
+    """Count the typos in a misspelled name (1 if only its end is missing); None if it is a different name.
 
-    Short names that differ by a letter are often two things (gelu and relu, mae and mse), and so are those that differ
-    by a digit.
+    Short names that differ in one letter are often different names (gelu and relu, mae and mse). So are names that
+    differ in a digit.
     """
     if len(name) >= 3 and known.startswith(name):
         return 1
@@ -348,14 +350,14 @@ def _slips(name: str, known: str) -> int | None:
 
 
 def _edits(a: str, b: str) -> int:
-    """Damerau's distance: letters to delete, insert, replace or swap with the next to turn one into the other."""
-    before: list[int] = []
+    """Damerau-Levenshtein distance: the number of deletions, insertions, replacements and swaps of neighbors."""
+    previous: list[int] = []
     row = list(range(len(b) + 1))
     for i in range(len(a)):
-        before, row, last = row, [i + 1], before
+        previous, row, before_previous = row, [i + 1], previous
         for j in range(len(b)):
-            fewest = min(before[j + 1] + 1, row[j] + 1, before[j] + (a[i] != b[j]))
+            distance = min(previous[j + 1] + 1, row[j] + 1, previous[j] + (a[i] != b[j]))
             if i and j and a[i] == b[j - 1] and a[i - 1] == b[j]:
-                fewest = min(fewest, last[j - 1] + 1)
-            row.append(fewest)
+                distance = min(distance, before_previous[j - 1] + 1)
+            row.append(distance)
     return row[-1]

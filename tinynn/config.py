@@ -1,4 +1,4 @@
-"""What tinynn runs on."""
+"""Information on the installation."""
 
 import platform
 
@@ -10,7 +10,7 @@ from tinynn.version import __version__
 
 
 def show_config() -> None:
-    """Print version, instruction set and threads.
+    """Print the version, the instruction set and the number of threads.
 
     Examples
     --------

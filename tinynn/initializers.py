@@ -1,8 +1,8 @@
-"""Initial weights, by Keras' rules.
+"""Initializers of weights, with Keras' rules.
 
-An initializer is called with a shape, a dtype and a NumPy ``Generator``. It computes in float64 and rounds
-once, so that a float32 and a float64 model of one seed start from the same weights. Matrix factorisations of
-a linear-algebra library are avoided: their last bits depend on the processor and the number of threads.
+An initializer is called with a shape, a dtype and a NumPy ``Generator``. It computes in float64 and rounds once, so a
+float32 and a float64 model with the same seed start from the same weights. Initializers avoid the matrix factorizations
+of linear-algebra libraries: their last bits depend on the processor and the number of threads.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ __all__ = [
 Sample = NDArray[np.float64]
 Shape = tuple[int, ...]
 
-#: Standard deviation of a standard normal distribution cut off at -2 and 2.
+#: Standard deviation of the standard normal distribution truncated at -2 and 2.
 _TRUNCATED_DEVIATION = 0.87962566103423978
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """Count the inputs and outputs of a unit, by Keras' rule.
+    """Return the numbers of inputs and outputs of a unit (Keras' rule).
 
     Parameters
     ----------
     shape : tuple of int
-        (inputs, outputs) for a matrix; (..., inputs, outputs) for a convolution kernel, whose leading axes
-        are the window; a vector counts its length as both.
+        (inputs, outputs) for a matrix; (..., inputs, outputs) for a convolution kernel, where the leading axes are the
+        window. For a vector, both numbers are its length.
 
     Returns
     -------
@@ -72,13 +72,11 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 
 class Initializer(Configurable, kind="initializers"):
-    """Initial values of a parameter. A subclass writes `sample`."""
+    """Base of initializers. Subclasses override `sample`."""
 
     def sample(self, shape: Shape, generator: np.random.Generator) -> Sample:
-        """Draw values of the given shape in float64."""
-        raise NotImplementedError(
-            f"{type(self).__name__}: an initializer writes the method sample(shape, generator)"
-        )
+        """Draw float64 values of the given shape."""
+        raise NotImplementedError(f"{type(self).__name__}: an initializer writes the method sample(shape, generator)")
 
     def __call__(self, shape: Shape, dtype: DTypeLike, generator: np.random.Generator) -> NDArray[Any]:
         """Draw initial values.
@@ -88,28 +86,26 @@ class Initializer(Configurable, kind="initializers"):
         shape : tuple of int
             Shape of the parameter.
         dtype : {"float32", "float64"}
-            Its dtype.
+            Dtype of the parameter.
         generator : numpy.random.Generator
-            Where randomness comes from; not used by the constant ones.
+            The source of random numbers. Constant initializers do not use it.
 
         Returns
         -------
         ndarray
-            A new C-contiguous array of that shape and dtype.
+            A new C-contiguous array of this shape and dtype.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument is none of these.
+            If an argument is invalid.
         """
         name = type(self).__name__
         shape = tuple(check_count(name, "shape", size) for size in shape)
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise TypeError(f"{name}: dtype must be float32 or float64, got {np.dtype(dtype)}")
         if not isinstance(generator, np.random.Generator):
-            raise TypeError(
-                f"{name}: generator must be a numpy.random.Generator, got {type(generator).__name__}"
-            )
+            raise TypeError(f"{name}: generator must be a numpy.random.Generator, got {type(generator).__name__}")
         return np.array(self.sample(shape, generator), dtype, order="C")
 
 
@@ -144,7 +140,7 @@ class Ones(Initializer):
 
 
 def _truncated_normal(shape: Shape, generator: np.random.Generator) -> Sample:
-    """Standard normal values; those beyond -2 and 2 are drawn again."""
+    """Draw standard normal values; redraw those outside of [-2, 2]."""
     values = generator.standard_normal(math.prod(shape))
     outside = np.flatnonzero(np.abs(values) > 2)
     while outside.size:
@@ -188,7 +184,7 @@ class RandomNormal(Initializer):
 
 
 class TruncatedNormal(RandomNormal):
-    """Normally distributed, values beyond two `stddev` drawn again (so the spread is 0.88 `stddev`)."""
+    """Normally distributed, with values beyond two `stddev` redrawn. The actual standard deviation is 0.88 `stddev`."""
 
     def sample(self, shape: Shape, generator: np.random.Generator) -> Sample:
         return self.mean + self.stddev * _truncated_normal(shape, generator)
@@ -202,18 +198,14 @@ class VarianceScaling(Initializer):
     scale : float
         Numerator of the variance, > 0.
     mode : {"fan_in", "fan_out", "fan_avg"}
-        Its denominator: inputs, outputs or their mean, see `fans`.
+        The denominator `fan`: inputs, outputs or their mean, see `fans`.
     distribution : {"truncated_normal", "normal", "uniform"}
-        Normal values beyond two standard deviations are drawn again in the first, and the rest widened to
-        make up for it.
+        "truncated_normal" redraws values beyond two standard deviations, then scales them to the given variance.
     """
 
-    def __init__(
-        self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal"
-    ) -> None:
+    def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> None:
         self.scale = check_real("VarianceScaling", "scale", scale, above=0)
-        modes = {"fan_in": "fan_in", "fan_out": "fan_out", "fan_avg": "fan_avg"}
-        self.mode = lookup("mode of VarianceScaling", mode, modes)
+        self.mode = lookup("mode of VarianceScaling", mode, {name: name for name in ("fan_in", "fan_out", "fan_avg")})
         distributions = {name: name for name in ("truncated_normal", "normal", "uniform")}
         self.distribution = lookup("distribution of VarianceScaling", distribution, distributions)
 
@@ -230,7 +222,7 @@ class VarianceScaling(Initializer):
 
 
 class GlorotUniform(VarianceScaling):
-    """Uniform in +-sqrt(6 / (fan_in + fan_out)): the default of weights (Glorot and Bengio, 2010)."""
+    """Uniform in +-sqrt(6 / (fan_in + fan_out)), the default for weights (Glorot and Bengio, 2010)."""
 
     def __init__(self) -> None:
         super().__init__(1.0, "fan_avg", "uniform")
@@ -244,14 +236,14 @@ class GlorotNormal(VarianceScaling):
 
 
 class HeUniform(VarianceScaling):
-    """Uniform in +-sqrt(6 / fan_in): for relu (He et al., 2015)."""
+    """Uniform in +-sqrt(6 / fan_in), for relu (He et al., 2015)."""
 
     def __init__(self) -> None:
         super().__init__(2.0, "fan_in", "uniform")
 
 
 class HeNormal(VarianceScaling):
-    """Truncated normal of variance 2 / fan_in: for relu."""
+    """Truncated normal of variance 2 / fan_in, for relu."""
 
     def __init__(self) -> None:
         super().__init__(2.0, "fan_in", "truncated_normal")
@@ -272,15 +264,14 @@ class LecunNormal(VarianceScaling):
 
 
 class Orthogonal(Initializer):
-    """A random orthogonal matrix: the default of recurrent weights (Saxe et al., 2014).
+    """A random orthogonal matrix, the default for recurrent weights (Saxe et al., 2014).
 
-    Columns are orthonormal, or rows when there are more columns than rows; all but the last axis count as
-    rows.
+    The columns are orthonormal, or the rows if there are more columns than rows. All axes but the last are rows.
 
     Parameters
     ----------
     gain : float
-        What the matrix is multiplied with.
+        Factor of the matrix.
     """
 
     def __init__(self, gain: float = 1.0) -> None:
@@ -291,9 +282,9 @@ class Orthogonal(Initializer):
             raise ValueError(f"Orthogonal: the shape needs at least two axes, got {shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
         vectors = generator.standard_normal((min(rows, columns), max(rows, columns)))
-        # Design: modified Gram-Schmidt, element by element: sums in one fixed order give the same bits on
-        # every machine, a QR factorisation from LAPACK does not. With normalising by a positive number the
-        # result is spread evenly over the orthogonal matrices, as a QR with a positive diagonal.
+        # Design: modified Gram-Schmidt, element by element. Its sums have a fixed order, so the bits are the same on
+        # every machine; those of LAPACK's QR factorization are not. Since the norms are positive, the result is
+        # uniformly distributed over the orthogonal matrices, like a QR factorization with a positive diagonal.
         scratch = np.empty_like(vectors)
         for i in range(len(vectors)):
             vectors[i] /= math.sqrt(np.add.reduce(vectors[i] * vectors[i]))
@@ -305,12 +296,12 @@ class Orthogonal(Initializer):
 
 
 class FromFunction(Initializer):
-    """A function as an initializer; a model file cannot hold it.
+    """Wraps a function as an initializer. It cannot be saved in a model file.
 
     Parameters
     ----------
     function : callable
-        ``function(shape, dtype, generator)`` -> array of that shape.
+        ``function(shape, dtype, generator)`` -> array of this shape.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -344,18 +335,18 @@ _KNOWN: dict[str, type[Initializer]] = {
 }
 
 
-#: What stands for an initializer: see `get`.
+#: The types that `get` accepts.
 InitializerLike = str | Initializer | type[Initializer] | Callable[..., Any] | Mapping[str, Any]
 
 
 def get(identifier: InitializerLike) -> Initializer:
-    """Return an initializer from a name, an initializer (object or class), a function or a description.
+    """Return an initializer, given its name, object, class, function or description.
 
     Parameters
     ----------
     identifier : str, Initializer, callable or dict
-        A callable is called as ``identifier(shape, dtype, generator)``; a dict is ``{"class": ..., "config":
-        ...}`` from a model file.
+        A callable is called as ``identifier(shape, dtype, generator)``. A dict is a description from a model file,
+        ``{"class": ..., "config": ...}``.
 
     Returns
     -------
@@ -364,7 +355,7 @@ def get(identifier: InitializerLike) -> Initializer:
     Raises
     ------
     TypeError, ValueError
-        If there is none of that name, or it is none of these.
+        If the name is unknown, or the type is invalid.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Losses, by Keras' names and rules. The arithmetic is a kernel; this names it and the targets it takes."""
+"""Losses, with Keras' names and rules. Kernels compute them; these classes name the kernel and the kind of targets."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ __all__ = [
 
 
 class Loss(Configurable, kind="losses"):
-    """Base of all losses: the mean of one number for each row of the prediction.
+    """Base of all losses. The loss is the mean of one number for each row of the prediction.
 
-    A loss of your own derives from this class and writes `forward` and `backward` with NumPy.
+    To write a loss in NumPy, derive from this class and override `forward` and `backward`.
 
     Attributes
     ----------
     labels : bool
-        Whether the target is a whole number for each row instead of an array shaped as the prediction.
+        Whether the targets are labels (one whole number for each row) instead of arrays with the prediction's shape.
     categorical : bool
-        Whether the prediction of a row says how likely each class is, of which one is right.
+        Whether a row of the prediction is a distribution over classes.
     regression : bool
-        Whether targets are any numbers, so that none is simply right or wrong.
+        Whether the targets are real numbers, for which accuracy has no meaning.
     from_logits : bool
-        Whether the prediction comes before sigmoid or softmax.
+        Whether the prediction consists of logits, the inputs of sigmoid or softmax.
     """
 
     labels: ClassVar[bool] = False
@@ -44,24 +44,24 @@ class Loss(Configurable, kind="losses"):
     from_logits: bool = False
 
     def spec(self) -> LossSpec:
-        """The op that computes it."""
+        """Return the spec of the loss's op."""
         return LossSpec("python_loss", self.labels, python=self)
 
     def prepare(self, targets: np.ndarray) -> np.ndarray:
-        """The targets as the loss wants them, before training; here: as they are."""
+        """Transform the targets before training. The default returns them unchanged."""
         return targets
 
     def forward(self, prediction: Any, target: Any, /) -> Any:
-        """Loss of each row, shape of the prediction without its last axis."""
+        """Compute the loss of each row: the shape of the prediction without its last axis."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, prediction: Any, target: Any, /) -> Any:
-        """Gradient of the sum of the rows' losses with respect to the prediction."""
+        """Compute the gradient of the sum of the rows' losses with respect to the prediction."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
 
 class KernelLoss(Fixed, Loss):
-    """Base of losses that have a kernel."""
+    """Base of the losses that a kernel computes."""
 
     op: ClassVar[str]
 
@@ -75,18 +75,12 @@ class MeanSquaredError(KernelLoss):
     op = "mean_squared_error"
     regression = True
 
-    def __init__(self) -> None:
-        pass
-
 
 class HalfSquaredError(KernelLoss):
-    """Sum of ``(prediction - target)^2 / 2`` over the last axis: the report's loss."""
+    """Sum of ``(prediction - target)^2 / 2`` over the last axis, the loss of the report (see README.md)."""
 
     op = "half_squared_error"
     regression = True
-
-    def __init__(self) -> None:
-        pass
 
 
 class BinaryCrossentropy(KernelLoss):
@@ -95,8 +89,8 @@ class BinaryCrossentropy(KernelLoss):
     Parameters
     ----------
     from_logits : bool
-        The prediction is z with p = sigmoid(z). A sigmoid as the model's last activation is fused into this
-        stable form anyway.
+        Whether the prediction is z with p = sigmoid(z). If the model ends with a sigmoid, it is fused with the loss
+        into this numerically stable form anyway.
     """
 
     op = "binary_crossentropy"
@@ -106,15 +100,15 @@ class BinaryCrossentropy(KernelLoss):
 
 
 class CategoricalCrossentropy(KernelLoss):
-    """``-sum_k t_k log(p_k / sum_j p_j)`` over the last axis, for targets shaped as the prediction (one-hot).
+    """``-sum_k t_k log(p_k / sum_j p_j)`` over the last axis, for targets with the prediction's shape (one-hot).
 
     Parameters
     ----------
     from_logits : bool
-        The prediction is z with p = softmax(z). A softmax or sigmoid as the model's last activation is fused
-        into a stable form anyway.
+        Whether the prediction is z with p = softmax(z). If the model ends with a softmax or sigmoid, it is fused with
+        the loss into a numerically stable form anyway.
     label_smoothing : float
-        In [0, 1]: the share of a target that is spread evenly over all K classes, ``t (1 - share) + share / K``.
+        In [0, 1]: the share of each target to spread evenly over all K classes, ``t (1 - share) + share / K``.
     """
 
     op = "categorical_crossentropy"
@@ -133,7 +127,7 @@ class CategoricalCrossentropy(KernelLoss):
 
 
 class SparseCategoricalCrossentropy(KernelLoss):
-    """The same for targets that are the number of the class, 0, 1, ...
+    """`CategoricalCrossentropy` for targets that are labels, 0, 1, ...
 
     Parameters
     ----------
@@ -150,25 +144,25 @@ class SparseCategoricalCrossentropy(KernelLoss):
 
 
 def check_output(loss: Loss, network: Network, output: Tensor) -> None:
-    """Refuse one output as a share of all classes: it is 1 whatever the weights, so that nothing can be learnt.
+    """Reject a normalized distribution over one class: it is always 1, so nothing can be learned.
 
     Raises
     ------
     ValueError
-        If a categorical loss has one output to look at, or any loss one that softmax made.
+        If the loss is categorical and the model has one output, or if the output is a softmax over one number.
     """
     way_out = "for yes or no use Dense(1, activation='sigmoid') with loss='binary_crossentropy'"
     if output.shape[-1] == 1 and loss.categorical:
         raise ValueError(f"compile: {type(loss).__name__} needs an output for each class, but the model has one, which "
                          f"is always the whole; {way_out}, or give the last layer as many units as there are classes")
     makers = {tensor.buffer: node for node in network.nodes for tensor in node.outputs}
-    waiting = [output.buffer]
-    while waiting:
-        node = makers.get(waiting.pop())
+    stack = [output.buffer]
+    while stack:
+        node = makers.get(stack.pop())
         if node is None:
             continue
         if node.op == "stack":
-            waiting += [tensor.buffer for tensor in node.inputs]
+            stack += [tensor.buffer for tensor in node.inputs]
         elif node.op == "softmax" and node.outputs[0].shape[-1] == 1:
             raise ValueError(f"compile: softmax over the one output of layer {node.layer!r} is always 1; {way_out}")
 
@@ -184,11 +178,11 @@ _KNOWN: dict[str, type[Loss]] = {
 
 
 def get(identifier: str | Loss) -> Loss:
-    """Return a loss from its name or itself.
+    """Return a loss, given its name or object.
 
     Raises
     ------
     TypeError, ValueError
-        If it is neither, or there is none of that name.
+        If the name is unknown, or the type is invalid.
     """
     return identifier if isinstance(identifier, Loss) else lookup("loss", identifier, _KNOWN)()

@@ -1,4 +1,4 @@
-"""Metrics, by Keras' names: the mean over all rows of a number computed from prediction and target."""
+"""Metrics, with Keras' names. A metric is the mean of one number for each row of the prediction."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ __all__ = ["Accuracy", "BinaryAccuracy", "CategoricalAccuracy", "MeanAbsoluteErr
 
 
 class Metric(Configurable, kind="metrics"):
-    """Base of all metrics. One of your own writes `forward` with NumPy and is named by its class.
+    """Base of all metrics. To write a metric in NumPy, derive from this class and override `forward`.
 
     Parameters
     ----------
     name : str, optional
-        Its key in History. A metric that `compile` is given as a string is called as it was written: ``"mae"``.
+        The key in History. The default for a class of your own is its name. A metric that `compile` got as a string,
+        such as ``"mae"``, has that string as its name.
     """
 
     name: str = ""
@@ -35,7 +36,7 @@ class Metric(Configurable, kind="metrics"):
             self.name = name
 
     def _arguments(self) -> dict[str, Any]:
-        """The arguments that make an equal metric; the class's own name is none."""
+        """The constructor arguments; the name is None if it is the class's default."""
         arguments = super()._arguments()
         if arguments.get("name") == type(self).name:
             arguments["name"] = None
@@ -46,7 +47,7 @@ class Metric(Configurable, kind="metrics"):
                 if (argument, value) != ("name", None)}
 
     def spec(self, loss: Loss, prediction_shape: Shape) -> LossSpec:
-        """The op that computes it, given the loss whose targets it shares."""
+        """Return the spec of the metric's op. The metric shares the targets of the loss."""
         if self.op is None:
             return LossSpec("python_loss", loss.labels, python=self)
         if loss.labels:
@@ -55,23 +56,23 @@ class Metric(Configurable, kind="metrics"):
         return LossSpec(self.op, loss.labels)
 
     def check_targets(self, targets: Any, loss: Loss, function: str) -> None:
-        """Raise ValueError if it has no meaning for these targets; here: it has one for all."""
+        """Raise ValueError if the metric has no meaning for these targets. The default accepts all."""
 
     def forward(self, prediction: Any, target: Any, /) -> Any:
-        """Value of each row, shape of the prediction without its last axis."""
+        """Compute the value of each row: the shape of the prediction without its last axis."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
 
 class BinaryAccuracy(Fixed, Metric):
-    """Share of outputs that are right, each by itself: above the threshold just where the target is above 1/2.
+    """Fraction of outputs that are on the target's side: above the threshold if and only if the target is above 1/2.
 
     Parameters
     ----------
     name : str, optional
-        Its key in History.
+        The key in History.
     threshold : float, optional
-        Left out, it is 1/2, or 0 when the loss takes logits (``BinaryCrossentropy(from_logits=True)``), where Keras
-        has 1/2, too.
+        The default is 1/2, or 0 if the loss takes logits (``BinaryCrossentropy(from_logits=True)``). Keras uses 1/2 for
+        logits, too.
     """
 
     name = "binary_accuracy"
@@ -89,7 +90,7 @@ class BinaryAccuracy(Fixed, Metric):
 
 
 class CategoricalAccuracy(Metric):
-    """Share of rows whose largest output is the target's largest, or the one that its label names."""
+    """Fraction of rows whose largest output is at the label, or at the largest number of the target."""
 
     name = "categorical_accuracy"
 
@@ -98,13 +99,12 @@ class CategoricalAccuracy(Metric):
 
 
 class Accuracy(Metric):
-    """Share of right answers, told by the shape of the output, as Keras does.
+    """Fraction of correct predictions. The kind depends on the output's shape, as in Keras.
 
-    With one output it is `BinaryAccuracy`, with several `CategoricalAccuracy`, whatever the loss. Several outputs that
-    each say yes or no are therefore compared by their largest; for the share of right ones take
-    ``"binary_accuracy"``.
+    With one output it is `BinaryAccuracy`, with several `CategoricalAccuracy`, whatever the loss. For several
+    independent yes-or-no outputs, use ``"binary_accuracy"`` instead.
 
-    Under a loss for regression, targets other than 0 and 1 are refused.
+    With a loss for regression, targets other than 0 and 1 are an error.
     """
 
     name = "accuracy"
@@ -119,7 +119,7 @@ class Accuracy(Metric):
         right = (targets == 0) | (targets == 1)
         if np.count_nonzero(right) == right.size:
             return
-        wrong = ~right & ~np.isnan(targets)  # whether there may be NaN is not asked here
+        wrong = ~right & ~np.isnan(targets)  # NaN is the subject of `check_finite`
         if wrong.any():
             index = first_index(wrong)
             raise ValueError(f"{function}: the metric 'accuracy' counts right answers, but under "
@@ -155,12 +155,12 @@ _KNOWN: dict[str, type[Metric]] = {
 
 
 def get(identifier: str | Metric) -> Metric:
-    """Return a metric from its name, by which it is then called, or itself.
+    """Return a metric, given its name or object. A given name becomes the metric's key in History.
 
     Raises
     ------
     TypeError, ValueError
-        If it is neither, or there is none of that name.
+        If the name is unknown, or the type is invalid.
     """
     if isinstance(identifier, Metric):
         return identifier

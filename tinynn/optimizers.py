@@ -1,22 +1,23 @@
-"""Optimizers, by Keras' names, defaults and rules. The update itself is a kernel."""
+"""Optimizers, with Keras' names, defaults and rules. Kernels compute the updates."""
 
 from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from tinynn import schedules
-from tinynn.checks import check_real
+from tinynn.checks import check_bool, check_real
 from tinynn.kernels import op as ops
 from tinynn.registry import Configurable, lookup
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "schedules"]
 
-#: Below it, epsilon is 0 in float32, and the update of a weight whose gradient is 0 would be 0 / 0.
-SMALLEST_EPSILON = 1e-37
+#: A smaller epsilon may be 0 in float32; then the update for a gradient of 0 would be 0 / 0.
+MIN_EPSILON = 1e-37
 #: Name of the state that holds the moving average of the weights.
 AVERAGE = "average"
 
@@ -29,37 +30,39 @@ class Optimizer(Configurable, kind="optimizers"):
     learning_rate : float, Schedule or callable
         A number, or a function of the step (0, 1, ...): see `tinynn.optimizers.schedules`.
     clipvalue : float, optional
-        Each number of a gradient is brought between -clipvalue and clipvalue first.
+        Clip each element of the gradient to [-clipvalue, clipvalue] before the update.
     global_clipnorm : float, optional
-        If the norm of the whole gradient is larger, the gradient is scaled down to it first.
+        Scale the gradient down before the update if its global norm (over all parameters) is larger than this.
     use_ema : bool
-        Whether to keep a moving average of the weights, and give it to the model at the end of `fit`.
+        Whether to keep an exponential moving average (EMA) of the weights. At the end of `fit` it replaces the weights.
     ema_momentum : float
-        Share of the average that stays in each step, in [0, 1).
+        Weight of the old value in each update of the average, in [0, 1).
 
     Notes
     -----
-    Options can be changed between two trainings, ``model.optimizer.momentum = 0.5``; they are checked when they are
-    used next. What the optimizer remembers is kept by name: a change that needs another vector (`use_ema`, the first
-    momentum) begins that one anew, with a warning, and leaves the others as they are.
+    Options can be changed between two trainings: ``model.optimizer.momentum = 0.5``. They are checked at the next use.
+    The state is kept by name. If a change needs a new state vector (`use_ema`, the first `momentum`), the optimizer
+    warns and starts that vector anew; the others stay.
     """
 
+    #: Name of the update rule's kernel, and the rule's options with the bounds of each; None: a flag.
     rule: ClassVar[str]
+    rule_options: ClassVar[Mapping[str, Mapping[str, float] | None]] = {}
     learning_rate: Any
     clipvalue: float | None = None
     global_clipnorm: float | None = None
     use_ema: bool = False
     ema_momentum: float = 0.99
 
-    #: Grows when an option other than the learning rate is set: what was computed from them is outdated then.
+    #: Incremented when an option other than the learning rate is set; invalidates the caches that depend on options.
     version: int = 0
     _checked: bool = False
     _made: tuple[int, tuple[float, ...], tuple[str, ...]] | None = None
-    #: The model whose optimizer this is.
+    #: The model that uses this optimizer.
     _holder: weakref.ref[Any] | None = None
 
     def taken_by(self, model: Any) -> Self:
-        """The optimizer, checked, as the model's own: itself, or a copy while another model has it."""
+        """Check the optimizer and assign it to a model; return it, or a copy if another model uses it."""
         self.check_again()
         holder = None if self._holder is None else self._holder()
         mine = self if holder is None or holder is model else copy.copy(self)
@@ -76,12 +79,12 @@ class Optimizer(Configurable, kind="optimizers"):
             super().__setattr__("version", self.version + 1)
 
     def check(self) -> None:
-        """Check the options, and bring each to the form in which it is used.
+        """Check the options and convert them to their canonical types.
 
         Raises
         ------
         TypeError, ValueError
-            If one is out of range; names it.
+            If an option is invalid; names it.
         """
         name = type(self).__name__
         if callable(self.learning_rate):
@@ -94,11 +97,16 @@ class Optimizer(Configurable, kind="optimizers"):
         for limit in ("clipvalue", "global_clipnorm"):
             if getattr(self, limit) is not None:
                 self._check_real(limit, above=0)
-        self._check_bool("use_ema")
+        self._check_flag("use_ema")
         self._check_real("ema_momentum", minimum=0, below=1)
+        for option, bounds in self.rule_options.items():
+            if bounds is None:
+                self._check_flag(option)
+            else:
+                self._check_real(option, **bounds)
 
     def check_again(self) -> None:
-        """Check the options if any has been set since the last time; raises as `check`."""
+        """Check the options if one has been set since the last check; raises as `check`."""
         if not self._checked:
             self.check()
             object.__setattr__(self, "_checked", True)
@@ -109,27 +117,26 @@ class Optimizer(Configurable, kind="optimizers"):
         if number is not value:
             setattr(self, option, number)
 
-    def _check_bool(self, option: str) -> None:
+    def _check_flag(self, option: str) -> None:
         value = getattr(self, option)
-        if not isinstance(value, (bool, np.bool_)) and value not in (0, 1):
-            raise TypeError(f"{type(self).__name__}: {option} must be True or False, got {value!r}")
-        if not isinstance(value, bool):
-            setattr(self, option, bool(value))
+        flag = check_bool(type(self).__name__, option, value)
+        if flag is not value:
+            setattr(self, option, flag)
 
     def options(self) -> dict[str, float]:
-        """What the update rule is configured with."""
-        raise NotImplementedError
+        """Return the options of the update rule by name."""
+        return {option: getattr(self, option) for option in self.rule_options}
 
     def configuration(self) -> tuple[float, ...]:
-        """The same as the numbers that the kernel reads."""
+        """Return the options of the update rule as the numbers that the kernel reads."""
         return self._for_rule()[0]
 
     def states(self) -> tuple[str, ...]:
-        """Names of the vectors it keeps, each as long as the parameters; the average of the weights comes first."""
+        """Return the names of the state vectors, each as long as the parameter vector. The EMA comes first."""
         return self._for_rule()[1]
 
     def _for_rule(self) -> tuple[tuple[float, ...], tuple[str, ...]]:
-        """Configuration and states, made again only when an option has changed."""
+        """Return configuration and states, cached until an option changes."""
         self.check_again()
         if self._made is None or self._made[0] != self.version:
             rule = ops.registered[self.rule]
@@ -140,12 +147,12 @@ class Optimizer(Configurable, kind="optimizers"):
         return self._made[1:]  # type: ignore[index]
 
     def limits(self) -> tuple[float, float, float]:
-        """What happens around the rule: largest number, largest norm, share of the weights in their average."""
+        """Return `clipvalue`, `global_clipnorm` (0: none) and the weight of the new value in the EMA (0: no EMA)."""
         self.check_again()
         return self.clipvalue or 0.0, self.global_clipnorm or 0.0, 1 - self.ema_momentum if self.use_ema else 0.0
 
     def rates(self, first_step: int, steps: int) -> np.ndarray:
-        """Learning rates of consecutive steps, float64."""
+        """Return the learning rates of consecutive steps, float64."""
         self.check_again()
         if isinstance(self.learning_rate, schedules.Schedule):
             rates = np.ascontiguousarray(self.learning_rate.array(first_step, steps), np.float64)
@@ -156,7 +163,7 @@ class Optimizer(Configurable, kind="optimizers"):
         return np.full(steps, self.learning_rate, np.float64)
 
     def _store(self, **options: Any) -> None:
-        """Store options under their names, and check them."""
+        """Set the options as attributes and check them."""
         for option, value in options.items():
             setattr(self, option, value)
         self.check_again()
@@ -170,14 +177,15 @@ class SGD(Optimizer):
     learning_rate : float, Schedule or callable
         The rate.
     momentum : float
-        In [0, 1]; 0 keeps no velocity.
+        In [0, 1]; with 0 there is no velocity.
     nesterov : bool
-        ``w += momentum velocity - rate dw`` instead.
+        Whether to use ``w += momentum velocity - rate dw`` instead (Nesterov momentum).
     clipvalue, global_clipnorm, use_ema, ema_momentum
         As for `Optimizer`.
     """
 
     rule = "sgd"
+    rule_options = {"momentum": {"minimum": 0, "maximum": 1}, "nesterov": None}
     momentum: float
     nesterov: bool
 
@@ -187,50 +195,34 @@ class SGD(Optimizer):
         self._store(learning_rate=learning_rate, clipvalue=clipvalue, global_clipnorm=global_clipnorm, use_ema=use_ema,
                     ema_momentum=ema_momentum, momentum=momentum, nesterov=nesterov)
 
-    def check(self) -> None:
-        super().check()
-        self._check_real("momentum", minimum=0, maximum=1)
-        self._check_bool("nesterov")
-
-    def options(self) -> dict[str, float]:
-        return {"momentum": self.momentum, "nesterov": self.nesterov}
-
 
 class Adam(Optimizer):
-    """Kingma and Ba's Adam (2015), with Keras' epsilon outside the bias correction.
+    """Adam (Kingma and Ba, 2015), with epsilon outside the bias correction, as in Keras.
 
     Parameters
     ----------
     learning_rate : float, Schedule or callable
         The rate.
     beta_1, beta_2 : float
-        Decay of the running means of the gradient and its square, in [0, 1).
+        Decay rates of the moving averages of the gradient and its square, in [0, 1).
     epsilon : float
-        Added to the root.
+        Added to the square root.
     clipvalue, global_clipnorm, use_ema, ema_momentum
         As for `Optimizer`.
     """
 
     rule = "adam"
+    rule_options = {"beta_1": {"minimum": 0, "below": 1}, "beta_2": {"minimum": 0, "below": 1},
+                    "epsilon": {"minimum": MIN_EPSILON}}
     beta_1: float
     beta_2: float
     epsilon: float
 
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999,
-                 epsilon: float = 1e-7,
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
                  clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
                  ema_momentum: float = 0.99) -> None:
         self._store(learning_rate=learning_rate, clipvalue=clipvalue, global_clipnorm=global_clipnorm, use_ema=use_ema,
                     ema_momentum=ema_momentum, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
-
-    def check(self) -> None:
-        super().check()
-        self._check_real("beta_1", minimum=0, below=1)
-        self._check_real("beta_2", minimum=0, below=1)
-        self._check_real("epsilon", minimum=SMALLEST_EPSILON)
-
-    def options(self) -> dict[str, float]:
-        return {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
 
 class AdamW(Adam):
@@ -248,6 +240,8 @@ class AdamW(Adam):
         As for `Optimizer`.
     """
 
+    rule_options = {**Adam.rule_options, "weight_decay": {"minimum": 0}}
+
     def __init__(self, learning_rate: Any = 0.001, weight_decay: float = 0.004, beta_1: float = 0.9,
                  beta_2: float = 0.999, epsilon: float = 1e-7,
                  clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
@@ -255,62 +249,47 @@ class AdamW(Adam):
         self.weight_decay = weight_decay
         super().__init__(learning_rate, beta_1, beta_2, epsilon, clipvalue, global_clipnorm, use_ema, ema_momentum)
 
-    def check(self) -> None:
-        super().check()
-        self._check_real("weight_decay", minimum=0)
-
-    def options(self) -> dict[str, float]:
-        return {**super().options(), "weight_decay": self.weight_decay}
-
 
 class RMSprop(Optimizer):
-    """Hinton's RMSprop: the gradient divided by the root of a running mean of its square.
+    """RMSprop (Hinton): the gradient divided by the square root of a moving average of its square.
 
     Parameters
     ----------
     learning_rate : float, Schedule or callable
         The rate.
     rho : float
-        Decay of the running mean, in [0, 1).
+        Decay rate of the moving average, in [0, 1).
     momentum : float
-        In [0, 1]; 0 keeps no velocity.
+        In [0, 1]; with 0 there is no velocity.
     epsilon : float
-        Added under the root.
+        Added under the square root.
     clipvalue, global_clipnorm, use_ema, ema_momentum
         As for `Optimizer`.
     """
 
     rule = "rmsprop"
+    rule_options = {"rho": {"minimum": 0, "below": 1}, "momentum": {"minimum": 0, "maximum": 1},
+                    "epsilon": {"minimum": MIN_EPSILON}}
     rho: float
     momentum: float
     epsilon: float
 
-    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0,
-                 epsilon: float = 1e-7,
+    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7,
                  clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
                  ema_momentum: float = 0.99) -> None:
         self._store(learning_rate=learning_rate, clipvalue=clipvalue, global_clipnorm=global_clipnorm, use_ema=use_ema,
                     ema_momentum=ema_momentum, rho=rho, momentum=momentum, epsilon=epsilon)
-
-    def check(self) -> None:
-        super().check()
-        self._check_real("rho", minimum=0, below=1)
-        self._check_real("momentum", minimum=0, maximum=1)
-        self._check_real("epsilon", minimum=SMALLEST_EPSILON)
-
-    def options(self) -> dict[str, float]:
-        return {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon}
 
 
 _KNOWN: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
 
 
 def get(identifier: str | Optimizer) -> Optimizer:
-    """Return an optimizer from its name or itself.
+    """Return an optimizer, given its name or object.
 
     Raises
     ------
     TypeError, ValueError
-        If it is neither, or there is none of that name.
+        If the name is unknown, or the type is invalid.
     """
     return identifier if isinstance(identifier, Optimizer) else lookup("optimizer", identifier, _KNOWN)()

@@ -1,8 +1,8 @@
-"""Names and configurations: how a string finds an object, and how an object describes itself in a model file.
+"""Finds objects by name, and describes objects by their configuration, for model files.
 
-Both are small on purpose. `lookup` turns a name into what it stands for, or into an error that says which
-names exist. `Configurable` follows scikit-learn's rule: the arguments of ``__init__`` are stored under their
-own names, so the configuration can be read off the object and no class has to write it down a second time.
+`lookup` returns the object with a name, or raises an error that lists the known names. `Configurable` follows
+scikit-learn's rule: ``__init__`` stores its arguments in attributes of the same names, so the configuration can be read
+from the object.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from tinynn.checks import nearest, simplified
 T = TypeVar("T")
 Self = TypeVar("Self", bound="Configurable")
 
-#: "kind.ClassName" -> class, filled as classes are defined; the only classes a model file can name.
+#: Maps "kind.ClassName" to the class. Defining a class adds it. A model file can only name these classes.
 _CLASSES: dict[str, type[Configurable]] = {}
 
 
 def lookup(kind: str, name: object, known: Mapping[str, T]) -> T:
-    """Find what a name stands for.
+    """Find an object by its name.
 
     ``"glorot_uniform"``, ``"GlorotUniform"`` and ``"glorot-uniform"`` are the same name.
 
     Parameters
     ----------
     kind : str
-        What is being looked up, for the error: ``"initializer"``.
+        The kind of object, for the error: ``"initializer"``.
     name : str
         The name.
     known : mapping of str to object
-        The names there are.
+        The objects by name.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def lookup(kind: str, name: object, known: Mapping[str, T]) -> T:
     TypeError
         If `name` is not a string.
     ValueError
-        If nothing has that name; lists the known names and the nearest of them.
+        If the name is unknown; lists the known names and suggests the nearest.
 
     Examples
     --------
@@ -69,11 +69,11 @@ def lookup(kind: str, name: object, known: Mapping[str, T]) -> T:
 
 
 def _instead_of_a_name(given: object, known: Mapping[str, Any]) -> str:
-    """What was given instead of the name of a class or function, and what to do; the end of an error message."""
+    """Describe the object given instead of a name, and suggest what to pass: the end of an error message."""
     family = [cls for cls in getattr(next(iter(known.values())), "__mro__", ()) if issubclass(cls, Configurable)]
     if len(family) < 2:
         return f", got {type(given).__name__} {given!r}"
-    base = family[-2]  # from which all that can be named derive
+    base = family[-2]  # the base class of the kind; the last is Configurable
     objects = f" or an object of tinynn.{base._kind}"
     if isinstance(given, type):
         return f"{objects}, got the class {given.__name__}" + (
@@ -97,35 +97,33 @@ def _parameters(cls: Any) -> dict[str, Any]:
     parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(
-                f"{cls.__name__}: __init__ takes *{parameter.name}; name every argument, so that the "
-                "configuration can be read from them, or write get_config"
-            )
+            raise TypeError(f"{cls.__name__}: __init__ takes *{parameter.name}; name every argument, so that the "
+                            "configuration can be read from them, or write get_config")
     return {parameter.name: parameter.default for parameter in parameters}
 
 
 def serialize(value: Any, where: str = "value") -> Any:
-    """Turn a value into one that JSON can hold.
+    """Convert a value for JSON.
 
-    Numbers, strings, booleans and None stay, tuples become lists, NumPy scalars, arrays and dtypes become
-    numbers, lists and names, a `Configurable` becomes ``{"class": "kind.Name", "config": {...}}``.
+    Numbers, strings, booleans and None stay. Tuples become lists. NumPy scalars, arrays and dtypes become numbers,
+    lists and names. A `Configurable` becomes ``{"class": "kind.Name", "config": {...}}``.
 
     Parameters
     ----------
     value : object
-        What to turn.
+        The value.
     where : str
-        Its place, for the error.
+        Its name, for the error.
 
     Returns
     -------
     object
-        Only dict, list, str, int, float, bool and None.
+        Consists of dict, list, str, int, float, bool and None only.
 
     Raises
     ------
     TypeError
-        If the value, or something in it, has no such form (a function, for example).
+        If the value or a part of it cannot be converted (a function, for example).
 
     Examples
     --------
@@ -135,7 +133,7 @@ def serialize(value: Any, where: str = "value") -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         if isinstance(value, float) and not math.isfinite(value):
             raise TypeError(f"{where} is {value}, which JSON cannot hold; use a finite number or None")
-        # a NumPy float64 is a float to isinstance; it leaves here as Python's own
+        # np.float64 is a subclass of float; convert it to a Python float
         return value.item() if isinstance(value, np.generic) else value
     if isinstance(value, (np.generic, np.ndarray)) and value.dtype.kind in "biufU":
         return serialize(value.tolist(), where)
@@ -151,37 +149,33 @@ def serialize(value: Any, where: str = "value") -> Any:
     if isinstance(value, Configurable):
         name = f"{value._kind}.{type(value).__name__}"
         if _CLASSES.get(name) is not type(value):
-            raise TypeError(
-                f"{where}: the class {type(value).__module__}.{type(value).__qualname__} shares its name "
-                f"with another class, which a model file would load instead; rename it"
-            )
+            raise TypeError(f"{where}: the class {type(value).__module__}.{type(value).__qualname__} shares its name "
+                            "with another class, which a model file would load instead; rename it")
         return {"class": name, "config": value.get_config()}
-    raise TypeError(
-        f"{where} is {value!r} ({type(value).__name__}), which a model file cannot hold; "
-        "make it a class derived from the tinynn class of its kind, with plain arguments"
-    )
+    raise TypeError(f"{where} is {value!r} ({type(value).__name__}), which a model file cannot hold; make it a class "
+                    "derived from the tinynn class of its kind, with plain arguments")
 
 
 def deserialize(value: Any) -> Any:
-    """Undo `serialize`: make the objects that ``{"class": ..., "config": ...}`` stand for.
+    """Undo `serialize`: make objects from their descriptions ``{"class": ..., "config": ...}``.
 
-    Only classes derived from `Configurable`, and defined by now, can be named: reading a model file runs no
-    code that is not already there.
+    A description can only name subclasses of `Configurable` that are already defined. So reading a model file imports
+    and runs no other code.
 
     Parameters
     ----------
     value : object
-        What `serialize` returned.
+        A value that `serialize` returned.
 
     Returns
     -------
     object
-        The value, with objects in place of their descriptions (lists stay lists).
+        The value, with objects instead of descriptions. Tuples that became lists stay lists.
 
     Raises
     ------
     ValueError
-        If no class has that name.
+        If a class is unknown.
     """
     if isinstance(value, list):
         return [deserialize(item) for item in value]
@@ -191,10 +185,8 @@ def deserialize(value: Any) -> Any:
         return {key: deserialize(item) for key, item in value.items()}
     name = value["class"]
     if name not in _CLASSES:
-        raise ValueError(
-            f"unknown class {name!r}{nearest(str(name), _CLASSES)} "
-            "(a class of your own must be defined or imported before a model that uses it is loaded)"
-        )
+        raise ValueError(f"unknown class {name!r}{nearest(str(name), _CLASSES)} (a class of your own must be defined "
+                         "or imported before a model that uses it is loaded)")
     return _CLASSES[name].from_config(value["config"])
 
 
@@ -207,7 +199,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 class Fixed:
-    """An object whose attributes, once set, stay: what was computed from them would go on as if nothing had changed."""
+    """Makes attributes read-only once they are set, because compiled programs contain their values."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):
@@ -217,14 +209,14 @@ class Fixed:
 
 
 class Configurable:
-    """An object that is described by the arguments it was made with.
+    """Base of objects that are described by their constructor arguments.
 
-    A subclass stores each argument of its ``__init__`` in an attribute of the same name (it may check it and
-    bring it to one form, so long as the stored form makes an equal object). It then has `get_config`,
-    `from_config`, a ``repr`` that shows what differs from the defaults, and equality by configuration. It is
-    not hashable, since its attributes may change.
+    A subclass stores each argument of its ``__init__`` in an attribute of the same name. It may check and convert the
+    argument if the converted value makes an equal object. This class adds `get_config`, `from_config`, equality by
+    configuration, and a ``repr`` that shows the arguments that differ from their defaults. Objects are not hashable,
+    since their attributes may change.
 
-    The class keyword ``kind`` names the family in model files; subclasses inherit it.
+    The class keyword ``kind`` names the family of classes in model files; subclasses inherit it.
 
     Examples
     --------
@@ -251,10 +243,9 @@ class Configurable:
         if kind is not None:
             cls._kind = kind
         if _is_own(cls) and cls.__name__.startswith("_"):
-            return  # what several classes share is no class for a model file
+            return  # internal base classes do not occur in model files
         name = f"{cls._kind}.{cls.__name__}"
-        # A user's class may be redefined at will (a notebook cell run again), but does not take over one of
-        # ours.
+        # Users may redefine their classes (by running a notebook cell again), but not replace ours.
         if name not in _CLASSES or _is_own(cls) or not _is_own(_CLASSES[name]):
             _CLASSES[name] = cls
 
@@ -262,24 +253,23 @@ class Configurable:
         names = _parameters(type(self))
         missing = [name for name in names if not hasattr(self, name)]
         if missing:
-            raise AttributeError(
-                f"{type(self).__name__}: __init__ takes {missing[0]!r} but the object has no attribute of "
-                f"that name; store it (self.{missing[0]} = {missing[0]}) or write get_config"
-            )
+            raise AttributeError(f"{type(self).__name__}: __init__ takes {missing[0]!r} but the object has no "
+                                 f"attribute of that name; store it (self.{missing[0]} = {missing[0]}) or write "
+                                 "get_config")
         return {name: getattr(self, name) for name in names}
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an equal object.
+        """Return the constructor arguments. `from_config` makes an equal object from them.
 
         Returns
         -------
         dict
-            Argument name -> value; only what JSON can hold.
+            Argument name -> value, in a form that JSON can hold.
 
         Raises
         ------
         TypeError
-            If an argument cannot be written in JSON (a function).
+            If JSON cannot hold an argument (a function, for example).
         """
         return {
             name: serialize(value, f"{type(self).__name__}.{name}")
@@ -288,7 +278,7 @@ class Configurable:
 
     @classmethod
     def from_config(cls: type[Self], config: Mapping[str, Any]) -> Self:
-        """Make an object from what `get_config` returned.
+        """Make an object from a configuration that `get_config` returned.
 
         Parameters
         ----------
@@ -298,20 +288,18 @@ class Configurable:
         Returns
         -------
         Configurable
-            An object equal to the one described.
+            The object.
 
         Raises
         ------
         ValueError
-            If the class takes no argument of that name.
+            If an argument is unknown.
         """
         known = _parameters(cls)
         for name in config:
             if name not in known:
-                raise ValueError(
-                    f"{cls.__name__}.from_config: no argument {name!r}; "
-                    f"known: {', '.join(known) or 'none'}{nearest(name, known)}"
-                )
+                raise ValueError(f"{cls.__name__}.from_config: no argument {name!r}; known: "
+                                 f"{', '.join(known) or 'none'}{nearest(name, known)}")
         return cls(**{name: deserialize(value) for name, value in config.items()})
 
     def __repr__(self) -> str:

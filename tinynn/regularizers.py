@@ -1,6 +1,6 @@
-"""Penalties on the size of weights, by Keras' rules: a term of the loss, with its gradient.
+"""Regularizers, with Keras' rules: terms of the loss that penalize large weights.
 
-Other than the decoupled weight decay of `AdamW`, a penalty goes through the optimizer like the rest of the loss.
+The optimizer processes their gradient with the rest of the loss's, unlike the decoupled weight decay of `AdamW`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ __all__ = ["L1", "L1L2", "L2", "Regularizer", "get"]
 
 
 class Regularizer(Fixed, Configurable, kind="regularizers"):
-    """What a penalty is: `l1` times the sum of the weights' absolute values, and `l2` times that of their squares.
+    """Base of regularizers: the term ``l1 sum |w| + l2 sum w^2`` of the loss.
 
-    It cannot be changed; give the layer another one, ``layer.kernel_regularizer = L2(0.1)``.
+    Its attributes are read-only. To change a layer's, assign a new one: ``layer.kernel_regularizer = L2(0.1)``.
 
     Attributes
     ----------
@@ -78,17 +78,17 @@ class L2(Regularizer):
 _KNOWN: dict[str, type[Regularizer]] = {"l1": L1, "l2": L2, "l1_l2": L1L2}
 
 
-#: What stands for a regularizer: see `get`.
+#: The types that `get` accepts.
 RegularizerLike = str | Regularizer | type[Regularizer] | Mapping[str, Any] | None
 
 
 def get(identifier: RegularizerLike) -> Regularizer | None:
-    """Return a regularizer from a name, a regularizer (object or class) or a description; None stays None.
+    """Return a regularizer, given its name, object, class or description; None stays None.
 
     Parameters
     ----------
     identifier : str, Regularizer, dict or None
-        A dict is ``{"class": ..., "config": ...}`` from a model file.
+        A dict is a description from a model file, ``{"class": ..., "config": ...}``.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def get(identifier: RegularizerLike) -> Regularizer | None:
     Raises
     ------
     TypeError, ValueError
-        If there is none of that name, or it is none of these.
+        If the name is unknown, or the type is invalid.
 
     Examples
     --------

@@ -1,9 +1,8 @@
 """Learning-rate schedules: the learning rate as a function of the step.
 
-A schedule is a plain callable object, ``schedule(step) -> float``, and also hands out the rates of many steps
-at once, which is how they reach the training loop. Rates are computed with additions, multiplications,
-divisions and square roots only, which every machine rounds alike; NumPy's cosine and power differ in their
-last bit between instruction sets, and a training run should not.
+A schedule is a callable, ``schedule(step) -> float``. It also computes the rates of many steps at once, for the
+training loop. For the same bits on every machine, it uses only additions, multiplications, divisions and square roots:
+the last bits of NumPy's cosine and power depend on the instruction set.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def _cosine_between(start: float, end: float, fraction: Rates) -> Rates:
 
 
 def _power(base: float, exponent: Rates) -> Rates:
-    """Power for base > 0, exponent >= 0: one factor for each binary digit of the exponent."""
+    """Power for base > 0 and exponent >= 0: the product of one factor for each binary digit of the exponent."""
     whole = np.floor(exponent)
     rest = exponent - whole
     value = np.ones_like(exponent)
@@ -71,7 +70,7 @@ def _power(base: float, exponent: Rates) -> Rates:
 
 
 def _check_steps(value: Any, argument: str, function: str, minimum: int = 1) -> int:
-    """Check a number of steps; NumPy divides by and looks among those of 64 bits only."""
+    """Check a number of steps. It must fit 64 bits for NumPy's division and search."""
     steps = check_count(function, argument, value, minimum)
     if steps >= 2**63:
         raise ValueError(f"{function}: {argument} must be below 2^63, got {steps}")
@@ -81,7 +80,7 @@ def _check_steps(value: Any, argument: str, function: str, minimum: int = 1) -> 
 class Schedule(Configurable, kind="schedules"):
     """A learning rate that depends on the step.
 
-    A subclass stores its arguments under their own names and writes `rates`.
+    A subclass stores its arguments in attributes of the same names and overrides `rates`.
     """
 
     def rates(self, steps: Rates) -> Rates:
@@ -90,7 +89,7 @@ class Schedule(Configurable, kind="schedules"):
         Parameters
         ----------
         steps : ndarray of float64, shape (n,)
-            Steps, counted from 0.
+            The steps, counted from 0.
 
         Returns
         -------
@@ -110,12 +109,12 @@ class Schedule(Configurable, kind="schedules"):
         first_step : int
             The first step, counted from 0.
         steps : int
-            How many.
+            Number of steps.
 
         Returns
         -------
         ndarray of float64, shape (steps,)
-            The same values as calling the schedule step by step.
+            The values that the schedule returns if called with each step.
         """
         values = self.rates(np.arange(first_step, first_step + steps, dtype=np.float64))
         return np.ascontiguousarray(values, np.float64)
@@ -138,7 +137,7 @@ class Constant(Schedule):
 
 
 class FromFunction(Schedule):
-    """A function of the step as a schedule; a model file cannot hold it.
+    """Wraps a function of the step as a schedule. It cannot be saved in a model file.
 
     Parameters
     ----------
@@ -160,22 +159,22 @@ class FromFunction(Schedule):
 
 
 class OneCycle(Schedule):
-    """One cycle: a cosine up to the peak, then a longer one down to almost nothing.
+    """One cycle: half a cosine wave up to the peak, then a longer one down to almost 0.
 
-    L. N. Smith and N. Topin, "Super-convergence" (2018), in the form of PyTorch's ``OneCycleLR``: from ``peak
-    / initial_divisor`` at step 0 up to `peak` at step ``start_fraction * total_steps - 1``, then down to
-    ``peak / initial_divisor / final_divisor`` at the last step. It stays there afterwards.
+    Source: L. N. Smith and N. Topin, "Super-convergence" (2018), in the form of PyTorch's ``OneCycleLR``. The rate
+    rises from ``peak / initial_divisor`` at step 0 to `peak` at step ``start_fraction * total_steps - 1``, then falls
+    to ``peak / initial_divisor / final_divisor`` at the last step, where it stays.
 
     Parameters
     ----------
     peak : float
         The highest learning rate, > 0.
     total_steps : int
-        Steps of the whole training: epochs times steps per epoch.
+        Number of steps of the training: epochs times steps per epoch.
     start_fraction : float
-        The part of the steps that goes up, in [0, 1].
+        The fraction of the steps in which the rate rises, in [0, 1].
     initial_divisor, final_divisor : float
-        How far below the peak it starts, and how far below the start it ends; >= 1.
+        The peak divided by the first rate, and the first rate divided by the last; >= 1.
 
     Examples
     --------
@@ -184,14 +183,8 @@ class OneCycle(Schedule):
     [0.04, 0.52, 1.0, 0.0, 0.0]
     """
 
-    def __init__(
-        self,
-        peak: float,
-        total_steps: int,
-        start_fraction: float = 0.3,
-        initial_divisor: float = 25.0,
-        final_divisor: float = 1e4,
-    ) -> None:
+    def __init__(self, peak: float, total_steps: int, start_fraction: float = 0.3, initial_divisor: float = 25.0,
+                 final_divisor: float = 1e4) -> None:
         self.peak = check_real("OneCycle", "peak", peak, above=0)
         self.total_steps = _check_steps(total_steps, "total_steps", "OneCycle")
         self.start_fraction = check_real("OneCycle", "start_fraction", start_fraction, minimum=0, maximum=1)
@@ -212,16 +205,16 @@ class OneCycle(Schedule):
 
 
 class CosineDecay(Schedule):
-    """Half a cosine wave from the initial rate down to ``alpha`` times it, where it stays (Keras' rule).
+    """Half a cosine wave from the initial rate down to ``alpha`` times that rate, where it stays (Keras' rule).
 
     Parameters
     ----------
     initial_learning_rate : float
         The rate at step 0, >= 0.
     decay_steps : int
-        The step at which the lowest rate is reached.
+        The step that reaches the lowest rate.
     alpha : float
-        The lowest rate as a part of the initial one, in [0, 1].
+        The lowest rate divided by the initial rate, in [0, 1].
 
     Examples
     --------
@@ -231,9 +224,8 @@ class CosineDecay(Schedule):
     """
 
     def __init__(self, initial_learning_rate: float, decay_steps: int, alpha: float = 0.0) -> None:
-        self.initial_learning_rate = check_real(
-            "CosineDecay", "initial_learning_rate", initial_learning_rate, minimum=0
-        )
+        self.initial_learning_rate = check_real("CosineDecay", "initial_learning_rate", initial_learning_rate,
+                                                minimum=0)
         self.decay_steps = _check_steps(decay_steps, "decay_steps", "CosineDecay")
         self.alpha = check_real("CosineDecay", "alpha", alpha, minimum=0, maximum=1)
 
@@ -250,11 +242,11 @@ class ExponentialDecay(Schedule):
     initial_learning_rate : float
         The rate at step 0, >= 0.
     decay_steps : int
-        The number of steps that multiply the rate by `decay_rate`.
+        The number of steps in which the rate is multiplied by `decay_rate` once.
     decay_rate : float
         The factor, > 0.
     staircase : bool
-        Whether the exponent is rounded down, so that the rate falls in steps.
+        Whether to round the exponent down, which makes the rate piecewise constant.
 
     Examples
     --------
@@ -264,32 +256,28 @@ class ExponentialDecay(Schedule):
     0.05
     """
 
-    def __init__(
-        self, initial_learning_rate: float, decay_steps: int, decay_rate: float, staircase: bool = False
-    ) -> None:
-        self.initial_learning_rate = check_real(
-            "ExponentialDecay", "initial_learning_rate", initial_learning_rate, minimum=0
-        )
+    def __init__(self, initial_learning_rate: float, decay_steps: int, decay_rate: float,
+                 staircase: bool = False) -> None:
+        self.initial_learning_rate = check_real("ExponentialDecay", "initial_learning_rate", initial_learning_rate,
+                                                minimum=0)
         self.decay_steps = _check_steps(decay_steps, "decay_steps", "ExponentialDecay")
         self.decay_rate = check_real("ExponentialDecay", "decay_rate", decay_rate, above=0)
         self.staircase = bool(staircase)
 
     def rates(self, steps: Rates) -> Rates:
         exponent = steps / self.decay_steps
-        return self.initial_learning_rate * _power(
-            self.decay_rate, np.floor(exponent) if self.staircase else exponent
-        )
+        return self.initial_learning_rate * _power(self.decay_rate, np.floor(exponent) if self.staircase else exponent)
 
 
 class PiecewiseConstant(Schedule):
-    """Constant pieces: ``values[i]`` up to and including step ``boundaries[i]`` (Keras' rule).
+    """Piecewise constant: ``values[i]`` up to and including step ``boundaries[i]`` (Keras' rule).
 
     Parameters
     ----------
     boundaries : sequence of int
-        The last step of every piece but the last, strictly increasing.
+        The last step of each piece except the final one, strictly increasing.
     values : sequence of float
-        The rate of every piece: one more than boundaries.
+        The rate of each piece: one more than boundaries.
 
     Examples
     --------
@@ -302,10 +290,8 @@ class PiecewiseConstant(Schedule):
         self.boundaries = [_check_steps(b, "boundaries", "PiecewiseConstant", minimum=0) for b in boundaries]
         self.values = [check_real("PiecewiseConstant", "values", v, minimum=0) for v in values]
         if len(self.values) != len(self.boundaries) + 1:
-            raise ValueError(
-                f"PiecewiseConstant: values must be one more than boundaries, "
-                f"got {len(self.values)} values and {len(self.boundaries)} boundaries"
-            )
+            raise ValueError(f"PiecewiseConstant: values must be one more than boundaries, got {len(self.values)} "
+                             f"values and {len(self.boundaries)} boundaries")
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise ValueError(f"PiecewiseConstant: boundaries must increase, got {self.boundaries}")
 
@@ -314,14 +300,14 @@ class PiecewiseConstant(Schedule):
 
 
 class WarmUp(Schedule):
-    """A straight line up to another schedule, which follows with its own steps counted from there.
+    """A linear warm-up to the first rate of another schedule, which then follows, starting at its own step 0.
 
     Parameters
     ----------
     after : float or Schedule
-        What follows.
+        The schedule that follows.
     steps : int
-        The number of steps that warm up.
+        The number of warm-up steps.
     start : float
         The rate at step 0, >= 0.
 
@@ -338,7 +324,7 @@ class WarmUp(Schedule):
         self.start = check_real("WarmUp", "start", start, minimum=0)
 
     def rates(self, steps: Rates) -> Rates:
-        # One call for both: two would double with every schedule within a schedule.
+        # One call for both. With two, the number of calls would double for each level of nested schedules.
         rates = self.after.rates(np.append(np.maximum(steps - self.steps, 0), 0.0))
         later, goal = rates[:-1], rates[-1]
         if self.steps == 0:
@@ -357,12 +343,12 @@ _KNOWN = {
 
 
 def get(identifier: float | Schedule | Callable[[int], float] | Mapping[str, Any]) -> Schedule:
-    """Return a schedule from a number, a schedule, a function of the step or a description.
+    """Return a schedule, given a number, a schedule, a function of the step or a description.
 
     Parameters
     ----------
     identifier : float, Schedule, callable or dict
-        A number is a constant rate; a dict is ``{"class": ..., "config": ...}`` from a model file.
+        A number is a constant rate. A dict is a description from a model file, ``{"class": ..., "config": ...}``.
 
     Returns
     -------
@@ -371,7 +357,7 @@ def get(identifier: float | Schedule | Callable[[int], float] | Mapping[str, Any
     Raises
     ------
     TypeError, ValueError
-        If it is none of these. The name of a schedule is not enough: every schedule needs arguments.
+        If it is none of these. A name is not enough, since all schedules need arguments.
 
     Examples
     --------

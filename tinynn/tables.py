@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 
 def table(rows: Sequence[Sequence[str]], alignment: str) -> str:
-    """Lay out rows in columns.
+    """Format rows as a table with aligned columns.
 
     Parameters
     ----------
     rows : sequence of sequence of str
-        The first row holds the titles.
+        The cells. The first row holds the titles.
     alignment : str
-        ``"<"`` or ``">"`` for each column.
+        ``"<"`` (left) or ``">"`` (right) for each column.
 
     Examples
     --------
@@ -24,10 +24,8 @@ def table(rows: Sequence[Sequence[str]], alignment: str) -> str:
     bc     9
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, alignment, widths, strict=True))
-        for row in rows
-    )
+    lines = ("  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, alignment, widths, strict=True))
+             for row in rows)
     return "\n".join(line.rstrip() for line in lines)
 
 

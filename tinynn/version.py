@@ -1,3 +1,3 @@
-"""The version of tinynn; model files and checkpoints name it."""
+"""The version of tinynn. Checkpoints record it."""
 
 __version__ = "0.1.0"

@@ -112,7 +112,7 @@ def test_a_failing_branch_ends_the_branching():
 
 
 def test_layers_and_tensors_are_limited(monkeypatch):
-    monkeypatch.setattr(network_module, "MOST_PARTS", 3)
+    monkeypatch.setattr(network_module, "MAX_PARTS", 3)
     network = Network({})
     with network.scope("a"):
         for _ in range(2):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinynn import Sequential, layers
 from tinynn.engine.compiler import LossSpec, compile_program
-from tinynn.engine.graph import MOST_CHARACTERS, Network, Parameter, Tensor
+from tinynn.engine.graph import MAX_CHARACTERS, Network, Parameter, Tensor
 from tinynn.kernels.op import registered
 
 
@@ -410,7 +410,7 @@ def test_whatever_connect_does_the_model_computes_or_says_what_is_wrong(steps, s
 
 
 def test_names_of_layers_are_short_enough():
-    name = "n" * MOST_CHARACTERS
+    name = "n" * MAX_CHARACTERS
     assert Sequential([layers.Dense(1, name=name)], (2,)).layers[0].name == name
     with pytest.raises(ValueError, match="a layer's name must be a string of 1 to 100 printable characters"):
         Sequential([layers.Dense(1, name=name + "n")], (2,))

@@ -231,7 +231,7 @@ def test_losses_and_metrics_that_look_closer_take_the_general_path(rng):
     for loss, metrics, serves in ((Mine(), [], False), ("categorical_crossentropy", [], False),
                                   ("mse", ["accuracy"], False), ("mse", ["mae"], True)):
         model.compile("sgd", loss, metrics)
-        assert Batches.serve(model._core) is serves
+        assert Batches.supports(model._core) is serves
     model.compile("sgd", Mine())
     for _ in range(3):
         model.train_on_batch(x, y)

@@ -1,4 +1,4 @@
-"""Callbacks: what happens around training."""
+"""Callbacks: objects whose methods are called during training, evaluation and prediction."""
 
 from tinynn.callbacks.base import Callback
 from tinynn.callbacks.history import History

@@ -1,7 +1,7 @@
-"""What a callback is: the methods that training calls, with Keras' names and arguments.
+"""The base class of callbacks: hooks with Keras' names and arguments.
 
-``logs`` is one dict per epoch, name of a quantity -> float, shared by all callbacks: what one adds (a learning rate)
-is seen by the later ones.
+``logs`` maps the name of a quantity to a float. All callbacks share the dict of an epoch: what one adds to it (the
+learning rate, for example), later ones see.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Logs = dict[str, float]
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a real number, NaN and infinity among them."""
+    """Whether it is a real number, including NaN and infinity."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -36,35 +36,33 @@ def is_flag(value: Any) -> bool:
 
 
 def is_optional(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Whether it is None, or passes the check."""
+    """Make a check that also accepts None."""
     return lambda value: value is None or check(value)
 
 
 def is_list_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Whether it is a list whose items all pass the check."""
+    """Make a check for a list whose items all pass the given check."""
     return lambda value: isinstance(value, list) and all(map(check, value))
 
 
 class Callback:
-    """Base class: override what you need.
+    """Base class of callbacks. Override the hooks that you need.
 
     Attributes
     ----------
     model : Sequential
-        The model in training: ``model.stop_training = True`` ends it after this step or epoch,
+        The model. ``model.stop_training = True`` stops training after the current step or epoch.
         ``model.optimizer.learning_rate`` can be read and set. Not pickled with the callback.
     params : dict
-        ``epochs``, ``steps`` (per epoch), ``verbose`` and ``metrics`` (the names that the epochs' logs will
-        hold).
+        ``epochs``, ``steps`` (per epoch), ``verbose`` and ``metrics`` (the names of the quantities in an epoch's logs).
     adds : tuple of str
-        Names of the quantities that it adds to the logs of an epoch, so that later callbacks can monitor them.
+        Names of the quantities that this callback adds to an epoch's logs. Later callbacks can monitor them.
 
     Notes
     -----
-    A training runs for a tenth of a second or so at a time without Python. When a callback overrides a method that is
-    called for every batch, it comes back to Python after each one, which costs some microseconds a step; without such
-    a callback it costs nothing. A learning rate that is set in such a method holds from the next step on. A method
-    whose name begins with ``on_`` and that nobody calls is refused.
+    Training runs for about a tenth of a second at a time without Python. If a callback overrides a batch hook, training
+    returns to Python after each batch, which costs a few microseconds per step. A learning rate set in a batch hook
+    applies from the next step. A method ``on_...`` that is not one of the hooks is an error.
 
     Examples
     --------
@@ -74,11 +72,11 @@ class Callback:
     ...             self.model.stop_training = True
     """
 
-    #: Names of the attributes that `get_state` returns, and what each must be to be taken back.
+    #: The attributes that make up the state, each with the check of its value in `set_state`.
     _state: Mapping[str, Callable[[Any], bool]] = {}
-    #: Whether `set_state` was called and no epoch has ended since: a training resumes, nothing is reset.
+    #: Whether `set_state` was called and no epoch has ended since. Then `on_train_begin` resets nothing.
     _resumes: bool = False
-    #: What earlier callbacks add to the logs; None if that is not known.
+    #: The quantities that earlier callbacks add to the logs; None if unknown.
     _added_before: tuple[str, ...] | None = ()
 
     adds: tuple[str, ...] = ()
@@ -86,89 +84,88 @@ class Callback:
     params: Mapping[str, Any] = {}
 
     def set_model(self, model: Any) -> None:
-        """Take the model; called by `fit` first of all."""
+        """Set the model. `fit` calls this first."""
         self.model = model
 
     def set_params(self, params: Mapping[str, Any]) -> None:
-        """Take the facts of the training, see `params`; called by `fit` after `set_model`."""
+        """Set `params`. `fit` calls this after `set_model`."""
         self.params = params
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Before the first epoch. What can go wrong is best found here."""
+        """Called before the first epoch. The best place to check arguments."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch, also when training was stopped early; not after an error."""
+        """Called after the last epoch, also after an early stop, but not after an error."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        """Before each epoch, counted from 0."""
+        """Called before each epoch, counted from 0."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """After each epoch and its validation; `logs` holds the epoch's quantities."""
+        """Called after each epoch and its validation. `logs` holds the epoch's quantities."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before each step of an epoch, counted from 0."""
+        """Called before each step of an epoch, counted from 0."""
         self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After each step of an epoch; `logs` holds the means of the epoch so far."""
+        """Called after each step of an epoch. `logs` holds the means of the epoch so far."""
         self.on_batch_end(batch, logs)
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Another name of `on_train_batch_begin`."""
+        """Alias of `on_train_batch_begin`."""
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Another name of `on_train_batch_end`."""
+        """Alias of `on_train_batch_end`."""
 
     def on_progress(self, step: int, logs: Logs | None = None) -> None:
-        """Every tenth of a second or so within an epoch; `step` is the number of its steps done so far."""
+        """Called about every tenth of a second during an epoch. `step` is the number of its steps done so far."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
-        """Before `evaluate`, and before the validation of an epoch."""
+        """Called before `evaluate` and before the validation of an epoch."""
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """After it; `logs` holds loss and metrics."""
+        """Called after `evaluate` and after a validation. `logs` holds loss and metrics."""
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before each batch that is evaluated, counted from 0."""
+        """Called before each batch of an evaluation, counted from 0."""
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After each batch that is evaluated; `logs` holds the means so far."""
+        """Called after each batch of an evaluation. `logs` holds the means so far."""
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
-        """Before `predict`."""
+        """Called before `predict`."""
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
-        """After `predict`."""
+        """Called after `predict`."""
 
     def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Before each batch that is predicted, counted from 0."""
+        """Called before each batch of a prediction, counted from 0."""
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        """After each batch that is predicted; ``logs["outputs"]`` holds its predictions."""
+        """Called after each batch of a prediction. ``logs["outputs"]`` holds its predictions."""
 
     def close(self) -> None:
-        """Release what is held (a progress bar); the last call of `fit`, after errors and Ctrl-C too."""
+        """Release resources, such as a progress bar. `fit` calls this last, also after errors and Ctrl-C."""
 
     def _on_divergence(self) -> None:
-        """Before `fit` raises the error of a loss that is not finite."""
+        """Called before `fit` raises the error of a loss that is not finite."""
 
     def get_state(self) -> dict[str, Any]:
-        """Return what training needs to resume: a dict of numbers, strings, None, lists, dicts and NumPy arrays.
+        """Return the state for a checkpoint: a dict of numbers, strings, None, lists, dicts and NumPy arrays.
 
-        A training that resumes calls `on_train_begin`, and `on_epoch_begin` if it was cut off within an epoch, once
-        more; then model, optimizer and callbacks are put where they were. So a callback that depends on what it has
-        seen says so here.
+        Override this if later calls depend on earlier ones. When a training resumes, `on_train_begin` is called again,
+        and so is `on_epoch_begin` if it was interrupted within an epoch. Then the states of model, optimizer and
+        callbacks are restored.
         """
         return {name: copy.deepcopy(getattr(self, name)) for name in self._state}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take a state from `get_state`; the training that follows, or has just begun, resumes from it.
+        """Restore a state from `get_state`, before a training or just after it has begun.
 
         Raises
         ------
         ValueError
-            If it is the state of another kind of callback, or a value in it has the wrong type; nothing has been
-            changed then.
+            If the keys are those of another class of callback, or if a value is invalid. Nothing changes in that case.
         """
         kind = type(self).__name__
         if set(state) != set(self._state):
@@ -184,5 +181,5 @@ class Callback:
         return {name: value for name, value in self.__dict__.items() if name != "model"}
 
 
-#: The methods that are called.
+#: The names of the hooks.
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))

@@ -1,4 +1,4 @@
-"""The callbacks of a training, called one after another."""
+"""The list of callbacks of a training."""
 
 from __future__ import annotations
 
@@ -11,43 +11,37 @@ from tinynn.checks import nearest
 
 
 def _overrides(callback: Callback, hook: str) -> bool:
-    """Whether a callback has a method of its own for a hook."""
+    """Whether a callback overrides a hook."""
     method = getattr(callback, hook)
     return getattr(method, "__func__", method) is not getattr(Callback, hook)
 
 
 class CallbackList(Callback):
-    """Callbacks called one after another; as a context manager it closes them all at the end.
+    """Calls several callbacks in order. As a context manager, it closes them all at the end.
 
     Parameters
     ----------
     callbacks : Callback or iterable of Callback
-        What the user passed to `fit`.
+        The callbacks that the user passed to `fit`.
     model : Sequential
         The model.
     params : dict
         See `Callback.params`.
     then : iterable of Callback
-        Called after them: the progress, the history.
+        Called after the user's: Progress, History.
     function : str
-        What the user called, for messages.
+        The function that the user called, for errors.
 
     Raises
     ------
     TypeError
-        If an item is no Callback (a class instead of an object, for example).
+        If an item is not a Callback (a class instead of an object, for example).
     ValueError
-        If an item is there twice, or has a method ``on_...`` that is never called.
+        If an item occurs twice, or has a method ``on_...`` that is not a hook.
     """
 
-    def __init__(
-        self,
-        callbacks: Callback | Iterable[Callback] | None,
-        model: Any,
-        params: Mapping[str, Any],
-        then: Iterable[Callback] = (),
-        function: str = "fit",
-    ) -> None:
+    def __init__(self, callbacks: Callback | Iterable[Callback] | None, model: Any, params: Mapping[str, Any],
+                 then: Iterable[Callback] = (), function: str = "fit") -> None:
         if callbacks is not None and not isinstance(callbacks, Callback) and not hasattr(callbacks, "__iter__"):
             raise TypeError(f"{function}: callbacks must be a list of callbacks, got {callbacks!r}")
         given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
@@ -64,7 +58,7 @@ class CallbackList(Callback):
         added: tuple[str, ...] | None = ()
         for callback in self.callbacks:
             callback._added_before = added
-            # One of the user's may add whatever it likes.
+            # A user's callback may add any quantity to the logs.
             unknown = not type(callback).__module__.startswith("tinynn.") and _overrides(callback, "on_epoch_end")
             added = None if added is None or unknown else (*added, *callback.adds)
         self.set_model(model)
@@ -87,14 +81,14 @@ class CallbackList(Callback):
             callback._resumes = False
 
     def wants_batches(self, kind: str) -> bool:
-        """Whether a callback has a method that is called for every batch of this kind: train, test or predict."""
+        """Whether a callback overrides a batch hook of this kind: train, test or predict."""
         hooks = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
         if kind == "train":
             hooks += ["on_batch_begin", "on_batch_end"]
         return any(_overrides(callback, hook) for callback in self._given for hook in hooks)
 
     def progress_is_due(self) -> bool:
-        """Whether a tenth of a second has passed since this was last said, for trainings that go batch by batch."""
+        """Whether a tenth of a second has passed since this last returned True; for training batch by batch."""
         due = time.monotonic() >= self._next_progress
         if due:
             self._next_progress = time.monotonic() + 0.1
@@ -111,19 +105,17 @@ class CallbackList(Callback):
         self.close()
 
     def get_state(self) -> dict[str, Any]:
-        """Return the states of all callbacks that have one: "position ClassName" -> state."""
+        """Return the states of all callbacks that have one, by "position ClassName"."""
         states = {f"{i} {type(c).__name__}": c.get_state() for i, c in enumerate(self.callbacks)}
         return {name: state for name, state in states.items() if state}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take what `get_state` of a list with the same callbacks in the same order returned."""
+        """Restore the states from `get_state` of a list with the same callbacks in the same order."""
         names = [f"{i} {type(c).__name__}" for i, c in enumerate(self.callbacks)]
         for name in state:
             if name not in names:
-                raise ValueError(
-                    f"callbacks: the saved state belongs to {name!r} (position and class), but the callbacks "
-                    f"are {names}; pass the same ones in the same order to resume"
-                )
+                raise ValueError(f"callbacks: the saved state belongs to {name!r} (position and class), but the "
+                                 f"callbacks are {names}; pass the same ones in the same order to resume")
         for name, callback_state in state.items():
             self.callbacks[names.index(name)].set_state(callback_state)
 
@@ -142,10 +134,8 @@ for _hook in (*HOOKS, "_on_divergence"):
 
 
 def _check_hooks(callback: Callback, where: str) -> None:
-    """Raise ValueError for a method that looks as if `fit` would call it."""
+    """Raise ValueError if a callback has a method ``on_...`` that is not a hook."""
     for name in dir(callback):
         if name.startswith("on_") and name not in HOOKS and callable(getattr(callback, name)):
-            raise ValueError(
-                f"{where}: {type(callback).__name__} has the method {name!r}, which is never called; methods that are: "
-                f"{', '.join(HOOKS)}{nearest(name, HOOKS)}"
-            )
+            raise ValueError(f"{where}: {type(callback).__name__} has the method {name!r}, which is never called; "
+                             f"methods that are: {', '.join(HOOKS)}{nearest(name, HOOKS)}")

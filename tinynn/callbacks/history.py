@@ -1,4 +1,4 @@
-"""What a training reports, recorded."""
+"""The record of a training."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from tinynn.callbacks.base import Callback, Logs, is_count, is_list_of, is_numbe
 
 
 class History(Callback):
-    """Records what the epochs report; `fit` returns one.
+    """Records the logs of each epoch; `fit` returns one.
 
     Attributes
     ----------
     epoch : list of int
         The epochs, counted from 0.
     history : dict of list of float
-        Name of a quantity (``loss``, ``val_accuracy``, ``learning_rate``) -> its value after each epoch.
+        Maps each quantity (``loss``, ``val_accuracy``, ``learning_rate``, ...) to its values, one per epoch.
     """
 
     _state = {

@@ -1,4 +1,4 @@
-"""Callbacks that watch one quantity of the epochs."""
+"""Callbacks that monitor one quantity."""
 
 from __future__ import annotations
 
@@ -14,21 +14,19 @@ from tinynn.checks import check_count, check_real, nearest
 
 
 def check_known(names: Iterable[str], known: Iterable[str], function: str, argument: str) -> None:
-    """Raise ValueError unless all names are those of known quantities."""
+    """Raise ValueError unless all names are known quantities."""
     known = list(known)
     for name in names:
         if name not in known:
             hint = nearest(name, known)
             if name.startswith("val_") and not any(k.startswith("val_") for k in known):
                 hint = "; pass validation_data or validation_split to fit to have it"
-            raise ValueError(
-                f"{function}: {argument} {name!r} is not among the quantities of this training: "
-                f"{', '.join(known) or 'none'}{hint}"
-            )
+            raise ValueError(f"{function}: {argument} {name!r} is not among the quantities of this training: "
+                             f"{', '.join(known) or 'none'}{hint}")
 
 
 def say(message: str) -> None:
-    """Print a line without tearing a progress bar apart."""
+    """Print a line without breaking a progress bar."""
     if "tqdm" in sys.modules:
         sys.modules["tqdm"].tqdm.write(message)
     else:
@@ -36,7 +34,7 @@ def say(message: str) -> None:
 
 
 class Monitor(Callback):
-    """Watches one quantity of the epochs and knows what is better."""
+    """Base of callbacks that compare one quantity between epochs."""
 
     _HIGHER = ("acc", "auc", "precision", "recall", "f1", "score")
     _LOWER = ("loss", "error", "crossentropy", "entropy", "divergence", "mse", "mae", "mape", "msle", "rmse")
@@ -61,10 +59,8 @@ class Monitor(Callback):
             return False
         if any(part in quantity for part in self._HIGHER):
             return True
-        raise ValueError(
-            f"{type(self).__name__}: cannot tell from its name whether {self.monitor!r} should rise or fall; "
-            "pass mode='max' or mode='min'"
-        )
+        raise ValueError(f"{type(self).__name__}: cannot tell from its name whether {self.monitor!r} should rise or "
+                         "fall; pass mode='max' or mode='min'")
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         if "metrics" in self.params:
@@ -72,7 +68,7 @@ class Monitor(Callback):
             self._higher_is_better()
 
     def _check_at_begin(self, names: Iterable[str], argument: str) -> None:
-        """Refuse names of quantities that this training cannot have, as far as that is known before it."""
+        """Raise ValueError for unknown quantities, unless a user's callback may still add them."""
         if self._added_before is not None:
             check_known(names, [*self.params["metrics"], *self._added_before], type(self).__name__, argument)
 
@@ -84,7 +80,7 @@ class Monitor(Callback):
         higher = self._higher_is_better()
         if reference is None:
             return not math.isnan(value)
-        # The side that min_delta is added to decides how 0.6 - 0.2 > 0.4 rounds; Keras' side.
+        # As in Keras, min_delta goes to the side of value; this decides how 0.6 - 0.2 > 0.4 rounds.
         return value - self.min_delta > reference if higher else value + self.min_delta < reference
 
 
@@ -96,27 +92,27 @@ class EarlyStopping(Monitor):
     monitor : str
         The quantity: ``"val_loss"``, ``"accuracy"``, ...
     min_delta : float
-        A smaller change is no improvement.
+        Smallest change that counts as an improvement.
     patience : int
-        How many epochs in a row without improvement end the training (0 and 1 are the same).
+        Number of epochs in a row without improvement after which training stops (0 and 1 are equivalent).
     verbose : int
-        1 says when it happens.
+        1 prints a message when training stops.
     mode : {"auto", "min", "max"}
-        Whether lower or higher is better; "auto" reads it off the name.
+        Whether lower or higher is better; "auto" infers it from the name.
     baseline : float, optional
-        The wait for an improvement begins anew only with an epoch that also improves on this. An epoch that is the
-        best so far never ends the training.
+        `wait` is reset only by an epoch that also improves on this value. Training never stops at an epoch that is the
+        best so far.
     restore_best_weights : bool
-        Whether the model gets the weights of the best epoch back when training ends.
+        Whether to restore the weights of the best epoch at the end of training.
     start_from_epoch : int
-        Epochs before this one are not looked at.
+        Epochs before this one are ignored.
 
     Attributes
     ----------
     best : float or None
         The best value so far.
     best_epoch, stopped_epoch : int
-        Where it was seen, and where training was stopped (0 if it was not), counted from 0.
+        The epoch of the best value, and the epoch at which training stopped (0 if it did not), counted from 0.
     wait : int
         Epochs since the last improvement.
     """
@@ -129,17 +125,9 @@ class EarlyStopping(Monitor):
         "wait": is_count,
     }
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        min_delta: float = 0,
-        patience: int = 0,
-        verbose: int = 0,
-        mode: Literal["auto", "min", "max"] = "auto",
-        baseline: float | None = None,
-        restore_best_weights: bool = False,
-        start_from_epoch: int = 0,
-    ) -> None:
+    def __init__(self, monitor: str = "val_loss", min_delta: float = 0, patience: int = 0, verbose: int = 0,
+                 mode: Literal["auto", "min", "max"] = "auto", baseline: float | None = None,
+                 restore_best_weights: bool = False, start_from_epoch: int = 0) -> None:
         super().__init__(monitor, mode, min_delta, verbose)
         self.patience = check_count("EarlyStopping", "patience", patience, minimum=0)
         self.baseline = None if baseline is None else check_real("EarlyStopping", "baseline", baseline)
@@ -165,7 +153,7 @@ class EarlyStopping(Monitor):
             if self.baseline is None or self._improves(value, self.baseline):
                 self.wait = 0
             return
-        if self.best is None:  # nothing but NaN yet
+        if self.best is None:  # all values so far were NaN
             self._keep_weights(epoch)
         if self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch

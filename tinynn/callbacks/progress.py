@@ -1,4 +1,4 @@
-"""The progress of `fit`: a moving line on a terminal, else one line per epoch."""
+"""The progress display of `fit`: a progress bar on a terminal, otherwise one line per epoch."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import Any
 
 from tinynn.callbacks.base import Callback, Logs
 
-__all__ = ["Progress", "check_verbose", "describe"]
-
 
 def check_verbose(verbose: Any, function: str = "fit") -> int:
-    """Check the argument ``verbose``.
+    """Check and convert the argument ``verbose``.
 
     Parameters
     ----------
     verbose : {"auto", 0, 1, 2}
-        "auto" is 1; True and False are 1 and 0.
+        "auto" means 1; True and False mean 1 and 0.
     function : str
         Name for the error.
 
@@ -36,46 +34,42 @@ def check_verbose(verbose: Any, function: str = "fit") -> int:
         return 1
     if isinstance(verbose, int) and verbose in (0, 1, 2):
         return int(verbose)
-    raise ValueError(
-        f"{function}: verbose must be 0 (silent), 1 (progress), 2 (lines) or 'auto', got {verbose!r}"
-    )
+    raise ValueError(f"{function}: verbose must be 0 (silent), 1 (progress), 2 (lines) or 'auto', got {verbose!r}")
 
 
 def describe(logs: Logs | None) -> str:
-    """Write quantities for people.
+    """Format quantities for display.
 
     Examples
     --------
     >>> describe({"loss": 0.25, "accuracy": 0.91234, "learning_rate": 0.00001})
     'loss: 0.2500 - accuracy: 0.9123 - learning_rate: 1.000e-05'
     """
-    return " - ".join(
-        f"{name}: {value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{name}: {value:.3e}"
-        for name, value in (logs or {}).items()
-    )
+    return " - ".join(f"{name}: {value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{name}: {value:.3e}"
+                      for name, value in (logs or {}).items())
 
 
-#: What the lines of a training begin with, where several models train at once.
+#: Prefix of a training's lines if several models train concurrently.
 label: ContextVar[str] = ContextVar("label", default="")
 
-#: Columns that the whole of tqdm's line takes besides title, count and quantities, and that a bar needs at least.
+#: Columns of the bar and the rate in tqdm's line, and the least columns of a bar alone.
 RATE_COLUMNS, BAR_COLUMNS = 45, 12
 
 
 class Progress(Callback):
-    """Shows how training goes.
+    """Displays the progress of training.
 
     Parameters
     ----------
     verbose : {"auto", 0, 1, 2}
-        0 is silent. 1 (and "auto") shows a moving line with steps, loss and metrics, and leaves a line for each epoch:
-        on stderr if that is a terminal, in notebooks below the cell. Elsewhere it does as 2, which prints one line per
-        epoch on stdout.
+        0 is silent. 1 and "auto" show a progress bar with steps, loss and metrics, and leave a line for each epoch, on
+        stderr if that is a terminal, or in a notebook below the cell. Elsewhere they act as 2, which prints one line
+        per epoch on stdout.
     """
 
     def __init__(self, verbose: Any = "auto") -> None:
         self.verbose = check_verbose(verbose)
-        self._stream: Any = None  # where the line moves
+        self._stream: Any = None  # of the progress bar
         self._bar: Any = None
         self._start = 0.0
         self._label = ""
@@ -83,8 +77,8 @@ class Progress(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._label = label.get()
         self._stream = None
-        if self.verbose == 1 and not self._label:  # lines of several models would overwrite each other
-            # A stream is None in a program without a console.
+        if self.verbose == 1 and not self._label:  # the bars of several models would overwrite each other
+            # A program without a console has no streams.
             if sys.stderr is not None and sys.stderr.isatty():
                 self._stream = sys.stderr
             elif type(sys.stdout).__module__.startswith("ipykernel."):
@@ -109,13 +103,13 @@ class Progress(Callback):
         if self._bar is not None:
             steps = self.params.get("steps")
             parts.insert(1, f"{self._bar.n}" if steps is None else f"{steps}/{steps}")
-            self._bar.leave = False  # the line in its place has room for all quantities, on however narrow a terminal
+            self._bar.leave = False  # the line below replaces the bar, which may be cut off on a narrow terminal
             self.close()
-        # A pipe shows it now, not when its buffer is full.
+        # Flush: a pipe would show it only when its buffer is full.
         print(" - ".join(part for part in parts if part), file=self._stream, flush=True)
 
     def close(self) -> None:
-        """End the moving line, leaving it as it stands; calling it twice does no harm."""
+        """Close the progress bar and leave it on the screen. This method is idempotent."""
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.close()
@@ -128,14 +122,12 @@ class Progress(Callback):
     def _make_bar(self, title: str) -> Any:
         from tqdm import tqdm  # type: ignore[import-untyped]  # only now: import time counts
 
-        # no watching thread: the bar hears from us every tenth of a second, and threads and fork do not mix
+        # No monitor thread: `on_progress` updates the bar often enough, and threads and fork do not mix.
         bar = type("Bar", (tqdm,), {"monitor_interval": 0})
-        return bar(
-            total=self.params.get("steps"), desc=title, unit="step", file=self._stream, dynamic_ncols=True
-        )
+        return bar(total=self.params.get("steps"), desc=title, unit="step", file=self._stream, dynamic_ncols=True)
 
     def _format(self, length: int) -> str | None:
-        """The form of a line with quantities of this length: where columns are few, rate and bar give way."""
+        """The bar's format for quantities of this length. Narrow terminals get no rate, and very narrow ones no bar."""
         import shutil  # slow to import, and only needed here
 
         if self._bar.total is None:

@@ -16,36 +16,30 @@ def _learning_rate(model: Any, function: str) -> float:
     try:
         return check_real(function, "learning_rate", rate)
     except TypeError:
-        raise TypeError(
-            f"{function}: the learning rate follows a schedule ({rate!r}), which decides for every "
-            "step; compile with a number, or leave this callback out"
-        ) from None
+        raise TypeError(f"{function}: the learning rate follows a schedule ({rate!r}), which decides for every step; "
+                        "compile with a number, or leave this callback out") from None
 
 
 class LearningRateScheduler(Callback):
-    """Set the learning rate before each epoch, and log it.
+    """Sets the learning rate before each epoch, and logs it.
 
     Parameters
     ----------
     schedule : callable
-        ``schedule(epoch, learning_rate) -> float``, the epoch counted from 0; or ``schedule(epoch) ->
-        float``.
+        ``schedule(epoch, learning_rate) -> float`` or ``schedule(epoch) -> float``, with the epoch counted from 0.
     verbose : int
-        1 prints it.
+        1 prints the learning rate.
     """
 
     _state = {"epoch": is_optional(is_count)}
     adds = ("learning_rate",)
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
-
         if not callable(schedule):
-            raise TypeError(
-                f"LearningRateScheduler: schedule must be callable, got {type(schedule).__name__}"
-            )
+            raise TypeError(f"LearningRateScheduler: schedule must be callable, got {type(schedule).__name__}")
         self.schedule = schedule
         self.verbose = verbose
-        self.epoch: int | None = None  # the one whose rate is set
+        self.epoch: int | None = None  # the epoch whose rate is set
         self._arguments = 2
         try:
             inspect.signature(schedule).bind(0, 0.0)
@@ -74,42 +68,34 @@ class LearningRateScheduler(Callback):
 
 
 class ReduceLROnPlateau(Monitor):
-    """Lower the learning rate when a quantity has stopped improving, and log it.
+    """Reduces the learning rate when a quantity has stopped improving, and logs it.
 
     Parameters
     ----------
     monitor : str
         The quantity: ``"val_loss"``, ``"accuracy"``, ...
     factor : float
-        What the learning rate is multiplied with, in (0, 1).
+        Factor by which to multiply the learning rate, in (0, 1).
     patience : int
-        How many epochs in a row without improvement lower it (0 and 1 are the same).
+        Number of epochs in a row without improvement after which the rate is reduced (0 and 1 are equivalent).
     verbose : int
-        1 says when it happens.
+        1 prints a message at each reduction.
     mode : {"auto", "min", "max"}
-        Whether lower or higher is better; "auto" reads it off the name.
+        Whether lower or higher is better; "auto" infers it from the name.
     min_delta : float
-        A smaller change is no improvement.
+        Smallest change that counts as an improvement.
     cooldown : int
-        After it was lowered, this many epochs without improvement are not counted.
+        Number of epochs after a reduction in which a lack of improvement does not count.
     min_lr : float
-        It is not lowered below this.
+        Lower bound of the learning rate.
     """
 
     _state = {"best": is_optional(is_number), "cooldown_counter": is_count, "wait": is_count}
     adds = ("learning_rate",)
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        factor: float = 0.1,
-        patience: int = 10,
-        verbose: int = 0,
-        mode: Literal["auto", "min", "max"] = "auto",
-        min_delta: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-    ) -> None:
+    def __init__(self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, verbose: int = 0,
+                 mode: Literal["auto", "min", "max"] = "auto", min_delta: float = 1e-4, cooldown: int = 0,
+                 min_lr: float = 0.0) -> None:
         super().__init__(monitor, mode, min_delta, verbose)
         self.factor = check_real("ReduceLROnPlateau", "factor", factor, above=0, below=1)
         self.patience = check_count("ReduceLROnPlateau", "patience", patience, minimum=0)

@@ -15,25 +15,25 @@ from tinynn.io.suffixes import check_suffix
 
 
 class ModelCheckpoint(Monitor):
-    """Save the model after each epoch, or after each epoch that is the best so far.
+    """Saves the model after each epoch, or after each epoch that is the best so far.
 
     Parameters
     ----------
     filepath : str or PathLike
-        Where to. May hold ``{epoch:02d}`` (counted from 1) and quantities, ``{val_loss:.2f}``. The directory
-        is made if need be, and whether it can be written to is found out before training.
+        Path of the file. It may contain ``{epoch:02d}`` (counted from 1) and quantities, such as ``{val_loss:.2f}``.
+        The directory is created if necessary. Whether it is writable is checked before training.
     monitor : str
-        The quantity that decides what is best; only used with `save_best_only`.
+        The quantity to compare; only used with `save_best_only`.
     verbose : int
-        1 says when it happens.
+        1 prints a message at each save.
     save_best_only : bool
-        Whether only improvements are saved.
+        Whether to save only improvements.
     mode : {"auto", "min", "max"}
-        Whether lower or higher is better; "auto" reads it off the name.
+        Whether lower or higher is better; "auto" infers it from the name.
     save_freq : {"epoch"}
         When to save.
     initial_value_threshold : float, optional
-        What the first save must improve on.
+        The value that the first save must improve on.
 
     Attributes
     ----------
@@ -43,17 +43,9 @@ class ModelCheckpoint(Monitor):
 
     _state = {"best": is_optional(is_number)}
 
-    def __init__(
-        self,
-        filepath: str | os.PathLike[str],
-        monitor: str = "val_loss",
-        verbose: int = 0,
-        save_best_only: bool = False,
-        *,
-        mode: Literal["auto", "min", "max"] = "auto",
-        save_freq: str = "epoch",
-        initial_value_threshold: float | None = None,
-    ) -> None:
+    def __init__(self, filepath: str | os.PathLike[str], monitor: str = "val_loss", verbose: int = 0,
+                 save_best_only: bool = False, *, mode: Literal["auto", "min", "max"] = "auto",
+                 save_freq: str = "epoch", initial_value_threshold: float | None = None) -> None:
         super().__init__(monitor, mode, 0.0, verbose)
         if save_freq != "epoch":
             raise ValueError(f"ModelCheckpoint: save_freq must be 'epoch', got {save_freq!r}")
@@ -62,9 +54,7 @@ class ModelCheckpoint(Monitor):
         self.save_best_only = save_best_only
         self.save_freq = save_freq
         if initial_value_threshold is not None:
-            initial_value_threshold = check_real(
-                "ModelCheckpoint", "initial_value_threshold", initial_value_threshold
-            )
+            initial_value_threshold = check_real("ModelCheckpoint", "initial_value_threshold", initial_value_threshold)
         self.initial_value_threshold = self.best = initial_value_threshold
         try:
             parts = list(string.Formatter().parse(self.filepath))
@@ -73,11 +63,9 @@ class ModelCheckpoint(Monitor):
                 raise ValueError("a field has no name")
             self.filepath.format_map({**dict.fromkeys(self._fields, 1.0), "epoch": 1})
         except ValueError as error:
-            raise ValueError(
-                f"ModelCheckpoint: filepath {self.filepath!r} is no valid template ({error}); "
-                "write {epoch:02d} or {val_loss:.2f}, and {{ }} for braces"
-            ) from error
-        # what stands before the first field: the part of the path that is known before training
+            raise ValueError(f"ModelCheckpoint: filepath {self.filepath!r} is no valid template ({error}); "
+                             "write {epoch:02d} or {val_loss:.2f}, and {{ }} for braces") from error
+        # The part of the path before the first field is known before training.
         self._known_path = ""
         for text, field, _, _ in parts:
             self._known_path += text
@@ -90,7 +78,7 @@ class ModelCheckpoint(Monitor):
         if "metrics" in self.params:
             self._check_at_begin([field for field in self._fields if field != "epoch"], "filepath's field")
         self.model.check_can_be_saved("ModelCheckpoint")
-        # with fields the file's name is not known yet, but the directory may be
+        # If there are fields, the file's name is not known yet, but its directory may be.
         check_path(self._known_path + "0" * bool(self._fields), "ModelCheckpoint")
         if not self._resumes:
             self.best = self.initial_value_threshold
@@ -110,23 +98,22 @@ class ModelCheckpoint(Monitor):
 
 
 class CSVLogger(Callback):
-    """Write the quantities of each epoch into a table, one line per epoch, on disk as soon as it ends.
+    """Writes the logs to a CSV file, one line at the end of each epoch.
 
     Parameters
     ----------
     filename : str or PathLike
-        The file. Its directory is made if need be; whether it can be written to is found out before training.
+        Path of the file. Its directory is created if necessary. Whether it is writable is checked before training.
     separator : str
-        Between two columns, one character.
+        The character between two columns.
     append : bool
-        Whether to continue the table that is there; otherwise it is replaced. A training that resumes
-        continues it.
+        Whether to append to an existing file instead of replacing it. A resumed training always appends.
 
     Notes
     -----
-    The columns are ``epoch`` (counted from 0) and the quantities of the first epoch, numbers in full
-    precision. A line that cannot be written (the disk is full) does not end the training: a RuntimeWarning says so, and
-    the line is written together with the next one.
+    The columns are ``epoch`` (counted from 0) and the quantities of the first epoch, with full precision. If a line
+    cannot be written (the disk is full, for example), training continues with a RuntimeWarning, and the line is
+    written together with the next one.
     """
 
     _state = {"columns": is_optional(is_list_of(is_text)), "size": is_count}
@@ -138,35 +125,34 @@ class CSVLogger(Callback):
         self.separator = separator
         self.append = append
         self.columns: list[str] | None = None
-        self.size = 0  # of what is to stay, in bytes
-        self._fresh = self._torn = False
-        self._waiting: list[dict[str, Any]] = []  # rows that are not in the file yet
+        self.size = 0  # bytes of the file to keep
+        self._first_write = self._torn = False
+        self._pending: list[dict[str, Any]] = []  # rows that are not in the file yet
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         check_path(self.filename, "CSVLogger")
-        # An old table is only replaced when there is a first line to put in its place. The file is open only
-        # while a line is written, so that it is whole at any time.
+        # An old file is replaced only when the first line is written. The file is open only while a line is written,
+        # so between epochs it is complete.
         with self._open("a"):
             pass
-        self._fresh = True
-        self._waiting = []
+        self._first_write = True
+        self._pending = []
         if not self._resumes:
             self.size = os.path.getsize(self.filename) if self.append else 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        self._waiting.append({"epoch": epoch, **(logs or {})})
+        self._pending.append({"epoch": epoch, **(logs or {})})
         self._write()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        if self._waiting:
+        if self._pending:
             self._write()
 
     def _write(self) -> None:
-        """Append the rows that wait, if that is possible now."""
+        """Append the pending rows, if possible."""
         try:
-            if self._fresh or self._torn:
-                # Half a line, if the disk was full; or epochs that come again, if a training was killed after its last
-                # checkpoint.
+            if self._first_write or self._torn:
+                # Remove a partial line (the disk was full), or epochs that a resumed training repeats.
                 with self._open("a") as file:
                     file.truncate(min(self.size, file.tell()))
             lines = self._lines()
@@ -175,26 +161,24 @@ class CSVLogger(Callback):
             self.size = os.path.getsize(self.filename)
         except OSError as error:
             self._torn = True
-            epochs = ", ".join(str(row["epoch"] + 1) for row in self._waiting)
+            epochs = ", ".join(str(row["epoch"] + 1) for row in self._pending)
             warn(f"CSVLogger: cannot write {self.filename!r} ({error.strerror}): epoch {epochs} is not in it",
                  RuntimeWarning)
         else:
-            self._fresh, self._torn, self._waiting = False, False, []
+            self._first_write, self._torn, self._pending = False, False, []
 
     def _lines(self) -> list[list[Any]]:
-        """The rows that wait as lines, behind the header if there is none yet."""
+        """The lines of the pending rows, preceded by the header if the file has none."""
         lines: list[list[Any]] = []
-        if self._fresh:
-            row, header = self._waiting[0], self._header()
+        if self._first_write:
+            row, header = self._pending[0], self._header()
             if header is None:
                 lines.append(list(row))
             elif set(header) != set(row):
-                raise ValueError(
-                    f"CSVLogger: {self.filename!r} has the columns {header}, this training {list(row)}; "
-                    "choose another file, or append=False to replace it"
-                )
+                raise ValueError(f"CSVLogger: {self.filename!r} has the columns {header}, this training {list(row)}; "
+                                 "choose another file, or append=False to replace it")
             self.columns = header or list(row)
-        return lines + [[row.get(name, "") for name in self.columns or ()] for row in self._waiting]
+        return lines + [[row.get(name, "") for name in self.columns or ()] for row in self._pending]
 
     def _header(self) -> list[str] | None:
         with self._open("r") as file:

@@ -1,1 +1,1 @@
-"""What a model is made of: layers, parameters, plans, and what describes them all."""
+"""The core of a model: layers, parameters, plans, and their description for files."""

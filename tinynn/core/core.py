@@ -1,6 +1,6 @@
 """The core of a model: its layers, their parameters, loss and optimizer, and the plans that run them.
 
-A core knows no loop over data and no file. `tinynn.Sequential` is its public face; training works on the core.
+`tinynn.Sequential` is its public interface. The loops over data and the files work on a core; it knows neither.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from tinynn import losses, metrics, optimizers
 from tinynn.checks import nearest
 from tinynn.core.exclusive import Exclusive
 from tinynn.engine.compiler import compile_program
-from tinynn.engine.graph import MOST_CHARACTERS, Network, Parameter, Shape, Tensor, initialize
+from tinynn.engine.graph import MAX_CHARACTERS, Network, Parameter, Shape, Tensor, initialize
 from tinynn.engine.memory import aligned
 from tinynn.engine.plan import Plan
 from tinynn.engine.predictor import Predictor
-from tinynn.layers.base import Layer, LayerWeights, nothing
+from tinynn.layers.base import Layer, LayerWeights, do_nothing
 from tinynn.layers.chain import FixedList, as_layers, connect_chain, unique_names, with_inner
 from tinynn.losses import Loss
 from tinynn.metrics import Metric
 from tinynn.optimizers import Optimizer
 
-#: Plans to keep: sequences of ever new lengths would fill the memory with them.
+#: Size of the cache of plans: each new length of a sequence adds one.
 MAX_PLANS = 64
 
 
@@ -38,38 +38,39 @@ class Core:
     layers : Layer or sequence of Layer
         The layers, first to last.
     rng : int, SeedSequence or Generator
-        Seed of everything random.
+        Seed of all random numbers.
     dtype : {"float32", "float64"}
-        What to compute in.
+        Dtype of the parameters and of the computation.
     name : str, optional
         Name of the model.
     names : sequence of str, optional
-        Names of the layers; left out, each has its own or one made from its class.
+        Names of the layers. The default is each layer's name, or one made from its class.
     owns_layers : bool
-        Whether the layers' weights are this core's; False leaves them where they are.
+        Whether the layers' `get_weights` and `set_weights` refer to this core. If False, the layers stay with the
+        model they belong to.
 
     Attributes
     ----------
     input_shape : tuple or None
         Shape of one sample; None until the core is built.
     parameters : dict of str to Parameter
-        Where each parameter stands in the flat vector, by ``layer/parameter``.
+        The parameters by path, ``layer/parameter``.
     weights, gradients : ndarray or None
-        The flat vectors; None until the core is built.
+        The flat parameter vector and its gradient; None until the core is built.
     optimizer, loss, metrics
-        What `compile` was given.
+        The arguments of `compile`.
     states : dict of str to ndarray
-        The optimizer's vectors by name, as far as there are any yet.
+        The optimizer's state vectors by name; empty before the first step.
     iteration, epochs : int
-        Updates done and epochs begun so far: they key what is random in training.
+        Number of updates done and of epochs begun. With `key`, they seed the random numbers of training.
     key : int
-        64 bits that key everything random.
+        64-bit key of all random numbers.
     predictor : Predictor or None
-        Predicts small batches without looking closely at the arguments.
+        The fast path of `predict` for small batches.
     derived : dict
-        What training has made from the plans; forgotten with them.
+        Objects that training caches, valid as long as the plans.
     lock : Exclusive
-        Held by whoever changes the weights.
+        Held while a thread changes the weights.
     """
 
     def __init__(self, layers: Layer | Sequence[Layer] = (), rng: Any = 0, dtype: Any = "float32",
@@ -79,8 +80,8 @@ class Core:
         self.set_layers(layers, names)
         if name is not None and not (isinstance(name, str) and name.isprintable()):
             raise ValueError(f"Sequential: name must be a string of printable characters, got {name!r}")
-        if name is not None and len(name) > MOST_CHARACTERS:
-            raise ValueError(f"Sequential: name must have at most {MOST_CHARACTERS} characters, got {len(name):,}")
+        if name is not None and len(name) > MAX_CHARACTERS:
+            raise ValueError(f"Sequential: name must have at most {MAX_CHARACTERS} characters, got {len(name):,}")
         self.name = name or "sequential"
         try:
             self.dtype = np.dtype(object if dtype is None else dtype)  # NumPy's default would be float64
@@ -109,7 +110,7 @@ class Core:
     # --- layers ----------------------------------------------------------------------------------------
 
     def set_layers(self, layers: Layer | Sequence[Layer], names: Sequence[str] | None = None) -> None:
-        """Take layers; ValueError if one is there twice or belongs to another model."""
+        """Set the layers; raise ValueError if one occurs twice or belongs to another model."""
         empty = not isinstance(layers, Layer) and hasattr(layers, "__len__") and len(layers) == 0
         listed = FixedList() if empty else as_layers(layers, "Sequential")
         seen: set[int] = set()
@@ -123,7 +124,7 @@ class Core:
         self.layers = listed
 
     def _check_free(self, layers: Sequence[Layer]) -> None:
-        """Raise ValueError if a layer belongs to another model: that one's weights would be left behind."""
+        """Raise ValueError if a layer belongs to another model: its weights would not come along."""
         for layer in with_inner(layers) if self.owns_layers else ():
             if layer._built is not None and layer._built.flat is not self.weights:
                 name = "" if layer.name is None else f" {layer.name!r}"
@@ -133,11 +134,11 @@ class Core:
                                  "new.set_weights(layer.get_weights())")
 
     def add(self, layer: Layer) -> None:
-        """Append a layer; the others keep their weights, and the optimizer begins anew."""
+        """Append a layer. The other layers keep their weights; the optimizer's state is reset."""
         if not isinstance(layer, Layer):
             raise TypeError(f"add: layer must be a layer, got {layer!r}")
         self.check_untrained("add")
-        before = self.layers, self.names
+        previous = self.layers, self.names
         self.set_layers([*self.layers, layer])
         if self.input_shape is None:
             return
@@ -146,12 +147,12 @@ class Core:
             self.connect(network, self.input_shape)
             weights = initialize(network.parameters, self.key, self.dtype)
         except BaseException:
-            self.layers, self.names = before
+            self.layers, self.names = previous
             raise
         old = self.built("add")
-        weights[:old.size] = old  # the new layer's come last
+        weights[:old.size] = old  # the new layer's parameters come last
         self.adopt(network, weights, self.input_shape)
-        self.begin_optimizer()
+        self.reset_optimizer()
 
     # --- parameters ------------------------------------------------------------------------------------
 
@@ -165,25 +166,25 @@ class Core:
         self.adopt(network, initialize(network.parameters, self.key, self.dtype), shape)
 
     def connect(self, network: Network, shape: Shape) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Write all layers into a network; returns its input, its output, and the output of each layer."""
+        """Connect all layers in a network; return its input, its output, and the output of each layer."""
         x = network.input(shape)
         outputs = connect_chain(self.layers, self.names, network, x)
         return x, outputs[-1] if outputs else x, dict(zip(self.names, outputs, strict=True))
 
     def adopt(self, network: Network, weights: NDArray[Any], shape: Shape) -> None:
-        """Take the parameters that a network has declared, with their values."""
+        """Set the parameters to those that a network declared, with these values."""
         self.parameters, self.weights = dict(network.parameters), weights
         if self.owns_layers:
             forget = weakref.WeakMethod(self.forget_plans)
             for layer in with_inner(self.layers):
                 layer._built = LayerWeights(self.name, weights, network.owners.get(layer, []),
-                                            lambda: (forget() or nothing)())
+                                            lambda: (forget() or do_nothing)())
         self.forget_plans()
         self.gradients = aligned(weights.size, weights.dtype, np.zeros)
         self.input_shape = shape
 
     def unbuild(self) -> None:
-        """Go back to before `build`."""
+        """Undo `build`."""
         for layer in with_inner(self.layers) if self.owns_layers else ():
             layer._built = None
         self.input_shape = self.weights = self.gradients = None
@@ -191,7 +192,7 @@ class Core:
         self.forget_plans()
 
     def built(self, function: str) -> NDArray[Any]:
-        """The flat vector of weights; ValueError if there is none yet."""
+        """Return the flat parameter vector; raise ValueError if the core is not built."""
         if self.weights is None:
             raise ValueError(f"{function}: the model has no weights yet; give Sequential an input_shape, or call "
                              "build(input_shape) or fit first")
@@ -200,7 +201,7 @@ class Core:
     # --- loss and optimizer ----------------------------------------------------------------------------
 
     def compile(self, optimizer: Any, loss: Any, chosen_metrics: Any) -> None:
-        """Choose optimizer, loss and metrics; nothing has changed if one of them is wrong."""
+        """Set optimizer, loss and metrics. If one of them is invalid, nothing changes."""
         if loss is None:
             raise ValueError("compile: loss is missing; name one, such as 'sparse_categorical_crossentropy' or 'mse'")
         if isinstance(chosen_metrics, str):
@@ -218,25 +219,25 @@ class Core:
         self.forget_plans()
 
     def set_optimizer(self, optimizer: Any) -> None:
-        """Take an optimizer, which begins anew."""
+        """Set the optimizer, with a new state."""
         self.check_untrained("optimizer")
         self.optimizer = optimizers.get(optimizer).taken_by(self)
-        self.begin_optimizer()
+        self.reset_optimizer()
 
-    def begin_optimizer(self) -> None:
-        """Forget what the optimizer remembers."""
+    def reset_optimizer(self) -> None:
+        """Delete the optimizer's state."""
         self.iteration = 0
         self.states = {}
         self.last_gradient_plan = None
 
     def compiled(self, function: str) -> tuple[Optimizer, Loss]:
-        """Optimizer and loss; ValueError if there are none yet."""
+        """Return optimizer and loss; raise ValueError if the core is not compiled."""
         if self.optimizer is None or self.loss is None:
             raise ValueError(f"{function}: the model is not compiled; call compile(optimizer=..., loss=...) first")
         return self.optimizer, self.loss
 
     def metric_names(self) -> list[str]:
-        """The metrics' keys in History: a class of a user's own goes by its name."""
+        """Return the metrics' keys in History. The key of a user's metric is the name of its class."""
         return [metric.name or type(metric).__name__ for metric in self.metrics]
 
     def check_untrained(self, function: str) -> None:
@@ -247,19 +248,19 @@ class Core:
     # --- plans -----------------------------------------------------------------------------------------
 
     def forget_plans(self) -> None:
-        """Drop what was made for layers, loss and metrics as they were."""
+        """Clear all caches that depend on the layers, the loss or the metrics."""
         self._plans: dict[Any, Plan] = {}
         self.derived: dict[str, Any] = {}
         self.predictor: Predictor | None = None
         self.last_gradient_plan = None
 
     def plan(self, kind: str, shape: Shape, output: str | None = None) -> Plan:
-        """The plan for ``"train"``, ``"evaluate"`` or ``"predict"`` and a sample shape, made the first time."""
+        """Return the cached plan of a kind ("train", "evaluate", "predict") and sample shape; make it if needed."""
         key = kind, tuple(shape), output, self.trainable, tuple(layer.trainable for layer in with_inner(self.layers))
-        plans = self._plans  # compile replaces the dict; a plan made before must not get into the new one
+        plans = self._plans  # another thread's compile replaces the dict; this plan must not enter the new one
         plan = plans.get(key)
         if plan is None:
-            # Without a lock, which the child of a fork could inherit locked: of two made at once the first stays.
+            # No lock, since a forked child could inherit it locked. If two threads make the plan, the first is kept.
             plan = plans.setdefault(key, self._make_plan(kind, shape, output))
             for old in list(plans)[:-MAX_PLANS]:
                 plans.pop(old, None)
@@ -295,7 +296,7 @@ class Core:
 
 
 def key_from(rng: Any) -> int:
-    """One 64-bit key from an int, SeedSequence or Generator."""
+    """Derive a 64-bit key from an int, SeedSequence or Generator."""
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(0, 2**64, dtype=np.uint64))
     if isinstance(rng, np.random.SeedSequence):

@@ -1,4 +1,4 @@
-"""The right to change a model's weights: one thread at a time has it."""
+"""A lock that lets one thread at a time change a model's weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class Exclusive:
-    """A lock that a forked child does not inherit: nobody trains its copy of the model."""
+    """A lock that is free in a forked child, since no thread trains the child's copy of the model."""
 
     def __init__(self) -> None:
         self._lock, self._process = threading.Lock(), os.getpid()
@@ -20,7 +20,7 @@ class Exclusive:
         return self._lock
 
     def taken(self, function: str) -> threading.Lock:
-        """Take the lock, which is to be released; RuntimeError if another thread has it."""
+        """Acquire and return the lock; raise RuntimeError if a thread holds it. The caller releases it."""
         lock = self._current()
         if not lock.acquire(blocking=False):
             raise RuntimeError(f"{function}: this model is being trained by another thread; train a copy, or wait")
@@ -28,7 +28,7 @@ class Exclusive:
 
     @contextmanager
     def held(self, function: str) -> Iterator[None]:
-        """Hold the lock within a block."""
+        """Hold the lock during a with block."""
         lock = self.taken(function)
         try:
             yield

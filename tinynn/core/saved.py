@@ -1,7 +1,7 @@
-"""A core as a description and tensors, and back: what model files, checkpoints and copies are made of.
+"""Converts a core to a description and tensors, and back. Model files, checkpoints and copies are made of these.
 
-Tensors are named ``layer/parameter``, the optimizer's vectors ``optimizer/velocity``, ... A checkpoint
-(training/checkpoint.py) has one more entry, ``training``, whose tensors are ``training/0``, ...
+Tensors are named ``layer/parameter``; the optimizer's state vectors are named ``optimizer/velocity``, ... A
+checkpoint (training/checkpoint.py) has one more entry, ``training``, with the tensors ``training/0``, ...
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TRAINING = "training/"
 
 
 def describe(core: Core, optimizer: bool, compiled: bool = True) -> dict[str, Any]:
-    """Everything about a core but its numbers, as JSON can hold it; `optimizer`: with how far that one is."""
+    """Describe a core without its tensors, for JSON. `optimizer` includes the numbers of updates and epochs."""
     return {
         "architecture": architecture_of(core),
         "compile": None if core.optimizer is None or not compiled else serialize(
@@ -40,7 +40,7 @@ def describe(core: Core, optimizer: bool, compiled: bool = True) -> dict[str, An
 
 
 def architecture_of(core: Core) -> dict[str, Any]:
-    """What a core is made of, as JSON can hold it."""
+    """Describe a core's layers, input shape and dtype, for JSON."""
     return {
         "name": core.name, "dtype": core.dtype.name,
         "input_shape": None if core.input_shape is None else list(core.input_shape),
@@ -50,26 +50,26 @@ def architecture_of(core: Core) -> dict[str, Any]:
 
 
 def _describe_layer(layer: Layer, name: str) -> dict[str, Any]:
-    """A layer under the name it has in the model, whether the user gave it or the model chose it."""
+    """Describe a layer under its name in the model."""
     entry = serialize(layer, name)
     config = {**entry["config"], "name": name} if "name" in entry["config"] else entry["config"]
     return {"class": entry["class"], "config": config, "name": name}
 
 
 def tensors_of(core: Core, optimizer: bool) -> Tensors:
-    """The arrays of a core by the names they have in a file."""
+    """Return the arrays of a core by their names in a file."""
     if core.weights is None:
         return {}
     tensors = {path: view(core.weights, parameter) for path, parameter in core.parameters.items()}
     if optimizer and core.optimizer is not None:
-        states = core.states  # a training may replace it
+        states = core.states  # read once: another thread's training may replace it
         tensors.update({STATE + name: states[name] for name in core.optimizer.states() if name in states})
     return tensors
 
 
 @contextmanager
 def refused(where: str) -> Iterator[None]:
-    """Whatever a description makes go wrong is a ValueError that says where."""
+    """Turn the errors that an invalid description can cause into a ValueError that begins with `where`."""
     try:
         yield
     except ValueError as error:
@@ -79,7 +79,7 @@ def refused(where: str) -> Iterator[None]:
 
 
 def unbuilt(architecture: Mapping[str, Any], rng: Any = 0) -> Core:
-    """The core that `architecture_of` described, without weights."""
+    """Make the core that `architecture_of` described, without weights."""
     layers = []
     for entry in architecture["layers"]:
         layer = deserialize({"class": entry["class"], "config": entry["config"]})
@@ -91,12 +91,12 @@ def unbuilt(architecture: Mapping[str, Any], rng: Any = 0) -> Core:
 
 
 def assemble(description: dict[str, Any], tensors: Tensors, compiled: bool = True) -> Core:
-    """The core that a description and tensors stand for.
+    """Make a core from a description and tensors.
 
     Raises
     ------
     Exception
-        Of many kinds, if they do not fit together: see `refused`.
+        If they do not fit together. `refused` lists the types and turns them into a ValueError.
     """
     if "training" in description:
         tensors = {name: tensor for name, tensor in tensors.items() if not re.fullmatch(TRAINING + "[0-9]+", name)}
@@ -124,7 +124,7 @@ def assemble(description: dict[str, Any], tensors: Tensors, compiled: bool = Tru
 
 
 class _Declared(dict[str, Parameter]):
-    """Parameters by path, each compared with the file's tensors at once: what a file does not hold costs nothing."""
+    """Parameters by path. Adding one checks it against the file's tensors, before any memory is allocated for it."""
 
     def __init__(self, tensors: Tensors, dtype: np.dtype[Any]) -> None:
         super().__init__()
@@ -141,8 +141,8 @@ class _Declared(dict[str, Parameter]):
 
 
 def _fill(core: Core, shape: Shape, tensors: Tensors) -> None:
-    """Build the core with the file's numbers."""
-    # First the shapes alone, so that a file cannot ask for more memory than it brings.
+    """Build the core with the file's weights."""
+    # Check the shapes first: a file must not demand more memory than its own tensors take.
     network = Network(_Declared(tensors, core.dtype), trainable=core.trainable)
     declared = network.parameters
     core.connect(network, shape)
@@ -155,7 +155,7 @@ def _fill(core: Core, shape: Shape, tensors: Tensors) -> None:
 
 
 def _fill_states(core: Core, states: Tensors) -> None:
-    """Give the optimizer back what it remembered."""
+    """Restore the optimizer's state."""
     if not states:
         return
     weights = core.built("load")
@@ -163,9 +163,9 @@ def _fill_states(core: Core, states: Tensors) -> None:
         raise ValueError("the optimizer's vectors do not fit the model")
     names = () if core.optimizer is None else core.optimizer.states()
     if states.keys() == {str(number) for number in range(len(states))}:  # written by 0.1.0, which numbered them
-        # If options have changed since, it is not known which is which.
+        # A different count means that the options have changed, so the numbers cannot be assigned to names.
         states = {name: states[str(number)] for number, name in enumerate(names) if len(names) == len(states)}
     elif any(not re.fullmatch("[a-z_]+", name) for name in states):
         raise ValueError("the optimizer's vectors do not fit the model")
-    # Its options may have changed since its last step: then it forgets one, or begins one anew.
+    # If the optimizer's options changed after its last step, a vector may be superfluous or missing.
     core.states = {name: aligned_copy(states[name]) for name in names if name in states}

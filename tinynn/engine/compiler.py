@@ -1,6 +1,6 @@
-"""From a network to a program: check the data flow, fuse ops, find the gradients that are needed.
+"""Compiles specs to a program: fuses ops, finds the gradients that are needed, and sizes the buffers.
 
-A program is plain Python data. `tinynn.engine.plan` turns it into C structures.
+A program is plain Python data. `tinynn.engine.plan` turns it into C structures and runs it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def compile_program(network: Network, x: Tensor, y: Tensor, loss: LossSpec | Non
     x, y : Tensor
         Input and output of the network.
     loss : LossSpec, optional
-        Without a loss, the program only predicts.
+        The loss. Without it, the program only predicts.
     metrics : tuple of LossSpec
-        Computed from the output, after the loss.
+        The metrics.
     targets_shape : tuple of int
         Shape of one sample's target.
     training : bool
@@ -53,10 +53,10 @@ def compile_program(network: Network, x: Tensor, y: Tensor, loss: LossSpec | Non
 
 
 def _check_flow(program: Program) -> None:
-    """Raise ValueError unless each op reads buffers that earlier ops have written, with the same size.
+    """Raise ValueError unless each op reads buffers that earlier ops wrote, with the same number of elements.
 
-    The network's methods ensure most of that, but tensors can be made by hand, and `new_tensor` makes some that no op
-    writes.
+    The methods of `Network` check most of this. But tensors can be made by hand, and no op writes those that
+    `new_tensor` makes.
     """
     made: dict[int, tuple[int, int | None, int]] = {program.input.buffer: (_per_sample(program.input), None, 0)}
 
@@ -85,12 +85,12 @@ def _per_sample(tensor: Tensor) -> int:
 
 
 def _consumers(program: Program) -> Counter[int]:
-    """How many ops read each buffer; the caller of predict counts as one."""
+    """Count the readers of each buffer. The program's output has one more reader."""
     return Counter([program.output.buffer, *(tensor.buffer for node in program.nodes for tensor in node.inputs)])
 
 
 def _fuse_rescaling(program: Program) -> None:
-    """Drop a rescaling at the front: samples are scaled while they are gathered."""
+    """Fuse a rescaling at the front with the gathering of the batch."""
     if not program.nodes:
         return
     first = program.nodes[0]
@@ -112,17 +112,17 @@ def _append_loss(program: Program, network: Network, loss: LossSpec, metrics: tu
     name, source, fused = _longest_fusion(program, loss.op)
     del program.nodes[len(program.nodes) - fused:]
     program.loss = len(program.nodes)
-    node = _judgement(network, replace(loss, op=name), source, target, stage, "loss")
-    if fused:  # the fused op writes the prediction, too, where the last op wrote it
+    node = _loss_node(network, replace(loss, op=name), source, target, stage, "loss")
+    if fused:  # the fused op also writes the prediction
         node.outputs[1:] = [replace(node.outputs[1], buffer=prediction.buffer)]
     program.loss_rows = _per_sample(node.outputs[0])
     program.nodes.append(node)
     for number, metric in enumerate(metrics):
-        program.nodes.append(_judgement(network, metric, prediction, target, stage + 1 + number, "metrics"))
+        program.nodes.append(_loss_node(network, metric, prediction, target, stage + 1 + number, "metrics"))
 
 
-def _judgement(network: Network, spec: LossSpec, prediction: Tensor, target: Tensor, stage: int, layer: str) -> Node:
-    """The op of a loss or a metric: one number for each row of the prediction."""
+def _loss_node(network: Network, spec: LossSpec, prediction: Tensor, target: Tensor, stage: int, layer: str) -> Node:
+    """Make the node of a loss or metric: it computes a number for each row of the prediction."""
     attributes = {**dict(spec.attributes), "sparse": spec.labels}
     if prediction.fold != 1:
         raise ValueError(f"{layer}: the model must output one row per sample, got {prediction.fold}; unfold the steps "
@@ -141,7 +141,7 @@ def _judgement(network: Network, spec: LossSpec, prediction: Tensor, target: Ten
 
 
 def _longest_fusion(program: Program, loss: str) -> tuple[str, Tensor, int]:
-    """The op that fuses the loss with as many ops before it as possible, its input, and the number of those ops."""
+    """Find the op that fuses the loss with the most ops before it; return its name, its input and their number."""
     consumers = _consumers(program)
     longest = max((len(tail) for _, tail in ops.fusions), default=0)
     for count in range(min(longest, len(program.nodes)), 0, -1):
@@ -151,23 +151,18 @@ def _longest_fusion(program: Program, loss: str) -> tuple[str, Tensor, int]:
             continue
         links = zip([node.outputs[0] for node in tail], [node.inputs[0] for node in tail[1:]] + [program.output],
                     strict=True)
-        # A reshape in between may have changed the last axis, which softmax and the losses reduce.
+        # A reshape in between may have changed the last axis, over which softmax and the losses compute.
         if all(made.buffer == read.buffer and made.shape[-1:] == read.shape[-1:] for made, read in links) and all(
                 consumers[node.outputs[0].buffer] == 1 for node in tail):
             first = tail[0].inputs[0]
-            # The loss reads the rows of the prediction: steps that were folded for the activation are unfolded.
-            return name, _as_seen_by(program.output, tail, first), count
+            # The loss computes on unfolded rows, even if the activation's rows were folded steps.
+            after = tail[1].inputs[0] if count > 1 else program.output
+            return name, replace(first, shape=after.shape, fold=after.fold), count
     return loss, program.output, 0
 
 
-def _as_seen_by(prediction: Tensor, tail: list[Node], first: Tensor) -> Tensor:
-    """The tail's first input, in the shape in which the first output is read, by the second op or as the prediction."""
-    after = tail[1].inputs[0] if len(tail) > 1 else prediction
-    return replace(first, shape=after.shape, fold=after.fold)
-
-
 def _fuse_activations(program: Program) -> None:
-    """Let ops that can apply the activation after them do so, and write the activation's buffer."""
+    """Fuse activations with the ops before them, which then write the activation's output."""
     consumers = _consumers(program)
     kept: list[Node] = []
     for node in program.nodes:
@@ -187,7 +182,7 @@ def _fuse_activations(program: Program) -> None:
 
 
 def _find_gradients(program: Program) -> None:
-    """A buffer needs a gradient if a trainable parameter is upstream and the loss is downstream."""
+    """Find the buffers that need a gradient: those with a trainable parameter upstream and the loss downstream."""
     needed: set[int] = set()
     assert program.loss is not None
     for node in program.nodes[:program.loss]:
@@ -220,7 +215,7 @@ def _find_gradients(program: Program) -> None:
 
 
 def _flops(program: Program) -> int:
-    """Floating-point operations per sample of one forward pass."""
+    """Count the floating-point operations of one forward pass, per sample."""
     total = 0
     for node in program.nodes:
         op = ops.registered[node.op]

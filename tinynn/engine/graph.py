@@ -1,8 +1,8 @@
-"""Specs: what layers write down, before anything is computed.
+"""Specs: the graph of ops and parameters that layers declare, before anything is computed.
 
-A layer receives a `Network` and the `Tensor` it reads, declares its parameters and its ops, and returns the
-tensor it puts out. A tensor has the shape of one row; how many rows there are (the batch, times `fold` once steps
-have been folded into it) is decided when the plan runs. A dimension that is not known yet is None.
+A layer receives a `Network` and its input `Tensor`, declares its parameters and ops, and returns its output tensor.
+The shape of a tensor is that of one row. The number of rows is the batch size times `fold`, and is known when the plan
+runs. A size that is not known yet is None.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from tinynn.kernels import op as ops
 
 Shape = tuple[int | None, ...]
 
-# A model file of a few bytes must fill neither the memory nor the day, and no size that a kernel computes may overflow.
-#: Layers and buffers of a network: towers within towers multiply.
-MOST_PARTS = 150_000
-#: Numbers in one buffer, per sample.
-MOST_NUMBERS = 2 ** 40
-#: Axes of one sample: with the batch's, as many as any version of NumPy takes.
-MOST_AXES = 31
-#: Characters of a name of a layer or parameter: names stand in files, and in the paths of all that is inside a layer.
-MOST_CHARACTERS = 100
+# These limits ensure that a small model file cannot exhaust memory or time, and that sizes in kernels do not overflow.
+#: Layers and buffers of a network. Nested towers multiply them.
+MAX_PARTS = 150_000
+#: Elements of one buffer, per sample.
+MAX_NUMBERS = 2 ** 40
+#: Axes of one sample. With the batch axis that makes 32, the limit of older NumPy versions.
+MAX_AXES = 31
+#: Length of the name of a layer or parameter. The paths of all nested layers contain it.
+MAX_CHARACTERS = 100
 
 
 def product(shape: Shape) -> int | None:
-    """Number of elements; None when a dimension is not known."""
+    """Number of elements; None if a size is unknown."""
     return None if None in shape else math.prod(shape)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """A buffer seen with a shape.
+    """A view of a buffer with a shape.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Tensor:
     fold : int or None
         Rows per sample.
     network : object
-        What stands for the network it belongs to.
+        Key of the network it belongs to.
     """
 
     buffer: int
@@ -60,7 +60,7 @@ class Tensor:
 
 
 class Scope(NamedTuple):
-    """The place of a layer within others; paths are made of it when they are needed, for they repeat each other."""
+    """The position of a layer within others. Paths share their beginnings, so they are made only when needed."""
 
     outer: Scope | None
     name: str
@@ -68,7 +68,7 @@ class Scope(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Names from the outermost layer to this one."""
+        """The names from the outermost layer to this one, joined by slashes."""
         names: list[str] = []
         scope: Scope | None = self
         while scope is not None:
@@ -79,7 +79,7 @@ class Scope(NamedTuple):
 
 @dataclass(eq=False)
 class Parameter:
-    """A named part of the model's flat vector of parameters.
+    """A named part of the model's flat parameter vector.
 
     Attributes
     ----------
@@ -90,13 +90,13 @@ class Parameter:
     initializer : callable
         ``(shape, dtype, generator) -> array``.
     offset : int
-        Where it begins in the flat vector.
+        Index of its first element in the flat vector.
     trainable, decayed : bool
-        Whether the optimizer changes it, and whether weight decay applies to it.
+        Whether the optimizer updates it, and whether weight decay applies to it.
     learned : bool
-        Whether it has a gradient at all: a statistic that an op keeps has none.
+        Whether it has a gradient. Statistics that an op updates (moving averages) have none.
     penalty : object or None
-        With the factors `l1` and `l2` of what the loss is raised by: l1 sum |w| + l2 sum w^2.
+        The regularizer, with the factors `l1` and `l2` of the loss term l1 sum |w| + l2 sum w^2.
     """
 
     path: str
@@ -116,14 +116,14 @@ class Parameter:
 
 @dataclass(eq=False)
 class Node:
-    """One op to run: its name, tensors, parameters and attributes, and where it belongs.
+    """One op of a network: its name, tensors, parameters and attributes.
 
     Attributes
     ----------
     stage, branch : int
-        Stages run one after the other; the branches of a stage do not depend on each other.
+        Stages run one after another. The branches of a stage are independent of each other.
     scope : Scope or None
-        The layer that asked for it.
+        The layer that declared it.
     """
 
     op: str
@@ -138,7 +138,7 @@ class Node:
 
     @property
     def layer(self) -> str:
-        """Path of the layer that asked for it, for messages."""
+        """Path of the layer that declared it, for errors."""
         return "" if self.scope is None else self.scope.path
 
 
@@ -149,14 +149,16 @@ class Network:
     Parameters
     ----------
     parameters : dict
-        The model's parameters by path. Building fills it; later passes find theirs in it.
+        The model's parameters by path. The first network of a model fills it; later networks look them up.
     training : bool
-        Whether this network is for training: layers that act in training only look at it.
+        Whether this network is for training. Dropout, for example, is only active in training.
+    trainable : bool
+        Whether the parameters that are being declared are trainable.
 
     Attributes
     ----------
     owners : dict
-        The parameters that were declared within each layer's scope.
+        The parameters declared within each layer's scope.
     """
 
     parameters: dict[str, Parameter]
@@ -173,28 +175,28 @@ class Network:
     _branching: bool = False
 
     def input(self, shape: Shape) -> Tensor:
-        """The tensor of the samples."""
+        """Return a tensor for the samples."""
         return self.new_tensor(shape, 1)
 
     def new_tensor(self, shape: Shape, fold: int | None) -> Tensor:
-        """A tensor with a buffer of its own."""
+        """Return a tensor with a new buffer."""
         self.buffers += 1
         self._check_parts()
-        return self._seen(self.buffers - 1, shape, fold)
+        return self._view(self.buffers - 1, shape, fold)
 
     def _check_parts(self) -> None:
-        if self.layers + self.buffers > MOST_PARTS:
-            raise ValueError(f"layer {self.path!r}: the model would have more than {MOST_PARTS:,} layers and tensors; "
+        if self.layers + self.buffers > MAX_PARTS:
+            raise ValueError(f"layer {self.path!r}: the model would have more than {MAX_PARTS:,} layers and tensors; "
                              "make it smaller")
 
-    def _seen(self, buffer: int, shape: Sequence[int | None], fold: int | None) -> Tensor:
-        """A buffer seen with this shape, if that can be computed with."""
+    def _view(self, buffer: int, shape: Sequence[int | None], fold: int | None) -> Tensor:
+        """Return a view of a buffer with this shape, if it is within the limits."""
         shape = self._checked_shape(shape, "a tensor")
-        if len(shape) > MOST_AXES:
+        if len(shape) > MAX_AXES:
             raise ValueError(f"layer {self.path!r}: samples would have {len(shape)} axes, but may have at most "
-                             f"{MOST_AXES}")
-        if math.prod(n for n in (fold, *shape) if n is not None) > MOST_NUMBERS:
-            raise ValueError(f"layer {self.path!r}: a sample of shape {shape} would have more than {MOST_NUMBERS:,} "
+                             f"{MAX_AXES}")
+        if math.prod(n for n in (fold, *shape) if n is not None) > MAX_NUMBERS:
+            raise ValueError(f"layer {self.path!r}: a sample of shape {shape} would have more than {MAX_NUMBERS:,} "
                              "numbers; make it smaller")
         return Tensor(buffer, shape, fold, self._key)
 
@@ -207,22 +209,22 @@ class Network:
                              f"where one is not known yet, got {shape}")
         return tuple(None if n is None else int(n) for n in shape)
 
-    def own(self, x: Any, what: str) -> Tensor:
-        """The tensor, if it is one of this network.
+    def check_tensor(self, x: Any, what: str) -> Tensor:
+        """Return the tensor if it belongs to this network.
 
         Parameters
         ----------
         x : Tensor
-            What a layer gave or returned.
+            A tensor that a layer passed or returned.
         what : str
-            What it is, for the message.
+            Its role, for errors.
 
         Raises
         ------
         TypeError
-            If it is no tensor.
+            If it is not a tensor.
         ValueError
-            If it is one of another network, or was made by hand.
+            If it belongs to another network, or was made by hand.
         """
         if not isinstance(x, Tensor):
             hint = "; did you forget return?" if x is None else ""
@@ -232,8 +234,8 @@ class Network:
                              "given and what the network's methods return")
         return x
 
-    def _own_parameter(self, parameter: Any, number: int) -> Parameter | None:
-        """The parameter, if it is one of this network, or None."""
+    def _check_parameter(self, parameter: Any, number: int) -> Parameter | None:
+        """Return the parameter if it belongs to this network; None stays None."""
         if parameter is None:
             return None
         if not isinstance(parameter, Parameter):
@@ -246,13 +248,13 @@ class Network:
 
     @property
     def path(self) -> str:
-        """Path of the layer at work."""
+        """Path of the layer that is being connected."""
         return "" if self._scope is None else self._scope.path
 
     @contextmanager
     def scope(self, name: str, trainable: bool = True, owner: Any = None) -> Iterator[None]:
-        """Put what happens inside under the name of a layer; `owner` is the layer itself."""
-        before = self._scope, self.trainable
+        """Within the block, declare ops and parameters under a layer's name; `owner` is the layer itself."""
+        previous = self._scope, self.trainable
         self.layers += 1
         self._check_parts()
         self._scope = Scope(self._scope, name, owner)
@@ -260,12 +262,12 @@ class Network:
         try:
             yield
         finally:
-            self._scope, self.trainable = before
+            self._scope, self.trainable = previous
 
     @contextmanager
     def branches(self, count: int) -> Iterator[Iterator[int]]:
-        """Independent chains of ops, which may run at the same time: ``for i in`` the iterator this gives."""
-        if self._branching:  # branches within a branch run one after the other
+        """Declare independent chains of ops, which may run in parallel: iterate over the numbers that this yields."""
+        if self._branching:  # nested branches run one after another
             yield iter(range(count))
             return
 
@@ -284,18 +286,17 @@ class Network:
 
     def parameter(self, name: str, shape: Sequence[int | None], initializer: Any, decayed: bool = True,
                   learned: bool = True, penalty: Any = None) -> Parameter:
-        """The layer's parameter of this name: declared the first time, found again later.
+        """Declare a parameter of the layer, or look it up if the model has it already.
 
-        `decayed` says whether weight decay applies to it; `learned=False` makes it a statistic that its op keeps;
-        `penalty` has the factors `l1` and `l2` of a term of the loss.
+        `decayed`, `learned` and `penalty` are described in `Parameter`.
 
         Raises
         ------
         ValueError
-            If its shape depends on a dimension that is not known, or is not the one it was declared with.
+            If its shape depends on an unknown size, or differs from that of the model's parameter.
         """
-        if not isinstance(name, str) or not name or len(name) > MOST_CHARACTERS:
-            raise ValueError(f"layer {self.path!r}: a parameter's name must be a string of 1 to {MOST_CHARACTERS} "
+        if not isinstance(name, str) or not name or len(name) > MAX_CHARACTERS:
+            raise ValueError(f"layer {self.path!r}: a parameter's name must be a string of 1 to {MAX_CHARACTERS} "
                              f"characters, got {name!r:.200}")
         path = f"{self.path}/{name}"
         shape = self._checked_shape(shape, f"the parameter {name!r}")
@@ -318,12 +319,12 @@ class Network:
             raise ValueError(f"layer {self.path!r}: {name!r} has shape {known.shape}, but this input needs "
                              f"{shape}; the model was built for another input shape")
         known.trainable = self.trainable and learned
-        known.penalty = penalty  # the layer may have been given another one
+        known.penalty = penalty  # the user may have changed it
         return known
 
     def op(self, name: str, inputs: Tensor | Sequence[Tensor], parameters: Sequence[Parameter | None] = (),
            **attributes: Any) -> Tensor:
-        """Append an op with one output; returns its tensor. See `op_outputs`."""
+        """Append an op with one output; return the output. See `op_outputs`."""
         outputs = self.op_outputs(name, inputs, parameters, **attributes)
         if len(outputs) != 1:
             raise ValueError(f"layer {self.path!r}: op {name!r} has {len(outputs)} outputs; use network.op_outputs")
@@ -331,12 +332,12 @@ class Network:
 
     def op_outputs(self, name: str, inputs: Tensor | Sequence[Tensor], parameters: Sequence[Parameter | None] = (),
                    **attributes: Any) -> list[Tensor]:
-        """Append an op; returns its outputs.
+        """Append an op; return its outputs.
 
         Raises
         ------
         TypeError, ValueError
-            If there is no such op, or what it is given does not fit.
+            If there is no such op, or if its inputs, parameters or attributes are invalid.
         """
         if not isinstance(name, str) or name not in ops.registered:
             known = ", ".join(sorted(name for name, op in ops.registered.items() if is_for_layers(op)))
@@ -350,8 +351,8 @@ class Network:
 
     def _append(self, op: Any, inputs: list[Tensor], parameters: Sequence[Parameter | None], python: Any,
                 attributes: dict[str, Any]) -> list[Tensor]:
-        inputs = [self.own(x, f"input {number} of op {op.name!r}") for number, x in enumerate(inputs)]
-        owned = [self._own_parameter(parameter, number) for number, parameter in enumerate(parameters)]
+        inputs = [self.check_tensor(x, f"input {number} of op {op.name!r}") for number, x in enumerate(inputs)]
+        owned = [self._check_parameter(parameter, number) for number, parameter in enumerate(parameters)]
         if len({x.fold for x in inputs}) > 1:
             raise ValueError(f"layer {self.path!r}: the inputs of op {op.name!r} have {[x.fold for x in inputs]} rows "
                              "per sample; fold the steps of all of them, or of none")
@@ -368,62 +369,62 @@ class Network:
         return outputs
 
     def python(self, layer: Any, x: Tensor, parameters: Sequence[Parameter], shape: Shape) -> Tensor:
-        """Append an op written in Python: the ``forward`` and ``backward`` of an object."""
-        x = self.own(x, "the input of network.python")
+        """Append an op that calls the ``forward`` and ``backward`` of a Python object."""
+        x = self.check_tensor(x, "the input of network.python")
         shape = self._checked_shape(shape, "the output")
         if None in parameters:
             raise TypeError(f"layer {self.path!r}: the parameters of a layer in Python must be what network.parameter "
                             "returns, got None")
-        owned = [self._own_parameter(parameter, number) for number, parameter in enumerate(parameters)]
+        owned = [self._check_parameter(parameter, number) for number, parameter in enumerate(parameters)]
         function = PythonFunction(layer.forward, layer.backward, [x.shape], [p.shape for p in owned if p is not None],
                                   shape, f"layer {self.path!r}")
         (output,) = self._append(ops.registered["python"], [x], owned, function, {"shape": shape})
         return output
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
-        """The same numbers with another shape per row; one size may be None, whatever fits."""
-        x = self.own(x, "what is reshaped")
-        seen = self._seen(x.buffer, shape, x.fold)
-        size, unknown = product(x.shape), seen.shape.count(None)
-        known = math.prod(n for n in seen.shape if n is not None)
+        """Return a view with another shape per row. One size may be None; it is inferred if possible."""
+        x = self.check_tensor(x, "what is reshaped")
+        reshaped = self._view(x.buffer, shape, x.fold)
+        size, unknown = product(x.shape), reshaped.shape.count(None)
+        known = math.prod(n for n in reshaped.shape if n is not None)
         least = math.prod(n for n in x.shape if n is not None)
         if size is None:
             fits = unknown > 0 or known % least == 0
         else:
             fits = size % known == 0 if unknown else size == known
             if fits and unknown == 1:
-                seen = self._seen(x.buffer, [size // known if n is None else n for n in seen.shape], x.fold)
+                reshaped = self._view(x.buffer, [size // known if n is None else n for n in reshaped.shape], x.fold)
         if not fits:
-            raise ValueError(f"layer {self.path!r}: numbers of shape {x.shape} cannot be reshaped to {seen.shape}; "
+            raise ValueError(f"layer {self.path!r}: numbers of shape {x.shape} cannot be reshaped to {reshaped.shape}; "
                              "give a shape of as many")
-        return seen
+        return reshaped
 
     def fold_steps(self, x: Tensor) -> Tensor:
-        """The steps of a sequence as rows of their own: (T, ...) becomes (...), with T times as many rows."""
-        x = self.own(x, "what is folded")
+        """Fold the steps of a sequence into the rows: shape (T, ...) becomes (...), with T times as many rows."""
+        x = self.check_tensor(x, "what is folded")
         if not x.shape:
             raise ValueError(f"layer {self.path!r}: samples of shape () have no steps to fold")
         steps = x.shape[0]
         return Tensor(x.buffer, x.shape[1:], None if steps is None or x.fold is None else x.fold * steps, self._key)
 
     def unfold_steps(self, x: Tensor, steps: int | None) -> Tensor:
-        """What `fold_steps` did, undone."""
-        x = self.own(x, "what is unfolded")
-        seen = self._seen(x.buffer, (steps, *x.shape), None)
-        steps = seen.shape[0]
+        """Undo `fold_steps`."""
+        x = self.check_tensor(x, "what is unfolded")
+        shape = self._checked_shape((steps, *x.shape), "a tensor")
+        steps = shape[0]
         if steps is not None and x.fold is not None and x.fold % steps:
             raise ValueError(f"layer {self.path!r}: {x.fold} rows per sample are no whole number of sequences of "
                              f"{steps} steps; unfold as many as fold_steps folded")
-        return self._seen(x.buffer, seen.shape, None if steps is None or x.fold is None else x.fold // steps)
+        return self._view(x.buffer, shape, None if steps is None or x.fold is None else x.fold // steps)
 
 
 def is_for_layers(op: Any) -> bool:
-    """Whether a layer may use it: an op, no optimizer's rule, and one that reads no targets."""
+    """Whether a layer may use it: not an optimizer's rule, nor an op that reads targets."""
     return isinstance(op, ops.Op) and op.for_layers()
 
 
 def initialize(parameters: dict[str, Parameter], key: int, dtype: np.dtype) -> np.ndarray:
-    """The flat vector of initial values. Each parameter has a generator of its own, keyed by (key, its number)."""
+    """Return the flat vector of initial values. Each parameter has its own generator, seeded by key and its number."""
     flat = aligned(sum(parameter.size for parameter in parameters.values()), dtype)
     for number, parameter in enumerate(parameters.values()):
         generator = np.random.Generator(np.random.Philox(key=np.array([key, number], np.uint64)))
@@ -433,5 +434,5 @@ def initialize(parameters: dict[str, Parameter], key: int, dtype: np.dtype) -> n
 
 
 def view(flat: np.ndarray, parameter: Parameter) -> np.ndarray:
-    """One parameter within a flat vector."""
+    """Return a view of one parameter in a flat vector."""
     return flat[parameter.offset:parameter.offset + parameter.size].reshape(parameter.shape)

@@ -1,4 +1,4 @@
-"""What the compiler produces and a plan runs: plain Python data."""
+"""Programs: the compiler's output, in plain Python data. A plan runs them."""
 
 from __future__ import annotations
 
@@ -10,30 +10,34 @@ from tinynn.engine.graph import Node, Tensor
 
 @dataclass(eq=False)
 class Program:
-    """A model's ops, ready to be placed in memory.
+    """A network with loss and metrics, compiled.
 
     Attributes
     ----------
     nodes : list of Node
-        Forward order: the layers' ops, then the loss, then the metrics.
+        The ops in forward order: those of the layers, then the loss, then the metrics.
     loss : int or None
         Index of the loss in nodes; metrics follow it.
     buffers : dict
-        Numbers per sample in each buffer, by the buffer's number.
+        Maps the number of each buffer in use to its number of elements per sample.
     gradients : set of int
-        Buffers that need a gradient, by number.
+        Buffers that need a gradient.
+    dead_outputs : set of int
+        Outputs that the loss does not depend on, of ops with another output that it depends on.
     input, target : Tensor
-        The tensors that a mini-batch is gathered into.
+        The tensors into which a batch is gathered.
     output : Tensor
-        The tensor that `predict` returns.
+        The prediction.
     scale, offset : float
         Applied to the samples while they are gathered.
     labels : bool
-        Whether targets are class labels.
+        Whether targets are labels (whole numbers).
     loss_rows : int
         Losses per sample.
     needs_items : str or None
-        Why samples with missing items cannot be used, for an error message; None if they can.
+        Which layer cannot mask padding, and why; None if all can.
+    flops : int
+        Floating-point operations of one forward pass, per sample.
     """
 
     nodes: list[Node]
@@ -54,7 +58,7 @@ class Program:
 
 @dataclass(frozen=True)
 class LossSpec:
-    """A loss or metric as the engine sees it: the op's name, its attributes, and whether targets are labels."""
+    """A loss or metric as the engine needs it: the op's name, its attributes, and whether targets are labels."""
 
     op: str
     labels: bool = False

@@ -1,8 +1,8 @@
-"""Files that are read only if they are files, and that appear whole or not at all.
+"""Reads regular files only, and writes files atomically.
 
-Every reader and writer of paths goes through here: a pipe or a device given as a file would block for ever, fill the
-memory, or be replaced. Killed writers leave temporary files behind. Each writer holds a lock on its own, so that the
-next one can tell what is abandoned from what is being written now.
+All readers and writers of paths use this module. Without its check, a pipe or a device could block for ever, exhaust
+the memory, or be replaced by a file. A killed writer leaves its temporary file behind. Each writer locks its temporary
+file, so an unlocked one is abandoned and can be removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ValueError
         If it is a pipe, a socket or a device.
     """
-    # Not blocking: to open a pipe that nobody writes to would wait for ever.
+    # O_NONBLOCK: opening a pipe without a writer would block for ever.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         mode = os.fstat(handle).st_mode
@@ -47,20 +47,20 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """The content of a regular file; raises as `open_regular`."""
+    """Read a regular file; raises as `open_regular`."""
     with open_regular(path) as stream:
         return stream.read()
 
 
 def target_of(path: str | os.PathLike[str]) -> Path:
-    """The file that is written under this name: what a symbolic link points to.
+    """Return the path of the file to write, with symbolic links resolved.
 
     Raises
     ------
     OSError
-        If it is a directory, or the system cannot say what it is.
+        If it is a directory or cannot be examined.
     ValueError
-        If it is empty, or names something other than a file.
+        If the path is empty, or names something other than a regular file.
     """
     if not os.fspath(path):
         raise ValueError("the path is empty; give the path of a file")
@@ -77,18 +77,18 @@ def target_of(path: str | os.PathLike[str]) -> Path:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise, as `write_file` would, unless a file of this name can be written; changes nothing."""
+    """Raise as `write_file` unless the file can be written; changes nothing."""
     with _about(path), _temporary(target_of(path)):
         pass
 
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a temporary file for writing that becomes `path` when the block ends without an error.
+    """Open a temporary file for writing, and rename it to `path` if the block ends without an error.
 
-    Whoever reads `path` sees the old file or the complete new one, never a part of it. When the block raises
-    (Ctrl-C included), the temporary file is removed and `path` stays as it was. Afterwards the new file is on the disk
-    under its name; when the power fails before, the old one is.
+    Readers of `path` see the old file or the complete new one, never a part. If the block raises (also on Ctrl-C),
+    the temporary file is removed and `path` does not change. The new file is on disk when the block has ended; after a
+    power failure before that, `path` is the old file.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         try:
             yield stream
         except BaseException:
-            with contextlib.suppress(OSError):  # of what is still to be written; the block's own error says so
+            with contextlib.suppress(OSError):  # from flushing; the block's error matters more
                 stream.close()
             raise
         with _about(path):
@@ -117,13 +117,13 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def write_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all; raises as `atomic_file`, and the error names `path`."""
+    """Write a file atomically; raises as `atomic_file`, and the error names `path`."""
     target = target_of(path)
     with _about(path), _temporary(target) as name:
         handle = os.open(name, os.O_WRONLY | os.O_CLOEXEC)
         try:
             rest = memoryview(content)
-            while rest:  # a disk that is nearly full takes a part, and says so the next time
+            while rest:  # write may stop early if the disk is full; the next call raises
                 rest = rest[os.write(handle, rest):]
             os.fsync(handle)
         finally:
@@ -133,22 +133,22 @@ def write_file(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def remove_abandoned(path: str | os.PathLike[str]) -> None:
-    """Remove the temporary files that killed writers of this file have left, and no others."""
+    """Remove the temporary files that killed writers of this file left behind."""
     target = target_of(path)
     for name in target.parent.glob(f"{_prefix(target)}*"):
         with contextlib.suppress(OSError), open(name, "rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while somebody writes it
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails if its writer is alive
             os.unlink(name)
 
 
 @contextlib.contextmanager
 def exclusive_writer(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Be the only one, among all processes and threads that ask for it, to write a file.
+    """Hold the exclusive right to write a file, among all processes and threads that use this function.
 
     Raises
     ------
     BlockingIOError
-        If another one writes it; says which process.
+        If another writer holds it; names the process.
     """
     target = target_of(path)
     name = target.parent / f"{_prefix(target)}lock"
@@ -161,7 +161,7 @@ def exclusive_writer(path: str | os.PathLike[str]) -> Iterator[None]:
             raise BlockingIOError(errno.EAGAIN, f"process {holder or 'unknown'} is writing it", os.fspath(path))
         if _is(lock, name):
             break
-        lock.close()  # whoever held it has just removed the file
+        lock.close()  # the previous holder has just removed the lock file
     with lock:
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n".encode())
@@ -175,13 +175,13 @@ def exclusive_writer(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _temporary(target: Path) -> Iterator[Path]:
-    """A new file beside `target`, locked; removed at the end if it still has its name."""
+    """Make a locked temporary file beside `target`; remove it at the end unless it was renamed."""
     while True:
         name = target.parent / f"{_prefix(target)}{secrets.token_hex(8)}"
-        lock = open(name, "xb")  # not `tempfile`: only their owner may read its files
+        lock = open(name, "xb")  # `tempfile` would make a file that only its owner can read
         if _locked(lock) and _is(lock, name):
             break
-        lock.close()  # somebody took it for abandoned before it was locked
+        lock.close()  # another process removed it as abandoned before it was locked
     with lock:
         try:
             yield name
@@ -191,12 +191,12 @@ def _temporary(target: Path) -> Iterator[Path]:
 
 
 def _prefix(target: Path) -> str:
-    """How the names of a file's temporary files begin, however long its own is."""
+    """The prefix of a file's temporary names: a hash, since the file's own name may be as long as names can be."""
     return f".tinynn-{hashlib.sha256(target.name.encode(errors='surrogateescape')).hexdigest()[:16]}-"
 
 
 def _locked(stream: IO[bytes]) -> bool:
-    """Take the lock of an open file, unless another one has it. Some file systems know no locks: then it is ours."""
+    """Lock an open file; return False if another process holds the lock. True on file systems without locks."""
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -207,7 +207,7 @@ def _locked(stream: IO[bytes]) -> bool:
 
 
 def _is(stream: IO[bytes], name: Path) -> bool:
-    """Whether an open file still has this name."""
+    """Whether this is still the name of an open file."""
     try:
         return os.path.samestat(os.fstat(stream.fileno()), os.stat(name))
     except FileNotFoundError:
@@ -216,7 +216,7 @@ def _is(stream: IO[bytes], name: Path) -> bool:
 
 @contextlib.contextmanager
 def _about(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Errors of the system name the file that the caller knows."""
+    """Make OSErrors name the caller's path instead of the temporary file."""
     try:
         yield
     except OSError as error:
@@ -224,19 +224,19 @@ def _about(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Wait until the folder's new name is on the disk, too."""
+    """Flush a folder to disk, so a rename in it survives a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot do that with folders
+        if error.errno != errno.EINVAL:  # some network file systems cannot flush folders
             raise
     finally:
         os.close(handle)
 
 
 def check_path(path: str, argument: str) -> None:
-    """Make the directory of a file and check that a file of this name can be written; names the argument if not."""
+    """Make the directory of a file and check that the file can be written; errors name the argument."""
     try:
         if os.path.dirname(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)

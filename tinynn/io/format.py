@@ -1,7 +1,7 @@
 """The format of model files and checkpoints: safetensors with one metadata entry that describes the tensors.
 
-The entry ``tinynn`` holds canonical JSON: the description, its format number, and the SHA-256 of both and the tensors.
-What the description means is not known here; nothing in a file is executed.
+The entry ``tinynn`` holds canonical JSON: the description, the format number, and the SHA-256 of both and the tensors.
+This module does not interpret the description. Nothing in a file is executed.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Tensors = dict[str, NDArray[Any]]
 
 FORMAT = 1
 
-#: What safetensors can hold.
+#: The dtypes that safetensors can hold.
 DTYPES = frozenset(np.dtype(name) for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
                                                "uint64", "float16", "float32", "float64"))
 
 
 def pack(description: dict[str, Any], arrays: Tensors) -> bytes:
-    """The content of a file with this description and these arrays.
+    """Return the content of a file with this description and these arrays.
 
-    The arrays are copied first: another thread may change them while they are hashed and written.
+    The arrays are copied first, since another thread may change them between hashing and writing.
     """
     from safetensors.numpy import save  # only now: import time counts
 
@@ -37,12 +37,12 @@ def pack(description: dict[str, Any], arrays: Tensors) -> bytes:
 
 
 def unpack(content: bytes, name: str) -> tuple[dict[str, Any], Tensors]:
-    """The description in a file's content, and its tensors.
+    """Return the description and the tensors in a file's content.
 
     Raises
     ------
     ValueError
-        If it is no such file, or damaged; begins with "load: " and the name.
+        If the file is damaged or has another format. The message begins with "load: " and the name.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -70,7 +70,7 @@ def unpack(content: bytes, name: str) -> tuple[dict[str, Any], Tensors]:
 
 
 def digest(description: dict[str, Any], tensors: Tensors) -> str:
-    """SHA-256 of the description (but for this entry) and the tensors' names, dtypes, shapes and bytes."""
+    """Return the SHA-256 of the description (without its ``sha256``) and the tensors' names, dtypes, shapes, bytes."""
     total = hashlib.sha256(canonical({k: v for k, v in description.items() if k != "sha256"}).encode())
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
@@ -80,17 +80,17 @@ def digest(description: dict[str, Any], tensors: Tensors) -> str:
 
 
 def canonical(description: dict[str, Any]) -> str:
-    """The one way to write a description."""
+    """Return the canonical JSON of a description."""
     return json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def encode(value: Any, tensors: Tensors, prefix: str, where: str) -> Any:
-    """Turn a value into what JSON can hold, and its arrays into tensors named ``prefix0``, ``prefix1``, ...
+    """Convert a value for JSON; add its arrays to `tensors`, named ``prefix0``, ``prefix1``, ...
 
     Raises
     ------
     TypeError
-        If something in it has no such form; `where` names the value.
+        If a part of it cannot be converted; `where` names the value.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -102,7 +102,7 @@ def encode(value: Any, tensors: Tensors, prefix: str, where: str) -> Any:
         return [encode(item, tensors, prefix, where) for item in value]
     if isinstance(value, tuple):
         return {"tuple": [encode(item, tensors, prefix, where) for item in value]}
-    if isinstance(value, Mapping):  # as pairs, for JSON's keys are strings, and here sorted
+    if isinstance(value, Mapping):  # as pairs: JSON has string keys only, and `canonical` sorts them
         return {"dict": [[encode(key, tensors, prefix, where), encode(item, tensors, prefix, f"{where}[{key!r}]")]
                          for key, item in value.items()]}
     if isinstance(value, np.ndarray) and value.dtype.newbyteorder("=") in DTYPES and not np.ma.isMaskedArray(value):

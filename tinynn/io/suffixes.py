@@ -1,10 +1,10 @@
-"""Suffixes of file names: a model must not be written under one that promises another format."""
+"""Rejects file suffixes of other formats for model files."""
 
 from __future__ import annotations
 
 import os
 
-#: Suffixes of formats in which others would look for a model, or for data, in vain.
+#: Suffixes of other formats for models or data.
 FOREIGN = {".onnx": "ONNX", ".keras": "Keras", ".h5": "HDF5", ".hdf5": "HDF5", ".pt": "PyTorch", ".pth": "PyTorch",
            ".tflite": "TensorFlow Lite", ".pb": "TensorFlow", ".pkl": "pickle", ".pickle": "pickle",
            ".joblib": "joblib", ".npy": "NumPy", ".npz": "NumPy", ".json": "JSON", ".csv": "CSV", ".zip": "zip",
@@ -12,7 +12,7 @@ FOREIGN = {".onnx": "ONNX", ".keras": "Keras", ".h5": "HDF5", ".hdf5": "HDF5", "
 
 
 def check_suffix(path: str | os.PathLike[str], argument: str) -> None:
-    """Raise ValueError if a model's file would have the suffix of another format.
+    """Raise ValueError if the path of a model file has the suffix of another format.
 
     Examples
     --------

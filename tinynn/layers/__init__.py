@@ -1,4 +1,4 @@
-"""Layers: everything a model is made of."""
+"""Layers, the building blocks of models."""
 
 from tinynn.layers.activation import Activation
 from tinynn.layers.base import Layer, PythonLayer

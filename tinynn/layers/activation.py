@@ -8,14 +8,14 @@ from tinynn.layers.base import Layer
 
 
 class Activation(Layer):
-    """``y = f(x)``, element by element (softmax: over the last axis); the shape stays.
+    """``y = f(x)``, element by element (softmax: over the last axis). The output has the input's shape.
 
     Parameters
     ----------
     activation : {"linear", "relu", "sigmoid", "tanh", "softmax"}
-        The function.
+        The function f.
     name : str, optional
-        Its name in the model.
+        Name in the model.
     """
 
     def __init__(self, activation: ActivationName, name: str | None = None) -> None:

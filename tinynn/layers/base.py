@@ -1,8 +1,8 @@
-"""What every layer is: a description that writes its ops into a network.
+"""The base class of layers. A layer is a description that adds its ops to a network.
 
-The parameters belong to the model. A layer declares them by name in the network it connects to, so the same
-description can stand in several places (`TimeDistributed`, `Towers`) and the model may rebuild its plan for
-another input shape at any time. Once a model has been built, its layers know where their weights are.
+The parameters belong to the model. A layer declares them by name in the network it connects to. Thus one
+description can be used several times (`TimeDistributed`, `Towers`), and the model can make a new plan for another
+input shape at any time. Building a model tells its layers where their weights are.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from tinynn.layers.weights import read_weights, write_weights
 from tinynn.registry import Configurable
 
 
-def nothing() -> None:
-    """What is left to do for a model that is gone."""
+def do_nothing() -> None:
+    """Replaces `LayerWeights.forget_plans` when the model no longer exists."""
 
 
 @dataclass(eq=False)
 class LayerWeights:
-    """Where the weights of a layer are: some parameters within the flat vector of the model that was built from it."""
+    """The weights of a layer: its parameters and the flat parameter vector of the model that holds them."""
 
     model: str
     flat: np.ndarray
     parameters: list[Parameter]
-    forget_plans: Callable[[], None] = nothing
+    forget_plans: Callable[[], None] = do_nothing
 
     def copy(self) -> LayerWeights:
-        """The same weights, in a vector that holds no others."""
+        """A copy whose flat vector holds the weights of this layer only."""
         arrays = [view(self.flat, parameter).reshape(-1) for parameter in self.parameters]
         offsets = np.cumsum([0, *(array.size for array in arrays)]).tolist()
         parameters = [replace(parameter, offset=offset)
@@ -44,23 +44,23 @@ class LayerWeights:
 class Layer(Configurable, kind="layers"):
     """Base of all layers.
 
-    An argument that is changed once a model has been built, ``layer.rate = 0.2``, counts from the next call of the
-    model on; one that changes the shape of a parameter is refused there.
+    Arguments can be changed after a model is built: ``layer.rate = 0.2`` takes effect at the next call of the model.
+    That call raises an error if the change would alter the shape of a parameter.
 
-    A layer of your own made of existing ops derives from this class and writes `connect`; one with NumPy code
-    derives from `PythonLayer`.
+    To build a layer from existing ops, derive from this class and override `connect`. To write a layer in NumPy,
+    derive from `PythonLayer`.
 
     Attributes
     ----------
     name : str or None
-        Its name in the model; None lets the model choose one.
+        Name in the model. If None, the model chooses one.
     trainable : bool
         Whether training changes its parameters.
     """
 
     name: str | None = None
     trainable: bool = True
-    #: The weights, once a model has been built from this layer.
+    #: None until a model is built from this layer.
     _built: LayerWeights | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -70,7 +70,7 @@ class Layer(Configurable, kind="layers"):
         before = vars(self).get(name)
         super().__setattr__(name, value)
         if type(self).__module__.startswith("tinynn."):
-            try:  # what the constructor would make of it, or say
+            try:  # the constructor checks and converts the value
                 super().__setattr__(name, getattr(self.clone(), name))
             except BaseException:
                 super().__setattr__(name, before)
@@ -78,20 +78,20 @@ class Layer(Configurable, kind="layers"):
         self._built.forget_plans()
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer, and ``trainable`` when that is False."""
+        """Return the constructor arguments, and ``trainable`` if it is False."""
         config = super().get_config()
         return config if self.trainable else {**config, "trainable": False}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Layer:
-        """Make a layer from what `get_config` returned."""
+        """Make a layer from a configuration that `get_config` returned."""
         layer = super().from_config({name: value for name, value in config.items() if name != "trainable"})
         if not config.get("trainable", True):
             layer.trainable = False
         return layer
 
     def get_weights(self) -> list[np.ndarray]:
-        """Copies of the layer's parameters, in Keras' order and layout.
+        """Return copies of the layer's parameters, in Keras' order and layout.
 
         Raises
         ------
@@ -102,18 +102,18 @@ class Layer(Configurable, kind="layers"):
         return read_weights(weights.flat, weights.parameters)
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set the layer's parameters, and so those of its model.
+        """Set the layer's parameters. They are part of the model's parameters.
 
         Parameters
         ----------
         weights : sequence of array_like
-            As many as `get_weights` returns, of the same shapes.
+            Arrays in the order and with the shapes that `get_weights` returns.
 
         Raises
         ------
         TypeError, ValueError
-            If no model has been built from the layer yet, or their number, a shape or a value does not fit; nothing
-            has been changed then.
+            If no model has been built from the layer yet, or if the number of arrays, a shape or a value does not
+            fit. No parameter changes in that case.
         """
         mine = self._built_weights("set_weights")
         write_weights(mine.flat, mine.parameters, weights, "set_weights")
@@ -125,7 +125,7 @@ class Layer(Configurable, kind="layers"):
         return self._built
 
     def clone(self) -> Layer:
-        """A new layer with the same arguments, which belongs to no model and has no weights yet.
+        """Return a new layer with the same arguments. It belongs to no model and has no weights.
 
         Examples
         --------
@@ -141,7 +141,7 @@ class Layer(Configurable, kind="layers"):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(vars(self))
         if self._built is not None:
-            state["_built"] = self._built.copy()  # of its own parameters alone, not of the whole model's
+            state["_built"] = self._built.copy()  # without the weights of the model's other layers
         return state
 
     # Two layers with equal arguments are still two layers.
@@ -154,28 +154,28 @@ class Layer(Configurable, kind="layers"):
         Parameters
         ----------
         network : Network
-            Offers ``parameter(name, shape, initializer)``, ``op(name, tensors, parameters, **attributes)`` and
+            Provides ``parameter(name, shape, initializer)``, ``op(name, tensors, parameters, **attributes)`` and
             views such as ``reshape``.
         x : Tensor
-            What the layer reads; ``x.shape`` is the shape of one sample, None where it is not known yet.
+            The input. ``x.shape`` is the shape of one sample, with None for unknown sizes.
 
         Returns
         -------
         Tensor
-            What it puts out.
+            The output.
         """
         raise NotImplementedError(f"{type(self).__name__} has no connect")
 
     def default_name(self) -> str:
-        """Its class name in snake case: what the model derives its name from."""
+        """The class name in snake case. The model numbers it if another layer has the same name."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", type(self).__name__).lower()
 
 
 class PythonLayer(Layer):
-    """Base of layers whose arithmetic is written in Python, with NumPy.
+    """Base of layers that compute in Python, with NumPy.
 
-    Override `forward` and `backward`, and `parameters` and `output_shape` where the defaults do not fit. The
-    functions get arrays that are views of the engine's memory, valid during the call only.
+    Override `forward` and `backward`; override `parameters` and `output_shape` if the defaults do not fit. The
+    arrays passed to `forward` and `backward` are views of the engine's memory, valid during the call only.
 
     Examples
     --------
@@ -191,20 +191,20 @@ class PythonLayer(Layer):
     """
 
     def parameters(self, network: Network, input_shape: Shape) -> list[Parameter]:
-        """Declare the layer's parameters with ``network.parameter(name, shape, initializer)``; here: none."""
+        """Declare the parameters with ``network.parameter(name, shape, initializer)``. The default declares none."""
         return []
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Shape of one sample of the output; here: that of the input."""
+        """Return the output's shape for one sample. The default is the input's shape."""
         return input_shape
 
-    # With any further arguments to type checkers, so that a layer declares just the parameters it has.
+    # Any further arguments are allowed: a subclass may declare only the parameters that it has.
     def forward(self, x: Any, /, *parameters: Any, **_: Any) -> Any:
         """Compute y from x (batch, ...) and the parameters."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, dy: Any, x: Any, y: Any, /, *parameters: Any, **_: Any) -> Any:
-        """Compute the gradient of x, or the tuple (gradient of x, gradient of each parameter)."""
+        """Compute dx, or the tuple of dx and the gradient of each parameter."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
@@ -212,14 +212,21 @@ class PythonLayer(Layer):
 
 
 def expect_image(network: Network, x: Tensor) -> None:
-    """Raise ValueError unless samples are images of some channels."""
+    """Raise ValueError unless samples have the shape (rows, columns, channels)."""
     if len(x.shape) == 2:
         raise ValueError(f"layer {network.path!r}: expected images of shape (rows, columns, channels), got samples of "
                          f"shape {x.shape}; for one channel put Reshape((*shape, 1)) before it")
     expect_axes(network, x, 3, "(rows, columns, channels)")
 
 
+def expect_an_axis(network: Network, x: Tensor, meaning: str, reshaped: str = "(samples, 1)") -> None:
+    """Raise ValueError if samples are single numbers."""
+    if not x.shape:
+        raise ValueError(f"layer {network.path!r}: expected samples of shape {meaning}, got single numbers; "
+                         f"reshape x to {reshaped}")
+
+
 def expect_axes(network: Network, x: Tensor, axes: int, meaning: str) -> None:
-    """Raise ValueError unless one sample has this many axes."""
+    """Raise ValueError unless samples have this many axes."""
     if len(x.shape) != axes:
         raise ValueError(f"layer {network.path!r}: expected samples of shape {meaning}, got {x.shape}")

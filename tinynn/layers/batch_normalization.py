@@ -6,32 +6,32 @@ from tinynn import initializers
 from tinynn.checks import check_real
 from tinynn.engine.graph import Network, Tensor
 from tinynn.initializers import InitializerLike
-from tinynn.layers.base import Layer
+from tinynn.layers.base import Layer, expect_an_axis
 
 
 class BatchNormalization(Layer):
-    """Gives every channel (the last axis) mean 0 and variance 1 over the batch, then a scale and a shift.
+    """Normalizes every channel (the last axis) to mean 0 and variance 1 over the batch, then scales and shifts it.
 
-    Prediction and evaluation use moving averages of the means and variances met in training instead; so does training
-    while the layer is not trainable.
+    Prediction and evaluation use moving averages of the means and variances seen in training. So does training if
+    the layer is frozen (``trainable=False``).
 
     Parameters
     ----------
     momentum : float
-        Share of a moving average that stays in each step.
+        Weight of the old value in each update of a moving average, in [0, 1].
     epsilon : float
         Added to the variance.
     center, scale : bool
-        Whether there is a shift beta, and a scale gamma.
+        Whether to add a shift beta, and to multiply by a scale gamma.
     beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : str or Initializer
         Initial values.
     name : str, optional
-        Its name in the model.
+        Name in the model.
 
     Notes
     -----
     Parameters, in Keras' order: ``gamma``, ``beta``, ``moving_mean``, ``moving_variance``, each (channels,).
-    Ioffe and Szegedy (2015).
+    Source: Ioffe and Szegedy (2015).
     """
 
     def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
@@ -49,9 +49,7 @@ class BatchNormalization(Layer):
         self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
-        if not x.shape:
-            raise ValueError(f"layer {network.path!r}: expected samples of shape (..., channels), got single numbers; "
-                             "reshape x to (samples, 1)")
+        expect_an_axis(network, x, "(..., channels)")
         channels = x.shape[-1:]
         gamma = network.parameter("gamma", channels, self.gamma_initializer, decayed=False) if self.scale else None
         beta = network.parameter("beta", channels, self.beta_initializer, decayed=False) if self.center else None

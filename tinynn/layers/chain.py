@@ -1,16 +1,16 @@
-"""Layers one after the other: lists of layers, their names, and how they connect."""
+"""Chains of layers: the list of layers, their names, and their connection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tinynn.engine.graph import MOST_CHARACTERS, Network, Tensor
+from tinynn.engine.graph import MAX_CHARACTERS, Network, Tensor
 from tinynn.layers.base import Layer
 
 
 class FixedList(list[Layer]):
-    """The layers of a model or a wrapper: a list that says how to change it instead of changing."""
+    """The layers of a model or a wrapper: a read-only list. Its errors say what to do instead of changing it."""
 
     def _refuse(self, *arguments: Any, **keywords: Any) -> Any:
         raise TypeError("layers: the list of layers cannot be changed, since weights belong to them; append one with "
@@ -19,12 +19,12 @@ class FixedList(list[Layer]):
     append = extend = insert = remove = pop = clear = sort = reverse = _refuse
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
-    def __reduce__(self) -> Any:  # copies are made all at once, not by appending
+    def __reduce__(self) -> Any:  # list's own would append the items of a copy one by one
         return type(self), (list(self),)
 
 
 def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> FixedList:
-    """A layer or a sequence of layers as a list."""
+    """Check a layer or a sequence of layers, and return it as a list."""
     if not isinstance(layers, Layer) and (isinstance(layers, str) or not hasattr(layers, "__iter__")):
         raise TypeError(f"{wrapper}: layers must be a layer or a list of layers, got {layers!r}")
     listed = [layers] if isinstance(layers, Layer) else list(layers)
@@ -38,31 +38,31 @@ def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> FixedList:
 
 
 def connect_chain(layers: Sequence[Layer], names: Sequence[str], network: Network, x: Tensor) -> list[Tensor]:
-    """One layer after the other, each under its name; returns the output of each."""
+    """Connect the layers one after another, each in a scope of its name; return the output of each."""
     outputs = []
     for name, layer in zip(names, layers, strict=True):
         with network.scope(name, layer.trainable, layer):
-            x = network.own(layer.connect(network, x), "what connect returns")
+            x = network.check_tensor(layer.connect(network, x), "what connect returns")
         outputs.append(x)
     return outputs
 
 
 def with_inner(layers: Sequence[Layer]) -> Iterator[Layer]:
-    """The layers and those inside them."""
-    waiting = list(reversed(layers))
-    while waiting:
-        layer = waiting.pop()
+    """Yield the layers and all layers nested in them, depth first."""
+    stack = list(reversed(layers))
+    while stack:
+        layer = stack.pop()
         yield layer
-        waiting.extend(reversed(getattr(layer, "layers", ())))
+        stack.extend(reversed(getattr(layer, "layers", ())))
 
 
 def unique_names(layers: Sequence[Layer]) -> list[str]:
-    """A name for each layer: its own, or its class's with a number where that is taken."""
+    """Return a name for each layer: the user's, or the class name, numbered if it is taken."""
     taken: set[str] = set()
     for name in (layer.name for layer in layers if layer.name is not None):
-        if (not isinstance(name, str) or not 1 <= len(name) <= MOST_CHARACTERS or "/" in name or name == "optimizer"
+        if (not isinstance(name, str) or not 1 <= len(name) <= MAX_CHARACTERS or "/" in name or name == "optimizer"
                 or not name.isprintable()):
-            raise ValueError(f"a layer's name must be a string of 1 to {MOST_CHARACTERS} printable characters without "
+            raise ValueError(f"a layer's name must be a string of 1 to {MAX_CHARACTERS} printable characters without "
                              f"'/', and not 'optimizer', got {name!r:.200}")
         if name in taken:
             raise ValueError(f"two layers are named {name!r}; give each a name of its own")

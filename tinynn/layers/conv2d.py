@@ -14,7 +14,7 @@ from tinynn.regularizers import RegularizerLike
 
 
 class Conv2D(Layer):
-    """Affine map of every patch of an image, shape (rows, columns, channels) -> (rows', columns', filters).
+    """2D convolution: an affine map of every patch, (rows, columns, channels) -> (rows', columns', filters).
 
     Parameters
     ----------
@@ -23,21 +23,22 @@ class Conv2D(Layer):
     kernel_size : int or tuple of int
         Rows and columns of a patch.
     strides : int or tuple of int
-        Steps between patches, down and to the right.
+        Step from one patch to the next, down and to the right.
     padding : {"valid", "same"}
-        Patches inside the image only; or as many as there are pixels for the strides, with zeros around the image.
+        "valid": only patches that lie inside the image. "same": ceil(size / stride) patches along each axis, with
+        zeros around the image.
     dilation_rate : int or tuple of int
-        Steps between the rows and between the columns of a patch.
+        Distance between adjacent rows and columns of a patch.
     activation : {None, "linear", "relu", "sigmoid", "tanh", "softmax"}
         Applied to the result.
     use_bias : bool
-        Whether a bias is added.
+        Whether to add a bias.
     kernel_initializer, bias_initializer : str or Initializer
         Initial values.
     kernel_regularizer, bias_regularizer : str or Regularizer, optional
-        Penalties on their size, terms of the loss: see `tinynn.regularizers`.
+        Regularization terms of the loss: see `tinynn.regularizers`.
     name : str, optional
-        Its name in the model.
+        Name in the model.
 
     Notes
     -----

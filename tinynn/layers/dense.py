@@ -7,7 +7,7 @@ from tinynn.activations import ActivationName, activate, check_activation
 from tinynn.checks import check_count
 from tinynn.engine.graph import Network, Tensor
 from tinynn.initializers import InitializerLike
-from tinynn.layers.base import Layer
+from tinynn.layers.base import Layer, expect_an_axis
 from tinynn.regularizers import RegularizerLike
 
 
@@ -17,17 +17,17 @@ class Dense(Layer):
     Parameters
     ----------
     units : int
-        Length of the output's last axis.
+        Size of the output's last axis.
     activation : {None, "linear", "relu", "sigmoid", "tanh", "softmax"}
         Applied to the result.
     use_bias : bool
-        Whether there is a b.
+        Whether to add b.
     kernel_initializer, bias_initializer : str or Initializer
         Initial values of w and b.
     kernel_regularizer, bias_regularizer : str or Regularizer, optional
-        Penalties on the size of w and b, terms of the loss: see `tinynn.regularizers`.
+        Regularization terms of the loss for w and b: see `tinynn.regularizers`.
     name : str, optional
-        Its name in the model.
+        Name in the model.
 
     Notes
     -----
@@ -49,9 +49,7 @@ class Dense(Layer):
         self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
-        if not x.shape:
-            raise ValueError(f"layer {network.path!r}: expected samples of shape (..., inputs), got single numbers; "
-                             "reshape x to (samples, 1)")
+        expect_an_axis(network, x, "(..., inputs)")
         w = network.parameter("kernel", (x.shape[-1], self.units), self.kernel_initializer,
                               penalty=self.kernel_regularizer)
         b = network.parameter("bias", (self.units,), self.bias_initializer, decayed=False,

@@ -10,14 +10,14 @@ from tinynn.layers.base import Layer
 class Dropout(Layer):
     """In training, sets each element to 0 with probability `rate` and divides the others by ``1 - rate``.
 
-    Which elements those are depends on the model's rng, the epoch, the step and the element only.
+    The mask depends only on the model's seed, the epoch, the step and the position of the element.
 
     Parameters
     ----------
     rate : float
         In [0, 1).
     name : str, optional
-        Its name in the model.
+        Name in the model.
     """
 
     def __init__(self, rate: float, name: str | None = None) -> None:

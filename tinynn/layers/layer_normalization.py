@@ -1,4 +1,4 @@
-"""Normalization of every row."""
+"""Normalization of each row."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from tinynn import initializers
 from tinynn.checks import check_real
 from tinynn.engine.graph import Network, Tensor
 from tinynn.initializers import InitializerLike
-from tinynn.layers.base import Layer
+from tinynn.layers.base import Layer, expect_an_axis
 
 
 class LayerNormalization(Layer):
-    """Gives the last axis mean 0 and variance 1, then each of its elements a scale and a shift.
+    """Normalizes the last axis to mean 0 and variance 1, then scales and shifts each of its elements.
 
     Parameters
     ----------
     epsilon : float
         Added to the variance.
     center, scale : bool
-        Whether there is a shift beta, and a scale gamma.
+        Whether to add a shift beta, and to multiply by a scale gamma.
     beta_initializer, gamma_initializer : str or Initializer
         Initial values.
     name : str, optional
-        Its name in the model.
+        Name in the model.
 
     Notes
     -----
-    Parameters, in Keras' order: ``gamma``, ``beta``, each as long as the last axis. Ba, Kiros and Hinton (2016).
+    Parameters, in Keras' order: ``gamma``, ``beta``, each as long as the last axis.
+    Source: Ba, Kiros and Hinton (2016).
     """
 
     def __init__(self, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
@@ -39,9 +40,7 @@ class LayerNormalization(Layer):
         self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
-        if not x.shape:
-            raise ValueError(f"layer {network.path!r}: expected samples of shape (..., elements), got single numbers; "
-                             "reshape x to (samples, 1)")
+        expect_an_axis(network, x, "(..., elements)")
         size = x.shape[-1:]
         gamma = network.parameter("gamma", size, self.gamma_initializer, decayed=False) if self.scale else None
         beta = network.parameter("beta", size, self.beta_initializer, decayed=False) if self.center else None

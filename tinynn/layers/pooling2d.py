@@ -1,4 +1,4 @@
-"""Layers that take one number for each window of an image."""
+"""Pooling: one number for each window of an image."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ class _Pooling2D(Layer):
 
 
 class MaxPooling2D(_Pooling2D):
-    """Largest number of each window: shape (rows, columns, channels) -> (rows', columns', channels).
+    """Maximum of each window: shape (rows, columns, channels) -> (rows', columns', channels).
 
     Parameters
     ----------
     pool_size : int or tuple of int
         Rows and columns of a window.
     strides : int or tuple of int, optional
-        Steps between windows; None: as large as the windows, which then stand side by side.
+        Step from one window to the next; by default `pool_size`, so windows do not overlap.
     padding : {"valid", "same"}
-        Windows inside the image only; or as many as there are pixels for the strides, cut off at the edges.
+        "valid": only windows that lie inside the image. "same": ceil(size / stride) windows along each axis, cut off
+        at the edges.
     name : str, optional
-        Its name in the model.
+        Name in the model.
 
     Examples
     --------
@@ -52,7 +53,7 @@ class MaxPooling2D(_Pooling2D):
 
 
 class AveragePooling2D(_Pooling2D):
-    """Mean of each window; of one cut off at an edge, the mean of what is left.
+    """Mean of each window. Padding does not count: at an edge, only pixels of the image enter the mean.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Recurrent layers. Weights, gate order and defaults are those of Keras 3."""
+"""Recurrent layers. The weights' layout, the order of the gates and the defaults are those of Keras 3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinynn.regularizers import RegularizerLike
 
 
 class _Recurrent(Layer):
-    """A layer that reads a sequence step by step: shape (steps, features) -> (units,) or (steps, units)."""
+    """Base of the recurrent layers: shape (steps, features) -> (units,) or (steps, units)."""
 
     op: ClassVar[str]
     gates: ClassVar[int]
@@ -56,29 +56,28 @@ class _Recurrent(Layer):
 
 
 class SimpleRNN(_Recurrent):
-    """Elman's network: ``h_t = tanh(x_t w + h_{t-1} u + b)``, shape (steps, features) -> (units,).
+    """Elman network: ``h_t = tanh(x_t w + h_{t-1} u + b)``, shape (steps, features) -> (units,).
 
     Parameters
     ----------
     units : int
-        Length of the state.
+        Size of the state.
     return_sequences : bool
-        Put out the state after every step, (steps, units), instead of the last one.
+        Whether to return the states of all steps, (steps, units), instead of the last state.
     use_bias : bool
-        Whether there is a b.
+        Whether to add b.
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
         Initial values of w, u and b.
     kernel_regularizer, recurrent_regularizer, bias_regularizer : str or Regularizer, optional
-        Penalties on the size of w, u and b, terms of the loss: see `tinynn.regularizers`.
+        Regularization terms of the loss for w, u and b: see `tinynn.regularizers`.
     name : str, optional
-        Its name in the model.
+        Name in the model.
 
     Notes
     -----
     Parameters: ``kernel`` (features, units), ``recurrent_kernel`` (units, units), ``bias`` (units,).
 
-    Of a data set's sample that has fewer items than the others (index -1), only the steps it has are gone through;
-    behind them a sequence of states repeats the last one.
+    Steps that are padding (a data set gives them the index -1) are masked: they leave the state as it is.
     """
 
     op = "rnn"
@@ -89,31 +88,30 @@ class LSTM(_Recurrent):
     """Long short-term memory (Hochreiter and Schmidhuber 1997, with forget gate), (steps, features) -> (units,).
 
     ``i, f, o = sigmoid(x_t w + h_{t-1} u + b)``, ``g = tanh(...)``, ``c_t = f c_{t-1} + i g``,
-    ``h_t = o tanh(c_t)``; the gates' order in w, u and b is i, f, g, o.
+    ``h_t = o tanh(c_t)``. The order of the gates in w, u and b is i, f, g, o.
 
     Parameters
     ----------
     units : int
-        Length of the state.
+        Size of the state.
     return_sequences : bool
-        Put out the state after every step, (steps, units), instead of the last one.
+        Whether to return the states of all steps, (steps, units), instead of the last state.
     use_bias : bool
-        Whether there is a b.
+        Whether to add b.
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
         Initial values of w, u and b.
     kernel_regularizer, recurrent_regularizer, bias_regularizer : str or Regularizer, optional
-        Penalties on the size of w, u and b, terms of the loss: see `tinynn.regularizers`.
+        Regularization terms of the loss for w, u and b: see `tinynn.regularizers`.
     unit_forget_bias : bool
-        Begin with 1 in the bias of the forget gate.
+        Whether to initialize the bias of the forget gate to 1.
     name : str, optional
-        Its name in the model.
+        Name in the model.
 
     Notes
     -----
     Parameters: ``kernel`` (features, 4 units), ``recurrent_kernel`` (units, 4 units), ``bias`` (4 units,).
 
-    Of a data set's sample that has fewer items than the others (index -1), only the steps it has are gone through;
-    behind them a sequence of states repeats the last one.
+    Steps that are padding (a data set gives them the index -1) are masked: they leave the state as it is.
     """
 
     op = "lstm"
@@ -142,34 +140,33 @@ class LSTM(_Recurrent):
 class GRU(_Recurrent):
     """Gated recurrent unit (Cho et al. 2014), shape (steps, features) -> (units,).
 
-    ``z, r = sigmoid(x_t w + h_{t-1} u + b)``, ``h_t = z h_{t-1} + (1 - z) g``; the gates' order in w, u and b is
-    z, r, g. With `reset_after` ``g = tanh(x_t w + b_0 + r (h_{t-1} u + b_1))``, without it
+    ``z, r = sigmoid(x_t w + h_{t-1} u + b)``, ``h_t = z h_{t-1} + (1 - z) g``. The order of the gates in w, u and b
+    is z, r, g. With `reset_after`, ``g = tanh(x_t w + b_0 + r (h_{t-1} u + b_1))``; without it,
     ``g = tanh(x_t w + (r h_{t-1}) u + b)``.
 
     Parameters
     ----------
     units : int
-        Length of the state.
+        Size of the state.
     return_sequences : bool
-        Put out the state after every step, (steps, units), instead of the last one.
+        Whether to return the states of all steps, (steps, units), instead of the last state.
     use_bias : bool
-        Whether there is a b.
+        Whether to add b.
     kernel_initializer, recurrent_initializer, bias_initializer : str or Initializer
         Initial values of w, u and b.
     kernel_regularizer, recurrent_regularizer, bias_regularizer : str or Regularizer, optional
-        Penalties on the size of w, u and b, terms of the loss: see `tinynn.regularizers`.
+        Regularization terms of the loss for w, u and b: see `tinynn.regularizers`.
     reset_after : bool
-        Apply the reset gate after the matrix product (Keras' default) instead of before.
+        Whether to apply the reset gate after the matrix product (Keras' default) or before.
     name : str, optional
-        Its name in the model.
+        Name in the model.
 
     Notes
     -----
     Parameters: ``kernel`` (features, 3 units), ``recurrent_kernel`` (units, 3 units), ``bias`` (2, 3 units), or
     (3 units,) without `reset_after`.
 
-    Of a data set's sample that has fewer items than the others (index -1), only the steps it has are gone through;
-    behind them a sequence of states repeats the last one.
+    Steps that are padding (a data set gives them the index -1) are masked: they leave the state as it is.
     """
 
     op = "gru"

@@ -1,4 +1,4 @@
-"""Scaling of raw inputs."""
+"""Rescaling of inputs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tinynn.layers.base import Layer
 
 
 class Rescaling(Layer):
-    """``y = x scale + offset``; at the front of a model it costs nothing: samples are scaled as they are gathered.
+    """``y = x scale + offset``. As the first layer it is free: it is fused with the gathering of the batch.
 
     Parameters
     ----------
     scale, offset : float
-        ``Rescaling(1 / 255)`` brings the bytes of an image to 0..1.
+        The factor and the summand. ``Rescaling(1 / 255)`` maps the bytes of an image to [0, 1].
     name : str, optional
-        Its name in the model.
+        Name in the model.
     """
 
     def __init__(self, scale: float, offset: float = 0.0, name: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Layers that change the shape only."""
+"""Layers that change the shape."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tinynn.layers.base import Layer, expect_axes
 
 
 class Flatten(Layer):
-    """Shape (...) -> (product of all axes,), rows of the last axis one after the other.
+    """Flattens a sample: shape (...) -> (product of all axes,), in C order.
 
     Parameters
     ----------
     name : str, optional
-        Its name in the model.
+        Name in the model.
     """
 
     def __init__(self, name: str | None = None) -> None:
@@ -27,14 +27,14 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The same numbers in another shape.
+    """Gives a sample another shape with the same number of elements, in C order.
 
     Parameters
     ----------
     target_shape : tuple of int
-        Shape of one sample; one axis may be -1: whatever fits.
+        The new shape of one sample. One axis may be -1: its size is inferred.
     name : str, optional
-        Its name in the model.
+        Name in the model.
     """
 
     def __init__(self, target_shape: Sequence[int], name: str | None = None) -> None:
@@ -62,9 +62,9 @@ class RepeatVector(Layer):
     Parameters
     ----------
     n : int
-        How many times.
+        Number of copies.
     name : str, optional
-        Its name in the model.
+        Name in the model.
     """
 
     def __init__(self, n: int, name: str | None = None) -> None:

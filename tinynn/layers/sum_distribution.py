@@ -12,18 +12,16 @@ class SumDistribution(Layer):
     Row n of the input holds the probabilities that number n is 0, 1, ..., K - 1. The output is their
     convolution: ``P(s) = sum over all k_1 + ... + k_N = s of p_1(k_1) ... p_N(k_N)``.
 
-    In a data set whose samples have different numbers of items (`tinynn.datasets.DigitSums` with `fewest`), a sample's
-    sum is that of the items it has: sums out of its reach have probability 0, and what the layers before make of the
-    places without an item does not count.
+    If the samples of a data set have different numbers of items (`tinynn.datasets.DigitSums` with `fewest`), padding
+    is masked: only a sample's real items enter its sum, and sums that they cannot reach have probability 0.
 
-    After a softmax and under a categorical cross-entropy the three are computed as one, so that a sum that the
-    network thinks impossible still has a gradient: that of the logits is p minus the posterior of the number
-    given the sum.
+    Between a softmax and a categorical cross-entropy, the three are fused. Then even a sum with probability 0 has a
+    gradient: that of the logits is p minus the posterior of the number given the sum.
 
     Parameters
     ----------
     name : str, optional
-        Its name in the model.
+        Name in the model.
     """
 
     def __init__(self, name: str | None = None) -> None:

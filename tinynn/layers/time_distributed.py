@@ -1,11 +1,11 @@
-"""The same layers for every step of a sequence."""
+"""The same layers for all steps of a sequence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tinynn.engine.graph import Network, Tensor
-from tinynn.layers.base import Layer
+from tinynn.layers.base import Layer, expect_an_axis
 from tinynn.layers.chain import as_layers, connect_chain, unique_names
 
 
@@ -15,9 +15,9 @@ class TimeDistributed(Layer):
     Parameters
     ----------
     layers : Layer or list of Layer
-        What to apply; its parameters are shared by all steps.
+        The layers to apply. All steps share their parameters.
     name : str, optional
-        Its name in the model.
+        Name in the model.
     """
 
     def __init__(self, layers: Layer | Sequence[Layer], name: str | None = None) -> None:
@@ -26,8 +26,6 @@ class TimeDistributed(Layer):
         self.name = name
 
     def connect(self, network: Network, x: Tensor) -> Tensor:
-        if not x.shape:
-            raise ValueError(f"layer {network.path!r}: expected samples of shape (steps, ...), got single numbers; "
-                             "reshape x to (samples, steps)")
+        expect_an_axis(network, x, "(steps, ...)", reshaped="(samples, steps)")
         outputs = connect_chain(self.layers, unique_names(self.layers), network, network.fold_steps(x))
         return network.unfold_steps(outputs[-1], x.shape[0])

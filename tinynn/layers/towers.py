@@ -1,4 +1,4 @@
-"""Layers of its own for every step of a sequence."""
+"""Separate layers for each step of a sequence."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from tinynn.engine.graph import Network, Tensor
 from tinynn.layers.base import Layer
 from tinynn.layers.chain import as_layers, connect_chain, unique_names
 
-#: Also so that a model file of a few bytes cannot exhaust the memory.
+#: Limits, among others, the memory that a small model file can demand.
 MAX_TOWERS = 4096
 
 
 class Towers(Layer):
     """Separate copies of the same layers, one for each step: shape (count, ...) -> (count, ...).
 
-    Copy i sees step i only and has parameters of its own, under ``tower_i``.
+    Copy i reads step i and has its own parameters, named ``tower_i/...``.
 
     Parameters
     ----------
     layers : Layer or list of Layer
-        What to copy.
+        The layers to copy.
     count : int
-        Number of copies, which is the number of steps.
+        Number of copies, equal to the number of steps.
     name : str, optional
-        Its name in the model.
+        Name in the model.
     """
 
     def __init__(self, layers: Layer | Sequence[Layer], count: int, name: str | None = None) -> None:

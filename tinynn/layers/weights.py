@@ -1,4 +1,4 @@
-"""Parameters as lists of arrays: reading and writing parts of a flat vector, for models and layers alike."""
+"""Reads and writes parameters in a flat vector as lists of arrays, for models and layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinynn.engine.graph import Parameter, view
 
 
 def read_weights(flat: np.ndarray, parameters: Iterable[Parameter]) -> list[np.ndarray]:
-    """Copies of the parameters, each in its shape."""
+    """Return copies of the parameters, each in its shape."""
     return [view(flat, parameter).copy() for parameter in parameters]
 
 
@@ -23,7 +23,7 @@ def write_weights(flat: np.ndarray, parameters: Sequence[Parameter], weights: Se
     TypeError
         If `weights` is not a sequence of arrays.
     ValueError
-        If their number, a shape or a value does not fit; nothing has been changed then.
+        If the number of arrays, a shape or a value does not fit. No parameter changes in that case.
     """
     if isinstance(weights, (str, bytes, np.generic)) or not hasattr(weights, "__len__"):
         raise TypeError(f"{function}: weights must be a list of arrays, got {type(weights).__name__}")
@@ -36,7 +36,7 @@ def write_weights(flat: np.ndarray, parameters: Sequence[Parameter], weights: Se
             raise ValueError(f"{function}: {parameter.path!r} has shape {parameter.shape}, got {array.shape}")
         if array.dtype.kind not in "fiub":
             raise ValueError(f"{function}: {parameter.path!r} must be numbers, got dtype {array.dtype}")
-    with np.errstate(over="ignore"):  # too large for float32 is found below
+    with np.errstate(over="ignore"):  # values too large for float32 are found below
         converted = [array.astype(flat.dtype) for array in arrays]
     for old, new, parameter in zip(arrays, converted, parameters, strict=True):
         if (np.isinf(new) & np.isfinite(old)).any():

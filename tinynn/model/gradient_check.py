@@ -1,4 +1,4 @@
-"""Whether a model's gradients are right: a check against difference quotients of its loss."""
+"""Gradient checking: compares a model's gradients with finite differences of its loss."""
 
 from __future__ import annotations
 
@@ -23,37 +23,36 @@ from tinynn.training.steps import run, start
 FUNCTION = "check_gradients"
 #: Path of the samples as a parameter.
 SAMPLES = "/x/added"
-#: Random directions for each tensor, beside its elements.
+#: Number of random directions to check for each tensor, in addition to its elements.
 DIRECTIONS = 4
-#: How far beside the given point to look when the loss has a kink there: in shares of a tensor's largest number.
+#: Distance to the two nearby points that are used at kinks, relative to a tensor's largest absolute value.
 DISPLACEMENT = 1e-3
-#: Relative rounding of a loss, generously.
+#: A generous bound of the relative rounding error of a loss.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class TensorCheck:
-    """What was found out about the gradient of one tensor.
+    """The result of the check of one tensor.
 
     Attributes
     ----------
     layer, tensor : str
-        The layer's name in the model and the parameter's in the layer; the samples are the tensor "x" of no layer.
+        Name of the layer, and of the parameter in the layer. For the samples: "" and "x".
     shape : tuple of int
-        Its shape.
+        Shape of the tensor.
     checked : int
-        How many of its elements were looked at one by one.
+        Number of elements that were checked one by one.
     kinks : int
-        How many of those were judged beside the given point, for the loss has a kink there.
+        Number of those that were checked at a nearby point, because the loss has a kink at the given one.
     element : tuple of int or None
-        The element whose gradient is worst; None: a direction through many elements.
+        The element with the largest error; None if it is a direction through several elements.
     expected, found : float
-        There, or beside it: the slope of the loss by differences, and what backpropagation says.
+        The slope of the loss there by finite differences and by backpropagation.
     allowed : float
-        How much they may differ. A gradient that is smaller still has not been checked: move the elements further, or
-        give the model other weights.
+        The tolerance. A gradient smaller than this has not really been checked: use a larger eps or other weights.
     ok : bool
-        Whether all is right.
+        Whether the gradient of this tensor is correct.
     """
 
     layer: str
@@ -67,29 +66,29 @@ class TensorCheck:
     allowed: float
     ok: bool
 
-    def _named(self) -> str:
+    def _name(self) -> str:
         return f"layer {self.layer!r}: the gradient of {self.tensor!r}" if self.layer else "the gradient of x"
 
-    def _told(self) -> str:
+    def _error(self) -> str:
         where = "along a random direction it" if self.element is None else f"element {self.element}"
         return f"{where} is {self.found:.9g}, but the loss has the slope {self.expected:.9g}"
 
 
 @dataclass(frozen=True)
 class GradientReport:
-    """What `check_gradients` found: one entry for each tensor. Printed, it is a table.
+    """The result of `check_gradients`: one entry for each tensor. `print` shows it as a table.
 
     Attributes
     ----------
     tensors : list of TensorCheck
-        The samples, then the trainable parameters in their order.
+        The samples, then the trainable parameters in the model's order.
     """
 
     tensors: list[TensorCheck]
 
     @property
     def ok(self) -> bool:
-        """Whether all gradients are right."""
+        """Whether all gradients are correct."""
         return all(tensor.ok for tensor in self.tensors)
 
     def __str__(self) -> str:
@@ -100,7 +99,7 @@ class GradientReport:
 
 
 class _Probe(Layer):
-    """Adds a parameter to what it reads, a number of its own for each of `samples`, which thereby has a gradient."""
+    """Adds a parameter to its input, with separate elements for each sample. Its gradient is that of the input."""
 
     def __init__(self, samples: int) -> None:
         self.samples = samples
@@ -118,26 +117,26 @@ class _Probe(Layer):
 
 
 class _Loss:
-    """The training loss of a float64 copy of a model on fixed samples, as a function of the copy's flat vector.
+    """The training loss of a float64 copy of a model on fixed samples, as a function of its flat parameter vector.
 
-    Dropout's masks are those of the model's next step, every time.
+    Dropout always uses the masks of the model's next step.
 
     Parameters
     ----------
     core : Core
-        The model's; its layers are shared, its weights copied.
+        The model's core. The copy shares its layers and has its own weights.
     x, y, sample_weight
         The samples, checked, in float64.
     front : bool
-        Whether the samples have a gradient: they are then a parameter, too.
+        Whether to put a probe before the first layer, which makes the samples a parameter.
     everywhere : bool
-        Whether what each layer puts out has one. Then no op is fused with one of another layer.
+        Whether to put a probe after each layer, too. This prevents the fusion of ops of different layers.
     """
 
     def __init__(self, core: Core, x: np.ndarray, y: Any, sample_weight: Any, front: bool,
                  everywhere: bool = False) -> None:
         self.front = _Probe(len(x)) if front else None
-        layers: dict[str, Layer] = {} if self.front is None else {"/x": self.front}  # no name of a user's has a slash
+        layers: dict[str, Layer] = {} if self.front is None else {"/x": self.front}  # users' names have no slash
         for name, layer in zip(core.names, core.layers, strict=True):
             layers[name] = layer
             if everywhere:
@@ -156,19 +155,19 @@ class _Loss:
         if self.front is not None:
             view(self.weights, self.parameters[SAMPLES])[...] = x
             x = np.zeros_like(x)
-        # What a first layer does differs when nobody needs the gradient of its input: both ways are looked at.
+        # The first layer uses another kernel if its input needs no gradient: check both variants.
         self.passes = []
         for trainable in (False, True)[not front:]:
             if self.front is not None:
                 self.front.trainable = trainable
             self.passes.append(Pass(copy, "train", x, y, ALL, sample_weight, FUNCTION))
         self.start = self.weights.copy()
-        self.held: np.ndarray | None = None  # the values that the copy's vector holds
+        self.held: np.ndarray | None = None  # the values that the copy's vector holds now
 
     def __call__(self, values: np.ndarray, where: Any = slice(0), shift: Any = 0.0) -> float:
-        """Training's forward pass for these values, those of `where` shifted."""
+        """Compute the loss for these values, with `shift` added to the elements `where`."""
         weights = self.weights
-        if self.held is not values:  # else a copy could take longer than the pass
+        if self.held is not values:  # copying may take longer than the forward pass
             weights[:] = values
             self.held = values
         weights[where] += shift
@@ -180,7 +179,7 @@ class _Loss:
         return loss
 
     def gradients(self, values: np.ndarray) -> np.ndarray:
-        """The gradient in each of the ways in which it can be computed, (ways, n)."""
+        """Compute the gradient with each variant, shape (variants, n)."""
         rows = np.empty((len(self.passes), values.size))
         for work, row in zip(self.passes, rows, strict=True):
             self.weights[:] = values
@@ -188,7 +187,7 @@ class _Loss:
                 start(job, self.core, work.plan, 1, update=False)
                 run(job, FUNCTION)
             row[:] = self.core.gradients
-        self.held = None  # a backward pass changes statistics
+        self.held = None  # the backward pass changes statistics
         if self.front is not None:
             samples = self.parameters[SAMPLES]
             view(rows[0], samples)[...] = view(rows[-1], samples)
@@ -197,7 +196,7 @@ class _Loss:
 
 @dataclass(frozen=True)
 class _Verdict:
-    """One slope: by differences and by backpropagation; `excess` is their distance in units of what is allowed."""
+    """A slope by finite differences and by backpropagation. `excess` is the error divided by the tolerance."""
 
     expected: float
     found: float
@@ -211,7 +210,7 @@ class _Verdict:
 
 
 class _Point:
-    """A place where slopes of the loss are compared with its gradient there."""
+    """A point in parameter space at which slopes of the loss are compared with its gradient."""
 
     def __init__(self, loss: _Loss, values: np.ndarray) -> None:
         self.loss, self.values = loss, values
@@ -219,10 +218,10 @@ class _Point:
         self.here = loss(values)
 
     def judge(self, where: np.ndarray, signs: np.ndarray, steps: Sequence[float], atol: float, rtol: float) -> _Verdict:
-        """The slope in the direction of `signs` of the elements `where`, by differences over the first step that tells.
+        """Compare the slope along `signs` of the elements `where` with the gradient, using the first conclusive step.
 
-        Where the slopes to both sides differ, the loss has a kink within the step, and a smaller one may avoid it. If
-        none does, the gradient must lie between the two.
+        If the slopes to both sides differ, the loss has a kink within the step; a smaller step may avoid it. If none
+        does, the gradient must lie between the two slopes.
         """
         ways = self.gradients[:, where] @ signs
         for step in steps:
@@ -239,7 +238,7 @@ class _Point:
 
 
 class _Check:
-    """The judgement of one loss, tensor by tensor."""
+    """The check of one loss, tensor by tensor."""
 
     def __init__(self, loss: _Loss, eps: float, atol: float, rtol: float, max_elements: int, rng: Any) -> None:
         self.loss, self.eps, self.atol, self.rtol, self.max_elements = loss, eps, atol, rtol, max_elements
@@ -253,13 +252,13 @@ class _Check:
                              "numbers fixed while you check it")
 
     def tensor(self, path: str) -> TensorCheck:
-        """Judge one tensor: its elements, or some of them, and random directions through all of them."""
+        """Check one tensor: all or some of its elements, and random directions through all of them."""
         parameter = self.loss.parameters[path]
         all_elements = np.arange(parameter.offset, parameter.offset + parameter.size)
         chosen = all_elements
         if parameter.size > self.max_elements:
             chosen = np.sort(self.rng.choice(all_elements, self.max_elements, replace=False))
-        # Where gradients are small, an error is small only compared with them.
+        # Small gradients need a smaller tolerance.
         atol = self.atol * min(1.0, float(abs(self.given.gradients[:, all_elements]).max()))
         verdicts = []
         for number in chosen:
@@ -267,7 +266,7 @@ class _Check:
         kinks = sum(verdict.kink for verdict, _ in verdicts)
         for _ in range(DIRECTIONS):
             verdicts.append(self._direction(all_elements, self.rng.choice([-1.0, 1.0], parameter.size), atol))
-        # Of what is wrong, rather an element than a direction.
+        # Report the worst wrong element; a direction only if no element is wrong.
         worst, where = max(verdicts, key=lambda pair: (not pair[0].ok, len(pair[1]) == 1, pair[0].excess))
         element: tuple[int, ...] | None = None
         if len(where) == 1:
@@ -277,26 +276,26 @@ class _Check:
                            worst.allowed, all(verdict.ok for verdict, _ in verdicts))
 
     def _judge(self, where: np.ndarray, signs: np.ndarray, atol: float) -> _Verdict:
-        """At the given point or, if that does not tell, on both sides of it, where a kink is met by chance only.
+        """Check a slope at the given point or, if that is a kink, at two nearby points, which are unlikely to be kinks.
 
-        At a kink itself backpropagation is right by convention, and need not even lie between the slopes to both
-        sides: that of ``relu(x) - relu(-x)`` at 0 is 0.
+        At a kink, backpropagation gives a value by convention, which need not lie between the slopes to both sides:
+        for ``relu(x) - relu(-x)`` at 0 it is 0.
         """
         given = self.given.judge(where, signs, (self.eps,), atol, self.rtol)
         if given.ok and not given.kink:
             return given
         steps = self.eps, self.eps / 10, self.eps / 100
         right = []
-        for point in self._beside():
-            beside = point.judge(where, signs, steps, atol, self.rtol)
-            if beside.ok:
-                right.append(replace(beside, kink=True))
-            elif not beside.kink:
-                return beside if given.kink else given
-        return max(right, key=lambda verdict: verdict.excess) if right else beside
+        for point in self._nearby():
+            nearby = point.judge(where, signs, steps, atol, self.rtol)
+            if nearby.ok:
+                right.append(replace(nearby, kink=True))
+            elif not nearby.kink:
+                return nearby if given.kink else given
+        return max(right, key=lambda verdict: verdict.excess) if right else nearby
 
     def _direction(self, where: np.ndarray, signs: np.ndarray, atol: float) -> tuple[_Verdict, np.ndarray]:
-        """Judge a direction; of one that is wrong, find the part with the least elements that is."""
+        """Check a direction. If it is wrong, bisect it to find a small set of elements that is wrong."""
         verdict = self._judge(where, signs, atol)
         while not verdict.ok and len(where) > 1:
             half = len(where) // 2
@@ -308,8 +307,8 @@ class _Check:
             verdict, where, signs = worse
         return verdict, where
 
-    def _beside(self) -> Sequence[_Point]:
-        """Two points near the given one, opposite each other: all but statistics moved at random; made when needed."""
+    def _nearby(self) -> Sequence[_Point]:
+        """Two opposite points near the given one: all elements but statistics moved at random. Made when needed."""
         if not self.points:
             shift = np.zeros_like(self.loss.start)
             for parameter in self.loss.parameters.values():
@@ -323,48 +322,49 @@ class _Check:
 def check_gradients(model: Model, x: Any, y: Any = None, sample_weight: Any = None, check_input: bool = True,
                     eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, max_elements: int = 100,
                     rng: Any = 0) -> GradientReport:
-    """Compare a model's gradients, as training computes them, with difference quotients of its loss.
+    """Compare a model's gradients, as training computes them, with finite differences of its loss.
 
-    A copy of the model in float64 does the work, and the model stays as it is. Every trainable parameter and the
-    samples are looked at element by element and along random directions, in which each element has a part. Dropout's
-    masks stay those of the model's next step, and normalization uses the batch. Where the loss has a kink (relu at 0,
-    two equal numbers under max pooling), an element is judged at two points beside the given one.
+    The check uses a copy of the model in float64; the model does not change. It covers the samples and all trainable
+    parameters: element by element, and along random directions through all elements. Dropout uses the masks of the
+    model's next step, and batch normalization uses the batch. If the loss has a kink (relu at 0, equal numbers in max
+    pooling), an element is checked at two nearby points.
 
     Parameters
     ----------
     model : Sequential
-        A compiled model with weights, best not those it begins with: zeros hide mistakes.
+        A compiled and built model. Trained weights are best: initial zeros can hide errors.
     x, y, sample_weight
-        One mini-batch, as for `Sequential.fit`. A few samples will do, and each costs time.
+        One batch, as for `Sequential.fit`. A few samples suffice; more take more time.
     check_input : bool
-        Whether the loss has a gradient with respect to the samples. Whole numbers, such as the bytes of images, are
-        moved by fractions then; say False if they stand for something else.
+        Whether to check the gradient with respect to the samples. This changes them by fractions; pass False if they
+        must be whole numbers, such as class numbers.
     eps : float
-        By how much elements are moved, to both sides.
+        Step of the finite differences, to both sides.
     atol, rtol : float
-        Allowed are ``rtol`` times the slope and ``atol`` times the tensor's largest gradient or 1, whichever is less;
-        but never less than what rounding makes of a difference quotient.
+        The tolerance is the sum of ``rtol`` times the slope, and ``atol`` times the smaller of 1 and the tensor's
+        largest gradient. The second term is at least the rounding error of the finite difference.
     max_elements : int
-        Elements of a tensor to look at one by one; of a larger one, that many at random.
+        Maximum number of elements per tensor to check one by one. Those of larger tensors are chosen at random.
     rng : int, SeedSequence or Generator
-        Chooses elements, directions and points.
+        Source of the random elements, directions and points.
 
     Returns
     -------
     GradientReport
-        What was compared, tensor by tensor.
+        The results, tensor by tensor.
 
     Raises
     ------
     AssertionError
-        If a gradient is wrong. Names the layer, the tensor and its worst element.
+        If a gradient is wrong; names the layer, the tensor and the worst element.
     TypeError, ValueError
-        If an argument or the data do not fit, or the loss is not the same twice.
+        If an argument or the data are invalid, or if the loss is not deterministic.
 
     Notes
     -----
-    A layer in Python must compute in the dtype of what it reads: float32 within it would look like an error. A single
-    wrong element of a large tensor, which no random direction feels among all others, may be missed.
+    A Python layer must compute in the dtype of its input: float32 arithmetic inside it would look like an error. One
+    wrong element of a large tensor may be missed if it is not among the chosen ones and too small to change the slope
+    along the random directions.
 
     Examples
     --------
@@ -409,18 +409,18 @@ def check_gradients(model: Model, x: Any, y: Any = None, sample_weight: Any = No
 
 
 def _culprit(check: _Check, core: Core) -> str | None:
-    """Walk from the loss to the samples: what is met first made all that is wrong before it."""
+    """Find the wrong gradient that is nearest to the loss: it causes the wrong gradients upstream."""
     readers = [*(f"layer {name!r}" for name in core.names), f"the loss {type(core.loss).__name__}"]
     for path, parameter in reversed(check.loss.parameters.items()):
         reader = readers.pop() if path.startswith("/") else None
         if parameter.trainable and not (found := check.tensor(path)).ok:
-            where = f"{reader}: the gradient of its input" if reader else found._named()
-            return f"{where} is wrong: {found._told()}"
+            where = f"{reader}: the gradient of its input" if reader else found._name()
+            return f"{where} is wrong: {found._error()}"
     return None
 
 
 def _suspect(report: GradientReport) -> str:
-    """What to say when each layer by itself is right."""
+    """The message if all gradients are correct once fusion is prevented."""
     wrong = [tensor for tensor in report.tensors if not tensor.ok][-1]
-    return (f"{wrong._named()} is wrong: {wrong._told()}. But each layer by itself is right: look at the ops that are "
+    return (f"{wrong._name()} is wrong: {wrong._error()}. But each layer by itself is right: look at the ops that are "
             "fused, there or behind it, such as the last activation with the loss")

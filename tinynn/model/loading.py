@@ -1,4 +1,4 @@
-"""Reading a model from a file."""
+"""Loading a model from a file."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from tinynn.model.sequential import Sequential
 
 
 def load(path: str | os.PathLike[str], compile: bool = True) -> Sequential:
-    """Read a model that `Sequential.save` wrote.
+    """Load a model that `Sequential.save` wrote.
 
     Parameters
     ----------
     path : str or path
-        The file.
+        Path of the file.
     compile : bool
-        Whether to compile the model as the saved one was. Without, its loss, metrics and optimizer need not be known
-        here: a model with a loss of your own can be loaded elsewhere to predict.
+        Whether to compile the model as it was when saved. If False, the classes of its loss, metrics and optimizer
+        need not be defined here; the model can still predict.
 
     Returns
     -------
     Sequential
-        With the same weights, bit for bit, and compiled if the saved one was. Saved with ``include_optimizer=True``,
-        it goes on training as if it had never been away; else its optimizer begins anew.
+        The model with the same weights, bit for bit. If it was saved with ``include_optimizer=True``, the optimizer
+        has the saved state, and training continues exactly; otherwise the state is new.
 
     Raises
     ------
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     ValueError
-        If it is no model file, or damaged; also if it is a pipe or a device.
+        If it is damaged, not a model file, or not a regular file (a pipe or a device).
     """
     try:
         content = read_file(path)

@@ -1,4 +1,4 @@
-"""Training many small models at once, each on a thread of its own."""
+"""Training many small models concurrently, each in its own thread."""
 
 from __future__ import annotations
 
@@ -16,48 +16,47 @@ from tinynn.checks import check_count, nearest
 from tinynn.engine.pool import get_num_threads, limit_this_thread
 from tinynn.model.model import Model
 
-#: Seconds between two looks at whether all models have stopped.
+#: After Ctrl-C, seconds between two checks whether all models have stopped.
 POLL = 0.02
 
 
 def fit_many(models: Sequence[Model], x: Any = None, y: Any = None, callbacks: Sequence[Any] | None = None,
              workers: int | None = None, each: Sequence[Mapping[str, Any]] | None = None,
              **arguments: Any) -> list[History]:
-    """Train several models, as many at a time as there are threads.
+    """Train several models concurrently, each on one thread.
 
-    A network too small to keep several threads busy trains on one; many such networks, a sweep over seeds or learning
-    rates, or the folds of a cross-validation, keep all of them busy. Each model ends with the same bits as after
-    ``model.fit(x, y, ...)`` alone.
+    A small network cannot keep several threads busy, but many of them can: a sweep over seeds or learning rates, or
+    the folds of a cross-validation. Each model ends with the same bits as after ``model.fit(x, y, ...)``.
 
     Parameters
     ----------
     models : sequence of Sequential
-        The models, compiled; each once.
+        The compiled models. No model may occur twice.
     x, y
         The data, as for `Sequential.fit`. They are shared, not copied.
     callbacks : sequence, optional
-        For each model its callbacks.
+        The callbacks of each model.
     workers : int, optional
-        How many models train at a time; None: `tinynn.get_num_threads()`.
+        Number of models to train at a time. The default is `tinynn.get_num_threads()`.
     each : sequence of dict, optional
-        For each model, arguments of `Sequential.fit` in place of those for all: its own ``x`` and ``y`` (a fold),
+        For each model, arguments of `Sequential.fit` that override the common ones: ``x`` and ``y`` (a fold),
         ``epochs``, ``validation_data``, ...
     **arguments
-        Others of `Sequential.fit`: batch_size, epochs, validation_data, ... Unless `verbose` is given, all is silent;
-        with it, the lines of a model begin with its number and name.
+        Common arguments of `Sequential.fit`: batch_size, epochs, validation_data, ... `verbose` defaults to 0; other
+        values prefix each line with the model's number and name.
 
     Returns
     -------
     list of History
-        In the order of the models.
+        One per model, in the same order.
 
     Raises
     ------
     TypeError, ValueError
         If the models, callbacks or arguments do not fit together.
     Exception
-        What the first model that failed raised, once all others have ended; a note says which model it was. Its
-        attribute ``histories`` holds for each model what it has recorded, as do the models' attributes ``history``.
+        The error of the first model that failed, raised after all others have ended. A note names the model. The
+        attribute ``histories`` of the error holds the History of each model.
 
     Examples
     --------
@@ -83,14 +82,14 @@ def fit_many(models: Sequence[Model], x: Any = None, y: Any = None, callbacks: S
     for name, of_each in (("callbacks", callbacks), ("each", each)):
         if of_each is not None and len(of_each) != len(models):
             raise ValueError(f"fit_many: there are {len(models)} models, but {name} for {len(of_each)}")
-    own = [dict(arguments, x=x, y=y, callbacks=() if callbacks is None else callbacks[number],
-                **({} if "verbose" in arguments else {"verbose": 0})) for number in range(len(models))]
+    merged = [{"verbose": 0, **arguments, "x": x, "y": y, "callbacks": callbacks[number] if callbacks else ()}
+              for number in range(len(models))]
     for number, more in enumerate(each or ()):
         if not isinstance(more, Mapping):
             raise TypeError(f"fit_many: each[{number}] must be a dict of arguments of fit, got {type(more).__name__}")
-        own[number].update(more)
+        merged[number].update(more)
     known = inspect.signature(Model.fit).parameters
-    for number, given in enumerate(own):
+    for number, given in enumerate(merged):
         for name in given:
             if name not in known:
                 where = f"each[{number}]" if each is not None and name in each[number] else "arguments"
@@ -98,30 +97,30 @@ def fit_many(models: Sequence[Model], x: Any = None, y: Any = None, callbacks: S
         for name in ("checkpoint", "resume"):
             if given.get(name) is not None:
                 raise ValueError(f"fit_many: {name} is one model's file; call fit of each model instead")
-    _check_callbacks([given["callbacks"] for given in own])
+    _check_callbacks([given["callbacks"] for given in merged])
     workers = get_num_threads() if workers is None else check_count("fit_many", "workers", workers)
 
-    at_work: set[int] = set()
+    running: set[int] = set()
     interrupted = threading.Event()
 
     def train(number: int) -> History:
-        at_work.add(number)
+        running.add(number)
         try:
             if interrupted.is_set():
                 raise CancelledError
-            label.set(f"models[{number}] {models[number].name}: ")  # in the context of this thread alone
-            return models[number].fit(**own[number])
+            label.set(f"models[{number}] {models[number].name}: ")  # only in this thread's context
+            return models[number].fit(**merged[number])
         finally:
-            at_work.remove(number)
+            running.remove(number)
 
     with ThreadPoolExecutor(workers, "fit_many", initializer=limit_this_thread, initargs=(1,)) as pool:
         try:
             futures = [pool.submit(train, number) for number in range(len(models))]
             errors = [future.exception() for future in futures]
-        except BaseException:  # Ctrl-C: what has not begun does not, what runs ends after its step
+        except BaseException:  # Ctrl-C: start no further model; stop the running ones after their current step
             interrupted.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            while at_work:  # said again and again, for a fit that is just beginning clears it
+            while running:  # repeatedly, because a fit that is just starting resets stop_training
                 for model in models:
                     model.stop_training = True
                 time.sleep(POLL)
@@ -135,7 +134,7 @@ def fit_many(models: Sequence[Model], x: Any = None, y: Any = None, callbacks: S
 
 
 def _check_callbacks(given: Sequence[Any]) -> None:
-    """Raise ValueError if a callback that remembers is to watch two models: one would decide about the other."""
+    """Raise ValueError if two models share a callback with state: one would influence the other."""
     first: dict[int, int] = {}
     for number, callbacks in enumerate(given):
         for callback in [callbacks] if isinstance(callbacks, Callback) else callbacks or ():

@@ -1,4 +1,4 @@
-"""What every model offers: training, prediction, weights and files, over a core."""
+"""The base class of models: training, prediction, weights and files, on top of a core."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ Verbose = Literal["auto", 0, 1, 2] | bool
 
 
 class Model:
-    """Base of models. `tinynn.Sequential` is the one that users make."""
+    """Base class of models. Users create a `tinynn.Sequential`."""
 
     _core: Core
 
     @classmethod
     def _of(cls, core: Core) -> Self:
-        """The model whose core this is."""
+        """Make a model with this core."""
         model = cls.__new__(cls)
         model._core = core
         return model
@@ -65,7 +65,7 @@ class Model:
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes any parameters at all; False freezes the whole model."""
+        """Whether training changes the parameters; False freezes the whole model."""
         return self._core.trainable
 
     @trainable.setter
@@ -74,17 +74,17 @@ class Model:
 
     @property
     def loss(self) -> Loss | None:
-        """The loss, None before `compile`, which sets it."""
+        """The loss that `compile` set; None before."""
         return self._core.loss
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics, in a list of their own; `compile` sets them."""
+        """The metrics that `compile` set, as a new list."""
         return list(self._core.metrics)
 
     @property
     def optimizer(self) -> Any:
-        """The optimizer, None before `compile`. Another one set here begins anew, as after `compile`."""
+        """The optimizer; None before `compile`. Setting it resets its state, as `compile` does."""
         return self._core.optimizer
 
     @optimizer.setter
@@ -93,7 +93,7 @@ class Model:
 
     @property
     def stop_training(self) -> bool:
-        """Whether `fit` is to end after this step or epoch; for callbacks to set."""
+        """Whether `fit` stops after the current step or epoch. Callbacks set it."""
         return self._core.stop_training
 
     @stop_training.setter
@@ -102,13 +102,13 @@ class Model:
 
     @property
     def history(self) -> History | None:
-        """What the last `fit` has recorded, also one that was interrupted."""
+        """The History of the last `fit`, even if it was interrupted."""
         history: History | None = self._core.history
         return history
 
     @property
     def provenance(self) -> dict[str, Any] | None:
-        """What the last `fit` was given (``recipe``, ``data``) and reached (``metrics``); model files keep it."""
+        """The arguments (``recipe``, ``data``) and results (``metrics``) of the last `fit`, saved with the model."""
         return self._core.provenance
 
     @provenance.setter
@@ -117,7 +117,7 @@ class Model:
 
     @property
     def notes(self) -> dict[str, Any]:
-        """User metadata, saved with the model: a dict of what JSON can hold."""
+        """User metadata, saved with the model: a dict that JSON can hold."""
         return self._core.notes
 
     @notes.setter
@@ -126,13 +126,13 @@ class Model:
 
     def compile(self, optimizer: str | Optimizer = "rmsprop", loss: str | Loss | None = None,
                 metrics: Sequence[str | Metric] = ()) -> None:
-        """Choose optimizer, loss and metrics. What the optimizer remembers begins anew.
+        """Set optimizer, loss and metrics. The optimizer's state is reset.
 
         Parameters
         ----------
         optimizer : str or Optimizer
-            ``"sgd"``, ``"adam"``, ``"adamw"``, ``"rmsprop"`` or an object of `tinynn.optimizers`. The model takes the
-            object itself, or a copy if another model has it, so that no model changes the learning rate of another.
+            ``"sgd"``, ``"adam"``, ``"adamw"``, ``"rmsprop"`` or an object of `tinynn.optimizers`. If another model
+            already uses the object, this model gets a copy; models do not share a learning rate.
         loss : str or Loss
             A name or an object of `tinynn.losses`.
         metrics : sequence of str or Metric
@@ -141,7 +141,7 @@ class Model:
         Raises
         ------
         TypeError, ValueError
-            If a name is not known; lists the known ones.
+            If a name is unknown; the message lists the known names.
         """
         self._core.compile(optimizer, loss, metrics)
 
@@ -156,66 +156,66 @@ class Model:
         Parameters
         ----------
         x : array_like or data set
-            Samples (n, ...): any buffer, ``__array__`` or DLPack exporter; a table, such as pandas has, whose columns
-            are numbers or booleans; or an object with the data-set protocol, such as `tinynn.datasets.DigitSums`,
-            which holds its targets itself.
+            Samples (n, ...): any object with the buffer protocol, ``__array__`` or DLPack; a data frame (pandas, for
+            example) of numbers or booleans; or a data set, such as `tinynn.datasets.DigitSums`, which provides its
+            own targets.
         y : array_like, optional
-            Targets: labels (n, ...) or arrays shaped as the output.
+            Targets: labels (n, ...), or arrays with the output's shape.
         batch_size : int
-            Samples in a step. The last step of an epoch takes what is left.
+            Samples per step. The last step of an epoch may have fewer.
         epochs : int
-            Number of the epoch to end with: from `initial_epoch` 0 on, how many to train.
+            Final value of the epoch counter: with `initial_epoch` 0, the number of epochs to train.
         verbose : {"auto", 0, 1, 2}
-            0 silent, 1 a progress line on a terminal, 2 a line per epoch.
+            0: silent; 1: a progress line on a terminal; 2: a line per epoch; "auto": 1.
         callbacks : Callback or sequence of Callback
             See `tinynn.callbacks`.
         validation_split : float
-            Share of the samples, the last ones, kept out of training and evaluated after each epoch.
+            Fraction of the samples, taken from the end, to use for validation instead of training.
         validation_data : tuple or data set, optional
             (x, y) or (x, y, sample_weight) to evaluate after each epoch.
         shuffle : bool
-            Take the samples in a new random order every epoch. The order, like all that is random, depends on rng and
-            on how many epochs the model has begun so far, by this and earlier calls.
+            Whether to shuffle the samples in each epoch. The order depends on the model's seed and on the number of
+            epochs that the model has begun, in this and earlier calls. So do all random numbers.
         class_weight : dict, optional
             Weight of each class's losses.
         sample_weight : array_like, optional
             Weight of each sample's loss, (n,), or of each of its losses.
         initial_epoch : int
-            Number of the epoch to begin with, for callbacks and history.
+            Initial value of the epoch counter, for callbacks and history.
         check_finite : bool
-            Look for NaN and infinity in the data first.
+            Whether to check the data for NaN and infinity first.
         augment : Augmentation, optional
-            Change every image at random, in each epoch in another way. The samples are images (rows, columns) or (rows,
-            columns, channels), or the data set's items are.
+            Random changes of the images, different in each epoch. The samples, or the items of the data set, must be
+            images (rows, columns) or (rows, columns, channels).
         checkpoint : str or path, optional
-            File from which this training can be resumed, whatever ends it. It is written now and then, after Ctrl-C and
-            at the end, always whole; `load` reads it, too.
+            File from which an interrupted training can be resumed. It is written atomically every `checkpoint_every`,
+            after Ctrl-C and at the end. `load` reads it, too.
         checkpoint_every : float or int
-            When: after so many seconds (60.0: a float) or steps (60: an int).
+            Interval between checkpoints: seconds if a float (60.0), steps if an int (60).
         resume : str or path, optional
-            A checkpoint to go on from: the training ends with the bits it would have without the interruption. All
-            other arguments, the data and the compiled model must be those of the training that wrote it; only `epochs`,
-            `verbose` and `check_finite` may differ. The file goes on being written unless `checkpoint` is another.
+            Checkpoint to resume from. The result has the same bits as an uninterrupted training. The data, the
+            compiled model and all arguments but `epochs`, `verbose` and `check_finite` must be the same as before.
+            The training continues to write to this file unless `checkpoint` names another.
         hash_data : bool
-            Write the SHA-256 of the data into `provenance`; with a checkpoint that is always done, for it must not be
-            resumed with other data. A data set is asked for its samples of epoch 0.
+            Whether to record the SHA-256 of the data in `provenance`. A checkpoint always records it, to detect
+            other data on resume. Of a data set, the samples of epoch 0 are hashed.
 
         Returns
         -------
         History
-            ``history.history`` holds a list per quantity: loss, metrics, val_loss, ...
+            ``history.history`` maps each quantity (loss, metrics, val_loss, ...) to its values per epoch.
 
         Raises
         ------
         TypeError, ValueError
-            If an argument or the data do not fit, or are not those of the checkpoint; nothing has been changed then.
+            If an argument or the data are invalid, or differ from those of the checkpoint. The model does not change.
         OSError
-            If a checkpoint cannot be read or written. What stood there is whole; the model keeps what it has learnt.
+            If a checkpoint cannot be read or written. An existing file stays intact, and the model keeps its weights.
         FloatingPointError
-            If the loss becomes NaN or infinite; the model keeps the weights from before that step, or gets those that
-            `EarlyStopping` was to restore. What was recorded is in its attribute ``history``.
+            If the loss becomes NaN or infinite. The model keeps the weights from before that step, or gets those that
+            `EarlyStopping` restores. The attribute ``history`` of the error holds the History so far.
         RuntimeError
-            If this model is being trained by another thread.
+            If another thread is training this model.
         """
         options = loop.FitOptions(batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
                                   class_weight, sample_weight, initial_epoch, check_finite, augment, checkpoint,
@@ -239,43 +239,43 @@ class Model:
         x, y, batch_size, sample_weight, check_finite
             As for `fit`.
         verbose : {"auto", 0, 1, 2}
-            Other than 0: print the result.
+            Whether to print the result (not 0).
         return_dict : bool
-            Return a dict by name instead of a number or a list.
+            Whether to return a dict by name instead of a number or a list.
         callbacks : Callback or sequence of Callback
-            Their methods ``on_test_...`` are called.
+            Called through their ``on_test_...`` methods.
 
         Returns
         -------
         float, list of float or dict
-            The loss; with metrics, the list [loss, metric, ...].
+            The loss; if there are metrics, the list [loss, metric, ...].
         """
         logs = loop.evaluate(self._core, self, x, y, batch_size, verbose, sample_weight, check_finite, callbacks)
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
 
     def predict(self, x: Any, batch_size: int = 32, output: str | None = None, check_finite: bool = True,
                 verbose: Verbose = "auto", callbacks: Any = ()) -> NDArray[Any]:
-        """Compute the output. Any number of threads may call this on one model at once.
+        """Compute the output. This method is thread-safe.
 
         Parameters
         ----------
         x : array_like or data set
             As for `fit`.
         batch_size : int
-            Samples computed together; it changes speed and memory, not the bits of the result.
+            Samples per batch. It affects speed and memory, not the bits of the result.
         output : str, optional
-            Name of a layer: return what that one puts out.
+            Name of a layer whose output to return instead of the model's.
         check_finite : bool
-            Look for NaN and infinity in x first.
+            Whether to check x for NaN and infinity first.
         verbose : {"auto", 0, 1, 2}
-            As for `fit`, but nothing is printed whatever it is.
+            Accepted for compatibility; nothing is printed.
         callbacks : Callback or sequence of Callback
-            Their methods ``on_predict_...`` are called.
+            Called through their ``on_predict_...`` methods.
 
         Returns
         -------
         ndarray
-            (n, ...), of the model's dtype.
+            Shape (n, ...), in the model's dtype.
         """
         predictor = self._core.predictor
         if predictor is not None:
@@ -296,7 +296,7 @@ class Model:
                        return_dict: Literal[False] = ...) -> float | list[float]: ...
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None,
                        return_dict: bool = False) -> float | list[float] | dict[str, float]:
-        """Do one step on these samples; returns what `evaluate` returns, for the weights before the step."""
+        """Train one step on a batch. Returns loss and metrics as `evaluate` does, computed before the update."""
         values = batches.step(self._core, "train_on_batch", x, y, sample_weight, update=True)
         if return_dict:
             return dict(zip(["loss", *self._core.metric_names()], values, strict=True))
@@ -310,17 +310,17 @@ class Model:
                       return_dict: Literal[False] = ...) -> float | list[float]: ...
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None,
                       return_dict: bool = False) -> float | list[float] | dict[str, float]:
-        """Evaluate these samples as one batch."""
+        """Evaluate the samples as one batch."""
         logs = loop.evaluate(self._core, self, x, y, ALL, 0, sample_weight, True, (), "test_on_batch")
         return logs if return_dict else list(logs.values()) if len(logs) > 1 else logs["loss"]
 
     def compute_gradients(self, x: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """The gradient segment of a step: write the gradient of the mean loss into `gradients`; returns the loss.
+        """Compute the gradient of the mean loss, the first half of a step; write it into `gradients`.
 
         Parameters
         ----------
         x, y, sample_weight
-            One mini-batch, as for `fit`.
+            One batch, as for `fit`.
 
         Returns
         -------
@@ -330,29 +330,29 @@ class Model:
         return batches.step(self._core, "compute_gradients", x, y, sample_weight, update=False)[0]
 
     def apply_gradients(self) -> None:
-        """The update segment of a step: change the weights by what stands in `gradients`.
+        """Update the weights with `gradients`, the second half of a step.
 
         Raises
         ------
         ValueError
-            If there are no gradients yet.
+            If no gradients have been computed yet.
         """
         batches.apply_gradients(self._core)
 
     @property
     def parameters(self) -> NDArray[Any]:
-        """All parameters in one flat vector: the model's own memory, not a copy."""
+        """The flat parameter vector: a writable view, not a copy."""
         return self._core.built("parameters")
 
     @property
     def gradients(self) -> NDArray[Any]:
-        """Their gradients, in the same order: the model's own memory, writable."""
+        """The gradients in the order of `parameters`: a writable view, not a copy."""
         self._core.built("gradients")
         assert self._core.gradients is not None
         return self._core.gradients
 
     def get_weights(self) -> list[NDArray[Any]]:
-        """Copies of the parameters, layer by layer, in Keras' order and layout."""
+        """Return copies of the parameters, layer by layer, in Keras' order and layout."""
         return read_weights(self._core.built("get_weights"), self._core.parameters.values())
 
     def set_weights(self, weights: Sequence[Any]) -> None:
@@ -361,20 +361,20 @@ class Model:
         Parameters
         ----------
         weights : sequence of array_like
-            As many as `get_weights` returns, of the same shapes.
+            Arrays in the order and with the shapes that `get_weights` returns.
 
         Raises
         ------
         ValueError
-            If their number, a shape or a value does not fit; nothing has been changed then.
+            If the number of arrays, a shape or a value does not fit. No parameter changes in that case.
         """
         flat = self._core.built("set_weights")
         write_weights(flat, list(self._core.parameters.values()), weights, "set_weights")
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that stand for the parameters: equal only if all bits are.
+        """Return 16 hexadecimal digits that identify the parameters: they are equal only if all bits are.
 
-        They are the first of the SHA-256 of the parameters' names, dtypes, shapes and bytes.
+        They are the first digits of the SHA-256 of the parameters' names, dtypes, shapes and bytes.
 
         Examples
         --------
@@ -388,16 +388,16 @@ class Model:
         return digest({}, tensors_of(self._core, optimizer=False))[:16]
 
     def count_params(self) -> int:
-        """Number of parameters."""
+        """Return the number of parameters."""
         return int(self.parameters.size)
 
     def get_layer(self, name: str) -> Layer:
-        """The layer of this name.
+        """Return the layer with this name.
 
         Raises
         ------
         ValueError
-            If there is none.
+            If there is no such layer.
         """
         names = self._core.names
         if name not in names:
@@ -410,22 +410,22 @@ class Model:
         print(summary_of(self._core))
 
     def save(self, path: str | os.PathLike[str], include_optimizer: bool = False) -> None:
-        """Write the model to a safetensors file; equal models give equal bytes.
+        """Save the model to a safetensors file. Equal models give equal bytes.
 
-        The file appears whole or not at all: a file of that name is replaced only when the new one is complete.
+        The file is written atomically: an existing file is replaced only when the new one is complete.
 
         Parameters
         ----------
         path : str or path
-            Name of the file.
+            Path of the file.
         include_optimizer : bool
-            Also write what the optimizer remembers, up to twice the size of the model, so that the loaded model
-            can go on training as if it had never been away.
+            Whether to save the optimizer's state, too. Then training can continue exactly after loading. The state
+            may take twice the space of the model.
 
         Raises
         ------
         OSError
-            If it cannot be written.
+            If the file cannot be written.
         """
         self._core.built("save")
         check_suffix(path, "save: path")
@@ -438,34 +438,34 @@ class Model:
             raise type(error)(error.errno, f"save: cannot write {os.fspath(path)!r}: {error.strerror}") from None
 
     def check_can_be_saved(self, function: str) -> None:
-        """Raise TypeError if the model holds something that a file cannot (a function as schedule)."""
+        """Raise TypeError if the model has a part that cannot be saved, such as a function as schedule."""
         try:
             describe(self._core, False)
         except TypeError as error:
             raise TypeError(f"{function}: the model cannot be saved: {error}") from None
 
     def get_config(self) -> dict[str, Any]:
-        """What the model is made of, without weights: what `from_config` makes an equal model from.
+        """Return the model's configuration, without weights. `from_config` makes an equal model from it.
 
         Returns
         -------
         dict
-            ``name``, ``dtype``, ``input_shape`` and ``layers``; only what JSON can hold.
+            ``name``, ``dtype``, ``input_shape`` and ``layers``, in a form that JSON can hold.
 
         Raises
         ------
         TypeError
-            If a layer has an argument that JSON cannot hold (a function).
+            If a layer has an argument that JSON cannot hold, such as a function.
         """
         return architecture_of(self._core)
 
     def _to_bytes(self, optimizer: bool = True, compiled: bool = True) -> bytes:
-        """The content of a file, with or without what the optimizer remembers, or as if it were not compiled."""
+        """Return the content of a model file, optionally without the optimizer's state, or as an uncompiled model."""
         return pack(describe(self._core, optimizer, compiled), tensors_of(self._core, optimizer and compiled))
 
     @classmethod
     def _from_bytes(cls, content: bytes, name: str = "the model's bytes", compile: bool = True) -> Self:
-        """The model that a file's content describes; ValueError if it is no model file, or damaged."""
+        """Make a model from the content of a file; raise ValueError if it is damaged or not a model file."""
         description, tensors = unpack(content, name)
         with refused(f"load: {name}"):
             return cls._of(assemble(description, tensors, compile))
@@ -474,7 +474,7 @@ class Model:
         return self._from_bytes, (self._to_bytes(),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # Not by way of `__reduce__` alone: functions, as schedules or in losses, can be copied but not written.
+        # `__reduce__` is not enough: functions (schedules, for example) can be copied but not saved.
         mine = self._core
         model = self._from_bytes(self._to_bytes(compiled=False))
         memo[id(self)] = model

@@ -1,4 +1,4 @@
-"""The chain of layers."""
+"""A model that is a chain of layers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tinynn.model.model import Model
 
 
 class Sequential(Model):
-    """A chain of layers: what one puts out, the next one reads.
+    """A chain of layers: each layer's output is the next layer's input.
 
     Parameters
     ----------
     layers : sequence of Layer
-        The layers, first to last; more can follow with `add`. A layer that belongs to a built model cannot be used in
-        another one: take its `clone` and copy the weights.
+        The layers, first to last. `add` appends more. A layer of a built model cannot be used in another model; use its
+        `clone` and copy the weights.
     input_shape : tuple of int or None, optional
-        Shape of one sample. Where it holds None, any size is taken. Left out, it is that of the first data.
+        Shape of one sample; None stands for an axis of any size. If omitted, the first data determine it.
     rng : int, SeedSequence or Generator
-        Seed of everything random: initial weights, shuffling, dropout. The same seed gives the same bits.
+        Seed of all random numbers: initial weights, shuffling, dropout. The same seed gives the same bits.
     dtype : {"float32", "float64"}
-        What to compute in.
+        Dtype of the parameters and of the computation.
     name : str, optional
         Name of the model.
 
@@ -51,17 +51,17 @@ class Sequential(Model):
             self.build(input_shape)
 
     def add(self, layer: Layer) -> None:
-        """Append a layer. The others keep their weights; an optimizer begins anew.
+        """Append a layer. The other layers keep their weights; the optimizer's state is reset.
 
         Parameters
         ----------
         layer : Layer
-            What reads the output so far.
+            The new last layer.
 
         Raises
         ------
         TypeError, ValueError
-            If it is no layer, belongs to another model, or cannot take what reaches it; nothing has been changed then.
+            If it is not a layer, belongs to another model, or does not accept its input. The model does not change.
         RuntimeError
             If the model is being trained.
 
@@ -82,25 +82,25 @@ class Sequential(Model):
         Parameters
         ----------
         input_shape : tuple of int or None
-            Shape of one sample, without the batch.
+            Shape of one sample, without the batch axis.
 
         Raises
         ------
         ValueError
-            If the model is built already, or a layer cannot take what reaches it.
+            If the model is built already, or if a layer does not accept its input.
         """
         self._core.build(check_shape("Sequential", "input_shape", input_shape))
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], rng: Any = 0) -> Self:
-        """Make a model from what `get_config` returned, with new weights and not compiled.
+        """Make a model from a configuration, with new weights and not compiled.
 
         Parameters
         ----------
         config : dict
-            From `get_config`.
+            A configuration that `get_config` returned.
         rng : int, SeedSequence or Generator
-            Seed of everything random.
+            Seed of all random numbers.
 
         Raises
         ------
@@ -114,9 +114,9 @@ class Sequential(Model):
         return cls._of(core)
 
     def clone(self) -> Self:
-        """A new model like this one, with layers of its own, the weights that this one began with, and not compiled.
+        """Return a new model with the same layers, seed and initial weights, not compiled.
 
-        `copy.deepcopy` copies the weights, too, and the optimizer with all it remembers.
+        `copy.deepcopy` also copies the current weights and the optimizer with its state.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""A model as text."""
+"""The text summary of a model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tinynn.tables import table
 
 
 def summary_of(core: Core) -> str:
-    """The layers with their output shapes and numbers of parameters, as a table."""
+    """Return a table of the layers with their output shapes and numbers of parameters."""
     weights, shape = core.built("summary"), core.input_shape
     assert shape is not None
     _, _, outputs = core.connect(Network(dict(core.parameters), trainable=core.trainable), shape)

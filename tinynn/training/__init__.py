@@ -1,1 +1,1 @@
-"""What trains, evaluates and predicts: data, the loop over them, checkpoints."""
+"""Training, evaluation and prediction: data, the loop over them, checkpoints."""

@@ -1,7 +1,7 @@
-"""The user's data at the border: conversions and checks, before anything runs.
+"""Converts and checks the user's data before anything runs.
 
-Pure functions over NumPy arrays. Each error begins with the function the user called and names the argument,
-what was expected and what came.
+Pure functions over NumPy arrays. Each error names the function that the user called, the argument, what was expected
+and what was given.
 """
 
 from __future__ import annotations
@@ -18,40 +18,42 @@ from tinynn.engine.arrays import all_finite
 from tinynn.training.reading import as_array, place, to_double
 
 Array = NDArray[Any]
+#: Samples, targets and sample weights.
+Part = tuple[Array, Array | None, Array | None]
 
-#: Elements looked at per step of `check_finite`: small enough to stay in the cache.
+#: Elements per chunk in `check_finite`; a chunk fits in the cache.
 _CHUNK = 1 << 16
 
-#: From here on float64 is infinite as float32: 2^128 - 2^103.
-_BEYOND_FLOAT = 3.4028235677973366e38
+#: The smallest float64 that rounds to infinity in float32: 2^128 - 2^103.
+_FLOAT32_OVERFLOW = 3.4028235677973366e38
 
 
 def as_samples(x: Any, argument: str = "x", function: str = "fit", empty: bool = False) -> Array:
-    """Bring input data to a dtype the engine reads, copying only when it must.
+    """Convert samples to a dtype that the engine reads, copying only if necessary.
 
-    float32, float64 and uint8 stay as they are; bool becomes uint8; float16 and the integers of up to 16 bits
-    become float32, wider integers, long doubles and objects that are numbers float64, so that no usual value changes.
+    float32, float64 and uint8 stay. bool becomes uint8. float16 and integers of up to 16 bits become float32. Wider
+    integers, long doubles and numeric objects become float64.
 
     Parameters
     ----------
     x : array_like
-        Anything with the buffer protocol, ``__array__`` or ``__dlpack__``, nested lists, or a table whose columns
-        hold numbers or booleans (what is missing there becomes NaN); shape (samples, ...), any byte order and
-        strides, possibly read-only.
+        Shape (samples, ...): an object with the buffer protocol, ``__array__`` or ``__dlpack__``, nested lists, or a
+        data frame of numbers or booleans, whose missing values become NaN. Any byte order and strides; may be
+        read-only.
     argument, function : str
         Names for the error.
     empty : bool
-        Whether there may be no samples.
+        Whether to allow zero samples.
 
     Returns
     -------
     ndarray of float32, float64 or uint8
-        C-contiguous, in native byte order; shares memory with `x` where no conversion is needed.
+        C-contiguous, in native byte order. It shares memory with `x` if no conversion is needed.
 
     Raises
     ------
     TypeError
-        If it is no array of real numbers (text, dates, complex, masked, ragged, an iterator, a dict, ...).
+        If it is not an array of real numbers (text, dates, complex, masked, ragged, an iterator, a dict, ...).
     ValueError
         If it is empty or a single number.
 
@@ -66,16 +68,18 @@ def as_samples(x: Any, argument: str = "x", function: str = "fit", empty: bool =
 real and imaginary parts as two features
     """
     array = as_array(x, argument, function, empty)
-    if array.dtype in (np.float32, np.float64, np.uint8):
+    return array.view(np.uint8) if array.dtype in (np.bool_, np.uint8) else _as_floats(array)
+
+
+def _as_floats(array: Array) -> Array:
+    """Convert to float32 if that is exact, otherwise to float64; float32 and float64 stay."""
+    if array.dtype in (np.float32, np.float64):
         return array
-    if array.dtype == np.bool_:
-        return array.view(np.uint8)
-    exact_in_single = array.dtype.itemsize <= 2
-    return array.astype(np.float32) if exact_in_single else to_double(array)
+    return array.astype(np.float32) if array.dtype.itemsize <= 2 else to_double(array)
 
 
 def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
-    """Bring targets to int64 (labels, counts, one-hot rows of integers) or to float32 / float64.
+    """Convert targets to int64 (labels, counts, integer one-hot rows), float32 or float64.
 
     Parameters
     ----------
@@ -87,12 +91,12 @@ def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
     Returns
     -------
     ndarray of int64, float32 or float64
-        Integers and booleans as int64; float16 as float32, long doubles and objects as float64.
+        int64 for integers and booleans, float32 for float16, float64 for long doubles and objects.
 
     Raises
     ------
     TypeError, ValueError
-        As `as_samples`; also for unsigned integers beyond int64.
+        As `as_samples`; also if an unsigned integer exceeds int64.
 
     Examples
     --------
@@ -101,32 +105,30 @@ def as_targets(y: Any, argument: str = "y", function: str = "fit") -> Array:
     """
     array = as_array(y, argument, function)
     if array.dtype.kind == "f":
-        if array.dtype in (np.float32, np.float64):
-            return array
-        return array.astype(np.float32) if array.dtype.itemsize <= 2 else to_double(array)
+        return _as_floats(array)
     if array.dtype == np.uint64 and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{function}: {argument} holds {array.max()}, too large for a signed 64-bit integer")
     return array.astype(np.int64, copy=False)
 
 
 def check_finite(array: Array, argument: str, function: str, dtype: DTypeLike = np.float64, source: Any = None) -> None:
-    """Check that there is no NaN and no infinity, nor a number that becomes one in the dtype that computes.
+    """Check that all numbers are finite, also after conversion to the model's dtype.
 
     Parameters
     ----------
     array : ndarray
-        Integers pass at once.
+        The numbers; arrays of integers always pass.
     argument, function : str
         Names for the error.
     dtype : dtype
-        What the numbers are computed in.
+        The model's dtype.
     source : object, optional
-        What the array was made of: a table has names for its columns.
+        The object that the array was made from. If it is a data frame, the error names the column.
 
     Raises
     ------
     ValueError
-        Names the first bad value and its index.
+        If a number is not finite; names the first one and its index.
 
     Examples
     --------
@@ -139,7 +141,7 @@ check_finite=False to skip this check
     single = np.dtype(dtype) == np.float32
     if array.dtype.kind != "f" or array.size == 0 or all_finite(array, single):
         return
-    limit = _BEYOND_FLOAT if single and array.dtype.itemsize > 4 else math.inf  # no float32 is beyond
+    limit = _FLOAT32_OVERFLOW if single and array.dtype.itemsize > 4 else math.inf
     rows = max(1, _CHUNK * len(array) // array.size)
     for first in range(0, len(array), rows):
         part = array[first : first + rows]
@@ -157,14 +159,14 @@ check_finite=False to skip this check
 
 
 def check_same_length(function: str, **arrays: Any) -> int:
-    """Check that arrays have one length.
+    """Check that arrays have the same length.
 
     Parameters
     ----------
     function : str
         Name for the error.
     **arrays : array or None
-        By argument name; None is left out.
+        The arrays by argument name; None is ignored.
 
     Returns
     -------
@@ -174,7 +176,7 @@ def check_same_length(function: str, **arrays: Any) -> int:
     Raises
     ------
     ValueError
-        Names all lengths.
+        If the lengths differ; names all of them.
 
     Examples
     --------
@@ -186,41 +188,35 @@ def check_same_length(function: str, **arrays: Any) -> int:
     lengths = {name: len(array) for name, array in arrays.items() if array is not None}
     if len(set(lengths.values())) > 1:
         got = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise ValueError(
-            f"{function}: the first axes must have one length, got {got}; were rows dropped from one of them?"
-        )
+        raise ValueError(f"{function}: the first axes must have one length, got {got}; were rows dropped from one of "
+                         "them?")
     return next(iter(lengths.values()), 0)
 
 
-def as_sample_weight(
-    weight: Any,
-    shape: tuple[int, ...],
-    argument: str = "sample_weight",
-    function: str = "fit",
-    dtype: DTypeLike = np.float64,
-) -> NDArray[np.float64]:
-    """Check the weights of samples; negative ones are allowed (policy gradients use them).
+def as_sample_weight(weight: Any, shape: tuple[int, ...], argument: str = "sample_weight", function: str = "fit",
+                     dtype: DTypeLike = np.float64) -> NDArray[np.float64]:
+    """Check sample weights. Negative weights are allowed; policy gradients use them.
 
     Parameters
     ----------
     weight : array_like
-        Shape (samples,), (samples, 1), or one weight for every loss, as (samples, time steps).
+        Shape (samples,), (samples, 1), or one weight for each loss, such as (samples, steps).
     shape : tuple of int
-        Shape of the losses: (samples,) or (samples, time steps).
+        Shape of the losses: (samples,) or (samples, steps).
     argument, function : str
         Names for the error.
     dtype : dtype
-        What they are computed in.
+        The model's dtype.
 
     Returns
     -------
     ndarray of float64
-        Shape ``shape[:k]``, k = 1 ... len(shape).
+        Shape ``shape[:k]``, with k from 1 to len(shape).
 
     Raises
     ------
     TypeError, ValueError
-        If they are not numbers, not finite, too large for `dtype`, or of another shape.
+        If the weights are not numbers, not finite, too large for `dtype`, or have another shape.
 
     Examples
     --------
@@ -239,22 +235,20 @@ def as_sample_weight(
     return array
 
 
-def class_weight_to_sample_weight(
-    class_weight: Mapping[int, float], y: Array, function: str = "fit", dtype: DTypeLike = np.float64
-) -> NDArray[np.float64]:
-    """Give each sample the weight of its class; classes that are not named weigh 1 (Keras' rule).
+def class_weight_to_sample_weight(class_weight: Mapping[int, float], y: Array, function: str = "fit",
+                                  dtype: DTypeLike = np.float64) -> NDArray[np.float64]:
+    """Return the class weight of each sample. Classes not in the dict have weight 1 (Keras' rule).
 
     Parameters
     ----------
     class_weight : dict
         Class -> weight.
     y : ndarray
-        Labels of shape (samples,) or (samples, 1), or one-hot rows or distributions of shape (samples,
-        classes).
+        Labels of shape (samples,) or (samples, 1), or one-hot rows or distributions of shape (samples, classes).
     function : str
         Name for the error.
     dtype : dtype
-        What the weights are computed in.
+        The model's dtype.
 
     Returns
     -------
@@ -263,7 +257,7 @@ def class_weight_to_sample_weight(
     Raises
     ------
     TypeError, ValueError
-        If `class_weight` is no such dict, or `y` does not give one class per sample.
+        If `class_weight` is not such a dict, or if `y` does not give one class per sample.
 
     Examples
     --------
@@ -271,9 +265,8 @@ def class_weight_to_sample_weight(
     array([1. , 2.5, 2.5])
     """
     if not isinstance(class_weight, Mapping):
-        raise TypeError(
-            f"{function}: class_weight must be a dict of class -> weight, got {type(class_weight).__name__}"
-        )
+        raise TypeError(f"{function}: class_weight must be a dict of class -> weight, got "
+                        f"{type(class_weight).__name__}")
     largest = float(np.finfo(dtype).max)
     weights = {
         check_count(function, "each class in class_weight", label, minimum=0): check_real(
@@ -293,36 +286,25 @@ def class_weight_to_sample_weight(
             row = int(np.argmin(one_class))
             hint = f" whose row {row} sums to {sums[row]:g}"
     if y.ndim != 1:
-        raise ValueError(
-            f"{function}: class_weight needs one class per sample: labels (samples,) or one-hot rows "
-            f"(samples, classes), got y of shape {y.shape}{hint}; use sample_weight instead"
-        )
+        raise ValueError(f"{function}: class_weight needs one class per sample: labels (samples,) or one-hot rows "
+                         f"(samples, classes), got y of shape {y.shape}{hint}; use sample_weight instead")
     result = np.ones(len(y), np.float64)
     for label, weight in weights.items():
         result[y == label] = weight
     return result
 
 
-def split_validation(
-    x: Array,
-    y: Array | None,
-    weight: Array | None,
-    fraction: float,
-    argument: str = "validation_split",
-    function: str = "fit",
-) -> tuple[tuple[Array, Array | None, Array | None], tuple[Array, Array | None, Array | None]]:
-    """Cut the last part off for validation, before any shuffling (Keras' rule).
+def split_validation(x: Array, y: Array | None, weight: Array | None, fraction: float) -> tuple[Part, Part]:
+    """Split off the last samples for validation, before any shuffling (Keras' rule).
 
-    ``floor(samples * (1 - fraction))`` samples stay, computed without the rounding error of ``1 - 0.9``.
+    ``floor(samples * (1 - fraction))`` samples remain, computed without the rounding error of ``1 - 0.9``.
 
     Parameters
     ----------
     x, y, weight : ndarray or None
-        Arrays of one length.
+        Arrays of the same length.
     fraction : float
-        The part to cut off, in (0, 1).
-    argument, function : str
-        Names for the error.
+        The fraction to split off, in (0, 1).
 
     Returns
     -------
@@ -332,7 +314,7 @@ def split_validation(
     Raises
     ------
     TypeError, ValueError
-        If `fraction` is no such number or one part would be empty.
+        If `fraction` is not in (0, 1), or if one part would be empty.
 
     Examples
     --------
@@ -340,12 +322,10 @@ def split_validation(
     >>> x_validation
     array([8, 9])
     """
-    fraction = check_real(function, argument, fraction, above=0, below=1)
+    fraction = check_real("fit", "validation_split", fraction, above=0, below=1)
     kept = math.floor(round(len(x) * (1 - fraction), 6))
     if kept == 0 or kept == len(x):
-        raise ValueError(
-            f"{function}: {argument}={fraction:g} of {len(x)} samples leaves {kept} to train on and "
-            f"{len(x) - kept} to validate on; both need at least one"
-        )
-    parts = [(a[:kept], a[kept:]) if a is not None else (None, None) for a in (y, weight)]
-    return (x[:kept], parts[0][0], parts[1][0]), (x[kept:], parts[0][1], parts[1][1])
+        raise ValueError(f"fit: validation_split={fraction:g} of {len(x)} samples leaves {kept} to train on and "
+                         f"{len(x) - kept} to validate on; both need at least one")
+    (y, y_last), (weight, weight_last) = [(a, a) if a is None else (a[:kept], a[kept:]) for a in (y, weight)]
+    return (x[:kept], y, weight), (x[kept:], y_last, weight_last)

@@ -1,4 +1,4 @@
-"""Single training steps: on a batch that is looked at closely, and on small ones after it that are just like it."""
+"""Single training steps: the general path, and a fast path for further small batches of the same form."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ from tinynn.training.steps import check_reason, optimizer_states, run, start, un
 
 
 def step(core: Core, function: str, x: Any, y: Any, sample_weight: Any, update: bool) -> list[float]:
-    """One training step on one batch, or its gradient segment alone; returns loss and metrics."""
+    """Train one step on one batch, or only compute its gradient; return loss and metrics."""
     core.compiled(function)
     lock = core.lock.taken(function)
     try:
         batches: Batches | None = core.derived.get("batches")
-        if batches is not None and sample_weight is None and batches.fit(core):
+        if batches is not None and sample_weight is None and batches.is_current(core):
             done = batches.step(core, x, y, update)
             if done is not None:
                 job, reason = done
                 check_reason(job, reason, function)
                 core.last_gradient_plan = batches.plan
                 return job.means()
-        return _first_step(core, function, x, y, sample_weight, update)
+        return _general_step(core, function, x, y, sample_weight, update)
     finally:
         lock.release()
 
 
-def _first_step(core: Core, function: str, x: Any, y: Any, sample_weight: Any, update: bool) -> list[float]:
-    """The general path: for a batch, or a core, that has not been looked at yet."""
+def _general_step(core: Core, function: str, x: Any, y: Any, sample_weight: Any, update: bool) -> list[float]:
+    """The general path: it checks all arguments, then prepares the fast path for the next batches."""
     with undone_on_failure(core):
         work = Pass(core, "train", x, y, ALL, sample_weight, function)
     with work.job(0) as job:
         start(job, core, work.plan, 1, update)
         try:
             run(job, function)
-        finally:  # also after Ctrl-C: an update that was done counts
+        finally:  # after Ctrl-C, too: count an update that was done
             if update:
                 core.iteration += job.next_step
         core.last_gradient_plan = work.plan
-        if Batches.serve(core) and not is_data_set(x):
+        if Batches.supports(core) and not is_data_set(x):
             core.derived["batches"] = Batches(core, work.plan, work.samples.sample_shape)
         return job.means()
 
 
 def apply_gradients(core: Core) -> None:
-    """The update segment of a step. See `tinynn.Sequential.apply_gradients`."""
+    """Update the weights with the gradients. See `tinynn.Sequential.apply_gradients`."""
     optimizer, _ = core.compiled("apply_gradients")
     plan = core.last_gradient_plan
     if plan is None:
@@ -68,19 +68,19 @@ def apply_gradients(core: Core) -> None:
             apply_update(ops.registered[optimizer.rule], optimizer.configuration(),
                          float(optimizer.rates(core.iteration, 1)[0]), core.iteration, optimizer_states(core),
                          optimizer.limits(), plan, done)
-        finally:  # also after Ctrl-C, as in _first_step
+        finally:  # after Ctrl-C, too, as in _general_step
             core.iteration += len(done)
 
 
 class Batches:
-    """Jobs that do one training step each, for a core as it is now: its optimizer, its states, its frozen layers.
+    """The fast path: jobs of one training step each, valid while the core's optimizer and frozen layers are the same.
 
     Parameters
     ----------
     core : Core
-        The core, compiled and built.
+        A compiled and built core.
     plan : Plan
-        Its plan for training.
+        Its training plan.
     sample_shape : tuple of int
         Shape of one sample.
     """
@@ -98,21 +98,21 @@ class Batches:
                        if parameter.path not in plan.learning]
 
     @staticmethod
-    def serve(core: Core) -> bool:
-        """Whether the core's targets need no closer look than a `BatchTrainer` takes."""
+    def supports(core: Core) -> bool:
+        """Whether the checks of `BatchTrainer` suffice for the targets of the core's loss and metrics."""
         _, loss = core.compiled("train_on_batch")
-        if not isinstance(loss, KernelLoss) or (loss.categorical and not loss.labels):  # rows may belong to no class
+        if not isinstance(loss, KernelLoss) or (loss.categorical and not loss.labels):  # rows may sum to 0
             return False
         return not loss.regression or all(type(metric).check_targets is Metric.check_targets for metric in core.metrics)
 
-    def fit(self, core: Core) -> bool:
-        """Whether the core is still as it was."""
+    def is_current(self, core: Core) -> bool:
+        """Whether the core's optimizer, its state and the frozen layers are unchanged."""
         return (self.optimizer is core.optimizer and self.version == self.optimizer.version
                 and self.states is core.states
                 and self.trainable == [core.trainable, *[layer.trainable for layer in self.layers]])
 
     def step(self, core: Core, x: Any, y: Any, update: bool) -> tuple[Job, int] | None:
-        """Do a step; returns its job and why that ended, or None if the batch needs a closer look."""
+        """Train one step; return its job and the reason why it ended. None: the batch needs the general path."""
         job = self.trainer.job(x, y)
         if job is None:
             return None
@@ -125,6 +125,6 @@ class Batches:
             rate = self.optimizer.rates(core.iteration, 1)[0]
         try:
             return job, job.train_batch(core.iteration, rate, update)
-        finally:  # also after Ctrl-C: an update that was done counts
+        finally:  # after Ctrl-C, too: count an update that was done
             if update:
                 core.iteration += job.next_step

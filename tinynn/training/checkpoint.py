@@ -1,8 +1,8 @@
-"""Checkpoints: a training that was cut off anywhere goes on, and ends with the same bits.
+"""Checkpoints: an interrupted training resumes and ends with the same bits.
 
-A checkpoint is a model file with one more entry, ``training``. It holds what the training was given, which must be the
-same when it resumes, and how far it is: epoch, steps, the totals of their loss and metrics, and the callbacks, History
-among them. There are no generators to keep: everything random is a function of the model's key, epoch and step.
+A checkpoint is a model file with one more entry, ``training``. It holds the training's arguments, which must be the
+same on resume, and its position: epoch, step, the totals of loss and metrics, and the state of the callbacks,
+including History. There is no generator state: all random numbers are a function of the model's key, epoch and step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tinynn.engine.memory import aligned_copy
 from tinynn.io.atomic import check_path, exclusive_writer, read_file, remove_abandoned, write_file
 from tinynn.io.format import Tensors, decode, encode, pack, unpack
 from tinynn.io.suffixes import check_suffix
-from tinynn.training.steps import MANY
+from tinynn.training.steps import UNLIMITED
 from tinynn.version import __version__
 
 NOTHING = "nothing"
@@ -31,10 +31,10 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True)
 class Position:
-    """How far a training is: so many steps of an epoch are done, with these sums of samples, loss and metrics.
+    """The position of a training: epoch, steps done in it, and their totals of samples, loss and metrics.
 
-    `trained_before` is how many more epochs the model had begun before the training than its `initial_epoch` says:
-    what is random in an epoch is keyed by the sum of the two.
+    `trained_before` is the number of epochs that the model had begun before this training, minus `initial_epoch`.
+    The sum of `epoch` and `trained_before` seeds the random numbers of an epoch.
     """
 
     epoch: int
@@ -45,20 +45,20 @@ class Position:
 
 
 class Keeper:
-    """Reads a training's checkpoint and writes it from time to time; without a path it does nothing.
+    """Reads and writes a training's checkpoint; without a path it does nothing.
 
-    As a context manager, it keeps other trainings from writing to the path meanwhile.
+    As a context manager, it locks the path against other trainings.
 
     Parameters
     ----------
     core : Core
         The model in training.
     path : path or None
-        Where to write.
+        The file to write.
     every : float or int
-        Seconds (float) or steps (int) from one to the next.
+        Interval between checkpoints: seconds if a float, steps if an int.
     resume : path or None
-        The checkpoint to begin with; written on, too, unless `path` is another.
+        The checkpoint to resume from; also the file to write if `path` is None.
     """
 
     def __init__(self, core: Core, path: Any, every: Any, resume: Any) -> None:
@@ -73,27 +73,29 @@ class Keeper:
         self._given: dict[str, Any] = {}
         self._written: Position | None = None
         self._saved: tuple[Core, dict[str, Any]] | None = None
-        self._held: ExitStack | None = None
-        self._rest()
+        self._lock: ExitStack | None = None
+        self._restart_interval()
 
     def __enter__(self) -> Keeper:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._held is not None:
-            self._held.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def begin(self, calls: CallbackList, recipe: dict[str, Any], data: dict[str, Any], start: Position) -> Position:
-        """Find out all that may be wrong, and where to begin: at `start`, or where the checkpoint is.
+        """Lock the path and check it and the checkpoint; return the position to start from.
+
+        The position is that of the checkpoint if the training resumes, otherwise `start`.
 
         Raises
         ------
         OSError
-            If the checkpoint cannot be read, or a new one not be written.
+            If the checkpoint cannot be read, or a new one cannot be written.
         TypeError
-            If something is given that a checkpoint cannot hold.
+            If an argument of the training cannot be saved.
         ValueError
-            If the file is damaged or no checkpoint, or was written by another training; says what differs.
+            If the file is damaged or not a checkpoint, or if another training wrote it; says what differs.
         """
         self.calls = calls
         if self.path is not None:
@@ -101,11 +103,11 @@ class Keeper:
             given = {"version": __version__, "architecture": model["architecture"], "compile": model["compile"],
                      "recipe": {name: value for name, value in recipe.items() if name != "epochs"}, "data": data,
                      "callbacks": [type(callback).__name__ for callback in calls.callbacks]}
-            self._given = json.loads(json.dumps(given))  # as it will be read
+            self._given = json.loads(json.dumps(given))  # in the form in which it is read back
             check_path(self.path, "fit: checkpoint")
             try:
-                self._held = ExitStack()
-                self._held.enter_context(exclusive_writer(self.path))
+                self._lock = ExitStack()
+                self._lock.enter_context(exclusive_writer(self.path))
             except BlockingIOError as error:
                 words = (f"fit: checkpoint: another training writes {self.path!r} ({error.strerror}); give each "
                          "training a file of its own")
@@ -151,11 +153,11 @@ class Keeper:
         return start, (core.provenance or {}).get("metrics", {})
 
     def check(self) -> None:
-        """Find out now, not at the first write, whether a checkpoint can hold the callbacks' state, else TypeError."""
+        """Raise TypeError if a checkpoint cannot hold the callbacks' state: now, not at the first write."""
         if self.path is None:
             return
         try:
-            # As it will be read, too: what is nested too deep can be written, but not read.
+            # Read it back, too: a deeply nested state may be writable but not readable.
             json.loads(json.dumps({"training": self._encoded(self.calls.get_state(), {})}))
         except RecursionError:
             raise TypeError("fit: checkpoint: the state of the callbacks is nested too deep, or holds itself") from None
@@ -168,12 +170,12 @@ class Keeper:
             raise TypeError(f"fit: checkpoint: {error}") from None
 
     def restore(self) -> None:
-        """Put model, optimizer and callbacks where the checkpoint has them, if the training resumes."""
+        """Restore model, optimizer and callbacks from the checkpoint, if the training resumes."""
         if self._saved is None:
             return
         core, (saved, callbacks) = self.core, self._saved
         try:
-            self.calls.set_state(callbacks)  # first: what it refuses has changed nothing
+            self.calls.set_state(callbacks)  # first: if it raises, the model has not changed
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise ValueError(f"fit: resume: {self.resume!r}: {type(error).__name__}: {error}") from error
         core.built("fit")[...] = saved.built("fit")
@@ -182,21 +184,20 @@ class Keeper:
         optimizer, _ = saved.compiled("fit")
         for name in optimizer.get_config():  # callbacks may have changed the learning rate
             setattr(core.optimizer, name, getattr(optimizer, name))
-        self._rest()
+        self._restart_interval()
 
-    def _rest(self) -> None:
-        """Begin to wait for the next write."""
+    def _restart_interval(self) -> None:
         self._time, self._iteration = time.monotonic(), self.core.iteration
 
     def steps_to_go(self) -> int:
-        """How many steps may be done at once."""
-        return MANY if self.path is None or self.steps is None else self.steps - self._steps_done()
+        """Number of steps until the next checkpoint is due."""
+        return UNLIMITED if self.path is None or self.steps is None else self.steps - self._steps_done()
 
     def _steps_done(self) -> int:
         return self.core.iteration - self._iteration
 
     def is_due(self) -> bool:
-        """Whether it is time to write."""
+        """Whether the interval is over."""
         if self.path is None:
             return False
         if self.steps is not None:
@@ -204,12 +205,12 @@ class Keeper:
         return time.monotonic() - self._time >= self.seconds
 
     def write(self, position: Position) -> None:
-        """Write the checkpoint, unless it stands there already.
+        """Write the checkpoint, unless the file already holds this position.
 
         Raises
         ------
         OSError
-            If it cannot be written; what stood there is whole.
+            If it cannot be written; the old file stays intact.
         """
         if self.path is None or position == self._written:
             return
@@ -224,11 +225,11 @@ class Keeper:
                                        "there is whole, and the model keeps what it has learnt; make room or choose "
                                        "another path, then resume from there") from error
         self._written = position
-        self._rest()
+        self._restart_interval()
 
 
 def difference(there: Any, here: Any, where: str = "") -> str:
-    """Where two descriptions first differ, and what stands there; empty if they do not.
+    """Describe the first difference of two descriptions; an empty string if they are equal.
 
     Examples
     --------

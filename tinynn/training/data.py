@@ -1,4 +1,4 @@
-"""The user's data as the engine takes it: items to gather from, targets, weights."""
+"""The user's data in the form that the engine reads: items to gather, and targets."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ from tinynn.training.arrays import as_samples, as_targets, check_finite
 
 
 def is_data_set(x: Any) -> bool:
-    """Whether an object follows the data-set protocol: ``samples(epoch)``, ``sample_shape`` and ``len``."""
+    """Whether an object has the data-set protocol: ``samples(epoch)``, ``sample_shape`` and ``len``."""
     return hasattr(x, "samples") and hasattr(x, "sample_shape") and hasattr(x, "__len__")
 
 
 @dataclass
 class Samples:
-    """What `fit`, `evaluate` and `predict` read: an array, or a data set that is asked again every epoch.
+    """The samples of `fit`, `evaluate` and `predict`: an array, or a data set that gives new ones for each epoch.
 
     Attributes
     ----------
     x : ndarray or data set
-        Where samples come from.
+        The source.
     sample_shape : tuple of int
         Shape of one sample.
     function : str
-        The function the user called, for messages.
+        The function that the user called, for errors.
     finite : bool
-        Whether NaN and infinity have been ruled out, or still are to be, for a data set.
+        Whether to check a data set's items for NaN and infinity.
     dtype : dtype
-        What the model computes in.
+        The model's dtype.
+    n : int
+        Number of samples.
     """
 
     x: Any
@@ -52,7 +54,7 @@ class Samples:
         return self.n
 
     def at(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """The items, the indices that make samples of them (None: one item each), and the targets if it has any."""
+        """Return items, indices and targets of an epoch. An array has no indices (one item per sample) or targets."""
         if isinstance(self.x, np.ndarray):
             return self.x, None, None
         given = self.x.samples(epoch)
@@ -69,8 +71,8 @@ class Samples:
         if indices.shape[1] * math.prod(items.shape[1:]) != math.prod(self.sample_shape):
             raise ValueError(f"{self.function}: the data set's samples have shape {self.sample_shape}, but it gave "
                              f"{indices.shape[1]} items of shape {items.shape[1:]} for each")
-        # The engine trusts indices: a wrong one would read memory that is not ours. So they are copied, too, lest
-        # somebody changes them after they have been checked.
+        # The engine trusts indices: an invalid one would read out of bounds. The copy protects the checked indices
+        # from later changes by the user's code.
         indices = np.array(indices, order="C")
         if indices.size and (indices.min() < -1 or indices.max() >= len(items)):
             raise ValueError(f"{self.function}: the data set's indices must be from 0 to {len(items) - 1}, or -1 "
@@ -87,20 +89,20 @@ class Samples:
 
 def as_samples_of(x: Any, input_shape: Shape | None, function: str, finite: bool,
                   dtype: DTypeLike = np.float64) -> Samples:
-    """Check x against the model's input shape (None: any) and dtype. Only `predict` takes no samples."""
+    """Check x against the model's input shape (None: any) and dtype. Only `predict` accepts zero samples."""
     given, predicts = x, function == "predict"
     if is_data_set(x):
         shape = tuple(x.sample_shape)
     else:
         x = as_samples(x, "x", function, empty=predicts)
-        if x.shape == (0,) and input_shape is not None and None not in input_shape:  # an empty list has no more axes
+        if x.shape == (0,) and input_shape is not None and None not in input_shape:  # an empty list
             x = x.reshape(0, *input_shape)
         shape = x.shape[1:]
         if finite and x.dtype != np.uint8:
             check_finite(x, "x", function, dtype, given)
     samples = Samples(x, shape, function, finite, dtype)
     if input_shape is not None and not fits(shape, input_shape):
-        hint = "" if is_data_set(x) else _what_fits(x, input_shape, predicts)
+        hint = "" if is_data_set(x) else _shape_hint(x, input_shape, predicts)
         got = f"({len(x)}, {', '.join(map(str, shape))})" if shape else f"({len(x)},)"
         wanted = ", ".join("any" if n is None else str(n) for n in input_shape)
         raise ValueError(f"{function}: x has shape {got}, but the model's input is (batch, {wanted}){hint}")
@@ -109,8 +111,8 @@ def as_samples_of(x: Any, input_shape: Shape | None, function: str, finite: bool
     return samples
 
 
-def _what_fits(x: np.ndarray, input_shape: Shape, predicts: bool) -> str:
-    """What to do so that x would fit: the end of an error message."""
+def _shape_hint(x: np.ndarray, input_shape: Shape, predicts: bool) -> str:
+    """Suggest how to make x fit: the end of an error message."""
     shape = x.shape[1:]
     if predicts and fits(x.shape, input_shape):
         return "; predict takes a batch: give x[None] for a single sample"
@@ -126,12 +128,12 @@ def _what_fits(x: np.ndarray, input_shape: Shape, predicts: bool) -> str:
 
 
 def fits(shape: tuple[int, ...], pattern: Shape) -> bool:
-    """Whether a shape fits one that may hold None."""
+    """Whether a shape matches a pattern, in which None stands for any size."""
     return len(shape) == len(pattern) and all(b in (None, a) for a, b in zip(shape, pattern, strict=True))
 
 
 def warn_of_empty_rows(targets: np.ndarray, weights: np.ndarray | None, loss: Loss, function: str) -> bool:
-    """Warn of targets that belong to no class, unless they weigh nothing; returns whether there are any."""
+    """Warn of target rows that sum to 0, unless their sample weight is 0; return whether there are any."""
     if not loss.categorical or loss.labels:
         return False
     some = np.logical_or.reduce(targets, axis=-1)
@@ -153,12 +155,12 @@ def warn_of_empty_rows(targets: np.ndarray, weights: np.ndarray | None, loss: Lo
 
 def targets_for(y: Any, samples: int, prediction_shape: tuple[int, ...], loss: Loss, dtype: np.dtype, function: str,
                 finite: bool = True) -> np.ndarray:
-    """The targets in the form that the loss's kernel reads, but for what its `prepare` does.
+    """Convert targets to the form that the loss's kernel reads, before `Loss.prepare`.
 
     Raises
     ------
     ValueError
-        If their number or shape does not fit the prediction, or a label is out of range.
+        If their number or shape does not fit the prediction, or if a label is out of range.
     """
     given, y = y, as_targets(y, "y", function)
     if len(y) != samples:
@@ -182,7 +184,7 @@ def targets_for(y: Any, samples: int, prediction_shape: tuple[int, ...], loss: L
             raise ValueError(f"{function}: y has shape {y.shape}, but the model's output "
                              f"{(samples, *prediction_shape)} needs {kind} of shape {(samples, *expected)}{hint}")
     if loss.labels:
-        # A copy: the engine trusts labels, and a callback might change the array after it has been checked.
+        # The engine trusts labels: an invalid one would read out of bounds. The copy protects the checked labels.
         return np.array(check_labels(function, "y", y, prediction_shape[-1]), order="C")
-    with np.errstate(over="ignore"):  # too large for the dtype, unchecked
+    with np.errstate(over="ignore"):  # unchecked values may be too large for the dtype
         return np.ascontiguousarray(y, dtype)

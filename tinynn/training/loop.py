@@ -1,4 +1,4 @@
-"""Training, evaluation and prediction: three verbs over passes of a core."""
+"""The loops of training, evaluation and prediction."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from tinynn.training.data import is_data_set
 from tinynn.training.passes import Pass
 from tinynn.training.steps import logs_of, run, start, undone_on_failure
 
-#: Epochs that a model can begin: what is random is keyed by a number of 32 bits.
+#: Epochs that a model can begin: the seed of an epoch's random numbers has 32 bits.
 MAX_EPOCHS = 2**32 - 1
 
 
 @dataclass
 class FitOptions:
-    """The options of a training, as `tinynn.Sequential.fit` describes them."""
+    """The options of `tinynn.Sequential.fit`, checked."""
 
     batch_size: int = 32
     epochs: int = 1
@@ -70,7 +70,7 @@ class FitOptions:
 
 
 def fit(core: Core, model: Any, x: Any, y: Any, options: FitOptions) -> History:
-    """Train a core; `model` is the object that callbacks see. See `tinynn.Sequential.fit`."""
+    """Train a core; callbacks get `model`. See `tinynn.Sequential.fit`."""
     core.compiled("fit")
     trained_before = max(core.epochs - options.initial_epoch, 0)
     if trained_before + options.epochs > MAX_EPOCHS:
@@ -93,7 +93,7 @@ def fit(core: Core, model: Any, x: Any, y: Any, options: FitOptions) -> History:
 
 
 def _split(x: Any, y: Any, options: FitOptions) -> tuple[Any, Any, Any, Any]:
-    """Samples, targets and weights to train on, and the data to validate on."""
+    """Return samples, targets and sample weights for training, and the validation data."""
     weight, validation_data = options.sample_weight, options.validation_data
     if options.class_weight is not None and weight is not None:
         raise ValueError("fit: give class_weight or sample_weight, not both")
@@ -111,7 +111,7 @@ def _split(x: Any, y: Any, options: FitOptions) -> tuple[Any, Any, Any, Any]:
 
 
 def _validation(core: Core, data: Any, options: FitOptions) -> Pass:
-    """The pass that validates."""
+    """Make the pass of the validation."""
     if is_data_set(data):
         return Pass(core, "evaluate", data, None, options.batch_size, None, "fit", options.check_finite)
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
@@ -122,7 +122,7 @@ def _validation(core: Core, data: Any, options: FitOptions) -> Pass:
 
 
 class _Training:
-    """One call of `fit`, its arguments checked."""
+    """One call of `fit`."""
 
     def __init__(self, core: Core, model: Any, training: Pass, validation: Pass | None, options: FitOptions,
                  keeper: Keeper) -> None:
@@ -142,7 +142,7 @@ class _Training:
                                   then=[Progress(options.verbose), self.history])
 
     def run(self, position: Position) -> History:
-        """Train from a position, or from where the checkpoint is, to the last epoch."""
+        """Train to the last epoch, from a position or, if the training resumes, from that of the checkpoint."""
         core, calls, keeper = self.core, self.calls, self.keeper
         with calls:
             position = keeper.begin(calls, self.recipe, self.data, position)
@@ -157,10 +157,10 @@ class _Training:
                 error.history = self.history  # type: ignore[attr-defined]
                 raise
             finally:
-                self.history.set_model(None)  # which holds it: a circle would keep a dropped model's memory
-            keeper.write(position)  # before anything that only the end of a training does, so that it can be continued
+                self.history.set_model(None)  # avoids a reference cycle: core.history refers to it
+            keeper.write(position)  # before the final steps below, so that training can continue from the checkpoint
             if core.optimizer is not None and core.optimizer.use_ema and AVERAGE in core.states:
-                _take_average(core)
+                _use_average(core)
             calls.on_train_end()
         return self.history
 
@@ -173,7 +173,7 @@ class _Training:
             logs = self._epoch(position)
             if self.validation is not None:
                 logs.update({f"val_{name}": value for name, value in _test(self.validation, calls).items()})
-            # for callbacks that save it
+            # Set it before the callbacks, which may save the model, and again after: they may add to the logs.
             core.provenance = {"recipe": self.recipe, "data": self.data, "metrics": _finite(logs)}
             calls.on_epoch_end(epoch, logs)
             core.provenance = {**core.provenance, "metrics": _finite(logs)}
@@ -185,7 +185,7 @@ class _Training:
         return position
 
     def _epoch(self, position: Position) -> dict[str, float]:
-        """Train one epoch, or the rest of one; returns its quantities."""
+        """Train one epoch, or the rest of it after a resume; return its logs."""
         core, calls, keeper, training = self.core, self.calls, self.keeper, self.training
         begun = position.epoch + position.trained_before
         core.epochs = begun + 1
@@ -195,19 +195,19 @@ class _Training:
             if position.step:
                 job.set_position(position.step, position.totals)
             rates = start(job, core, training.plan, training.steps)
-            before = core.iteration - position.step
+            first_iteration = core.iteration - position.step
 
             def here() -> Position:
                 return replace(position, step=job.next_step, totals=tuple(job.totals.tolist()))
 
             def begin_batch() -> None:
                 calls.on_train_batch_begin(job.next_step)
-                # The callback, or one of those after the last batch, may have set another learning rate.
+                # A callback may have set another learning rate.
                 optimizer, _ = core.compiled("fit")
                 rates[job.next_step:job.next_step + 1] = optimizer.rates(core.iteration, 1)
 
             def after_slice() -> bool:
-                core.iteration = before + job.next_step
+                core.iteration = first_iteration + job.next_step
                 logs = logs_of(job, core)
                 if by_batch:
                     calls.on_train_batch_end(job.next_step - 1, logs)
@@ -224,23 +224,23 @@ class _Training:
                     begin_batch()
                 run(job, "fit", after_slice, lambda: 1 if by_batch else keeper.steps_to_go())
             except KeyboardInterrupt:
-                core.iteration = before + job.next_step
-                # Not if an op in Python was interrupted, amid a step.
+                core.iteration = first_iteration + job.next_step
+                # Without a checkpoint if Ctrl-C interrupted a Python op, within a step.
                 if job.totals[0] == min(job.next_step * training.batch_size, training.n):
                     keeper.write(here())
                 raise
-            finally:  # also after errors: the updates that were done count
-                core.iteration = before + job.next_step
+            finally:  # after errors, too: count the updates that were done
+                core.iteration = first_iteration + job.next_step
             return logs_of(job, core)
 
 
 def _finite(logs: dict[str, float]) -> dict[str, float | None]:
-    """Quantities as JSON can hold them."""
+    """Convert logs for JSON: None replaces NaN and infinity."""
     return {name: float(value) if math.isfinite(value) else None for name, value in logs.items()}
 
 
-def _take_average(core: Core) -> None:
-    """Put the moving average of the weights in their place."""
+def _use_average(core: Core) -> None:
+    """Replace the trainable weights by their moving average."""
     weights, average = core.built("fit"), core.states[AVERAGE]
     for parameter in core.parameters.values():
         if parameter.trainable:
@@ -249,7 +249,7 @@ def _take_average(core: Core) -> None:
 
 def evaluate(core: Core, model: Any, x: Any, y: Any, batch_size: Any, verbose: Any, sample_weight: Any,
              finite: bool, callbacks: Any = (), function: str = "evaluate") -> dict[str, float]:
-    """Loss and metrics. See `tinynn.Sequential.evaluate`."""
+    """Compute loss and metrics. See `tinynn.Sequential.evaluate`."""
     core.compiled(function)
     verbose = check_verbose(verbose, function)
     work = Pass(core, "evaluate", x, y, batch_size, sample_weight, function, finite)
@@ -261,7 +261,7 @@ def evaluate(core: Core, model: Any, x: Any, y: Any, batch_size: Any, verbose: A
 
 
 def _test(work: Pass, calls: CallbackList) -> dict[str, float]:
-    """Evaluate, with what the callbacks have to do then."""
+    """Evaluate a pass and call the callbacks."""
     calls.on_test_begin()
     with work.job(0) as job:
         _run_batches(job, work.function, calls, "test", lambda done: logs_of(job, work.core))
@@ -272,7 +272,7 @@ def _test(work: Pass, calls: CallbackList) -> dict[str, float]:
 
 def _run_batches(job: Job, function: str, calls: CallbackList, kind: str,
                  logs: Callable[[int], dict[str, Any]]) -> None:
-    """Run a job that tests or predicts; if a callback wants it, batch by batch, with `logs` of the batches so far."""
+    """Run a job of kind "test" or "predict", batch by batch if a callback needs it; `logs(done)` makes their logs."""
     if not calls.wants_batches(kind):
         run(job, function)
         return
@@ -291,7 +291,7 @@ def _run_batches(job: Job, function: str, calls: CallbackList, kind: str,
 
 def predict(core: Core, model: Any, x: Any, batch_size: Any, output: str | None, finite: bool,
             callbacks: Any = ()) -> NDArray[Any]:
-    """The output for x. See `tinynn.Sequential.predict`."""
+    """Compute the output for x. See `tinynn.Sequential.predict`."""
     core.built("predict")
     work = Pass(core, "predict", x, None, batch_size, None, "predict", finite, output)
     tensor = work.plan.program.output

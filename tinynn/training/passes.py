@@ -1,4 +1,4 @@
-"""One pass over data with one plan."""
+"""A pass over data with one plan."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tinynn.io.format import digest
 from tinynn.training.arrays import as_sample_weight
 from tinynn.training.data import Samples, as_samples_of, is_data_set, targets_for, warn_of_empty_rows
 
-#: A batch size: all samples at once.
+#: A batch size: all samples in one batch.
 ALL: Any = object()
 
 
 class Pass:
-    """One pass over data with one plan: the data checked, and the job that runs it."""
+    """A pass over data with one plan: it checks the data and makes the job that runs it."""
 
     def __init__(self, core: Core, kind: str, x: Any, y: Any, batch_size: Any, sample_weight: Any, function: str,
                  finite: bool = True, output: str | None = None) -> None:
@@ -47,7 +47,7 @@ class Pass:
         if sample_weight is not None:
             losses = (self.n, *self.prediction_shape[:-1])
             weights = as_sample_weight(sample_weight, losses, "sample_weight", function, self.plan.dtype)
-            if weights.ndim > 1:  # the engine knows one weight per sample, or one for each of its losses
+            if weights.ndim > 1:  # the engine takes one weight per sample, or one per loss
                 weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(losses) - weights.ndim)), losses)
             self.weights = np.ascontiguousarray(weights)
         if is_data_set(self.samples.x):
@@ -59,7 +59,7 @@ class Pass:
             self.targets = self.check_targets(y)
 
     def check_targets(self, y: Any) -> np.ndarray:
-        """The targets as the engine reads them."""
+        """Check the targets and convert them to the form that the engine reads."""
         _, loss = self.core.compiled(self.function)
         targets = targets_for(y, self.n, self.prediction_shape, loss, self.plan.dtype, self.function, self.finite)
         for metric in self.core.metrics:
@@ -68,7 +68,7 @@ class Pass:
         return targets if loss.labels else np.ascontiguousarray(loss.prepare(targets))
 
     def data_at(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """Items, indices and targets of an epoch."""
+        """Return items, indices and targets of an epoch."""
         items, indices, targets = self.samples.at(epoch)
         if self.kind != "predict" and indices is not None:
             return items, indices, self.check_targets(targets)
@@ -76,7 +76,7 @@ class Pass:
 
     @contextmanager
     def job(self, epoch: int, order: np.ndarray | None = None) -> Iterator[Job]:
-        """The job of one epoch, with an arena of its own."""
+        """Make the job of one epoch, with its own arena."""
         items, indices, targets = self.data_at(epoch)
         with self.plan.lease(self.batch_size) as arena:
             job = Job(self.plan, arena, items, indices, self.n, self.batch_size, targets, self.weights, order,
@@ -86,7 +86,7 @@ class Pass:
             yield job
 
     def described(self, hashed: bool) -> dict[str, Any]:
-        """What the data are, as JSON can hold it: sizes and, if `hashed`, digests; of a data set those of epoch 0."""
+        """Describe the data for JSON: their sizes and, if `hashed`, their digests (of a data set: for epoch 0)."""
         record: dict[str, Any] = {"samples": self.n, "sample_shape": list(self.samples.sample_shape)}
         if hashed:
             items, indices, targets = self.data_at(0)

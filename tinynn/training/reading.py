@@ -1,6 +1,6 @@
-"""Reading what a user passes as data: arrays, tables, lists and what offers one of them become arrays of numbers.
+"""Converts the objects that users pass as data (arrays, data frames, lists, ...) to arrays of real numbers.
 
-What is none says what it is, and what to pass instead.
+The errors for other objects say what was given and what to pass instead.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-#: pandas' types of times that NumPy and Python do not have.
-_OF_TIME = ("NaTType", "Period", "Interval")
+#: Time types of pandas without a counterpart in NumPy or Python.
+_PANDAS_TIMES = ("NaTType", "Period", "Interval")
 
 
 def as_array(data: Any, argument: str, function: str, empty: bool = False) -> Array:
-    """Any buffer, ``__array__``, DLPack exporter, table or list as a C-contiguous native array of real numbers."""
-    plain = type(data) is np.ndarray and data.dtype.kind in "biuf"  # what most data are needs no closer look
+    """Convert an object to a C-contiguous array of real numbers in native byte order."""
+    plain = type(data) is np.ndarray and data.dtype.kind in "biuf"  # the fast path for usual data
     array = data if plain else _as_numbers(data, argument, function)
     where = f"{function}: {argument}"
     if array.ndim == 0:
@@ -34,21 +34,21 @@ def as_array(data: Any, argument: str, function: str, empty: bool = False) -> Ar
 
 
 def _as_numbers(data: Any, argument: str, function: str) -> Array:
-    """The array that an object is, offers or holds, if that is one of real numbers."""
+    """Convert an object to an array of real numbers, in any memory layout."""
     where = f"{function}: {argument}"
     if data is None:
         raise TypeError(f"{where} is None; pass an array")
     if isinstance(data, np.ma.MaskedArray) and np.ma.is_masked(data):
         raise TypeError(f"{where} is an array with masked values; fill or drop them first (.filled(value))")
     if _has_unlike_columns(data):
-        # NumPy would make an object of each number of a table as soon as one column is of another kind.
+        # np.asarray would convert a data frame with mixed dtypes to Python objects.
         columns = [_as_numbers(column, f"column {str(name)!r} of {argument}", function)
                    for name, column in data.items()]
         return np.column_stack(columns)
     if isinstance(data, (Mapping, MappingView, Set, Iterator)) and not hasattr(data, "__array__"):
         raise _not_an_array(data, argument, function)
     try:
-        # NumPy knows buffers and __array__; DLPack is for those that offer nothing else
+        # np.asarray reads buffers and __array__, so DLPack is only needed for objects without them
         only_dlpack = hasattr(data, "__dlpack__") and not hasattr(data, "__array__")
         array: Array = np.from_dlpack(data) if only_dlpack else np.asarray(data)
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
@@ -67,7 +67,7 @@ def _as_numbers(data: Any, argument: str, function: str) -> Array:
 
 
 def _has_unlike_columns(data: Any) -> bool:
-    """Whether it is a table as pandas has them, of which NumPy would make objects though its columns are numbers."""
+    """Whether it is a data frame that NumPy would convert to objects although its columns may be numbers."""
     if not (hasattr(data, "columns") and hasattr(data, "dtypes") and hasattr(data, "items")):
         return False
     kinds = {dtype.kind if isinstance(dtype, np.dtype) else "O" for dtype in data.dtypes}
@@ -75,7 +75,7 @@ def _has_unlike_columns(data: Any) -> bool:
 
 
 def _not_an_array(data: Any, argument: str, function: str) -> TypeError:
-    """The error for an object that neither is an array nor offers one; says what to pass instead."""
+    """Make the error for an object that cannot be converted to an array; it says what to pass instead."""
     if isinstance(data, Mapping):
         keys = ", ".join(map(repr, islice(data, 4))) + (", ..." if len(data) > 4 else "")
         hint = f"; pass one of its values, or join them as columns: np.column_stack(list(values)). Its keys: {keys}"
@@ -94,7 +94,7 @@ def _not_an_array(data: Any, argument: str, function: str) -> TypeError:
 
 
 def _from_objects(array: Array, data: Any, argument: str, function: str) -> Array:
-    """An array of Python's numbers as float64. In a table's column, what is missing becomes NaN."""
+    """Convert an array of Python numbers to float64. Missing values in a column of a data frame become NaN."""
     kinds = set(map(type, array.flat))
     absent = {kind for kind in kinds if kind.__name__ == "NAType" or (kind is type(None) and hasattr(data, "to_numpy"))}
     wrong = {kind for kind in kinds - absent if not _is_number(kind)}
@@ -103,7 +103,7 @@ def _from_objects(array: Array, data: Any, argument: str, function: str) -> Arra
     try:
         if not wrong:
             return to_double(array)
-    except Exception:  # too large, or a number only by its looks: whatever its __float__ raises
+    except Exception:  # too large, or whatever a user's __float__ raises
         pass
     index, value = next(((index, value) for index, value in np.ndenumerate(array)
                          if type(value) in wrong or not _converts(value)), ((0,) * array.ndim, array.flat[0]))
@@ -126,7 +126,7 @@ def _converts(value: Any) -> bool:
 
 
 def place(index: tuple[int, ...], data: Any) -> str:
-    """An index, with the column's name if the data are a table."""
+    """Describe an index, with the column's name if the data are a data frame."""
     names = getattr(data, "column_names", getattr(data, "columns", None))
     known = list(names) if isinstance(names, Iterable) else []
     if len(index) == 2 and index[1] < len(known):
@@ -135,7 +135,7 @@ def place(index: tuple[int, ...], data: Any) -> str:
 
 
 def _hint(kind: type, data: Any, argument: str) -> str:
-    """What to do with values of a type that is no number."""
+    """Suggest how to convert values of a type that is not a number."""
     if issubclass(kind, (str, bytes)):
         if hasattr(data, "to_numpy") or hasattr(data, "columns"):
             return ("; text becomes numbers by pandas.get_dummies(...), a column of 0 and 1 for each value, or by "
@@ -143,7 +143,7 @@ def _hint(kind: type, data: Any, argument: str) -> str:
         name = argument if argument.isidentifier() else "..."
         return (f"; number the names of classes by np.unique({name}, return_inverse=True)[1], and turn digits into "
                 "numbers by .astype(float)")
-    if issubclass(kind, (np.datetime64, np.timedelta64, date, time, timedelta)) or kind.__name__ in _OF_TIME:
+    if issubclass(kind, (np.datetime64, np.timedelta64, date, time, timedelta)) or kind.__name__ in _PANDAS_TIMES:
         return "; turn times into numbers first, such as days since the first of them"
     if issubclass(kind, (complex, np.complexfloating)):
         return "; pass its real and imaginary parts as two features"
@@ -159,6 +159,6 @@ def _hint(kind: type, data: Any, argument: str) -> str:
 
 
 def to_double(array: Array) -> NDArray[np.float64]:
-    """As float64; a long double that is too large becomes infinite, which `check_finite` finds."""
+    """Convert to float64. A long double that is too large becomes infinite; `check_finite` finds it."""
     with np.errstate(over="ignore"):
         return array.astype(np.float64)

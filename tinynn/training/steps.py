@@ -1,4 +1,4 @@
-"""Steps of a job: what they are given, how they run, and why they end."""
+"""Runs the steps of a job: their arguments, their slices, and the errors that end them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tinynn.engine.plan import Plan
 from tinynn.kernels import op as ops
 from tinynn.optimizers import AVERAGE
 
-#: Steps of a slice that only the clock ends.
-MANY = 2**31 - 1
+#: No limit on the steps of a slice: only the clock ends it.
+UNLIMITED = 2**31 - 1
 
 
 def start(job: Job, core: Core, plan: Plan, steps: int, update: bool = True) -> NDArray[np.float64]:
-    """Make a job train, or only compute gradients. Its randomness is keyed by the number of updates before it.
+    """Configure a job to train, or only to compute gradients. The number of earlier updates seeds its random numbers.
 
-    Returns the learning rates of its steps: what is written there holds for the steps to come.
+    Returns the learning rates of its steps. Writing into this array changes the rates of later steps.
     """
     assert core.optimizer is not None and core.gradients is not None
     iteration = core.iteration - job.next_step
-    for parameter in core.parameters.values():  # what is frozen keeps no gradient of earlier steps
+    for parameter in core.parameters.values():  # clear old gradients of frozen parameters
         if parameter.path not in plan.learning:
             view(core.gradients, parameter)[...] = 0
     if not update:
@@ -42,7 +42,7 @@ def start(job: Job, core: Core, plan: Plan, steps: int, update: bool = True) -> 
 
 
 def optimizer_states(core: Core) -> list[NDArray[Any]]:
-    """The optimizer's vectors in its rule's order, an average of the weights first; zero before the first step."""
+    """Return the optimizer's state vectors in the order of `Optimizer.states`; make missing ones."""
     assert core.optimizer is not None
     weights = core.built("fit")
     names = core.optimizer.states()
@@ -58,10 +58,10 @@ def optimizer_states(core: Core) -> list[NDArray[Any]]:
 
 
 def run(job: Job, function: str, after_slice: Callable[[], bool] | None = None,
-        limit: Callable[[], int] = lambda: MANY) -> None:
-    """Run a job to its end in slices of a tenth of a second, or of `limit` steps: callbacks and Ctrl-C get through.
+        limit: Callable[[], int] = lambda: UNLIMITED) -> None:
+    """Run a job to its end in slices of a tenth of a second or `limit` steps, whichever is shorter.
 
-    `after_slice` returns whether to stop.
+    Between slices, Ctrl-C and callbacks are handled. `after_slice` returns whether to stop.
     """
     while True:
         reason = job.run(limit())
@@ -71,7 +71,7 @@ def run(job: Job, function: str, after_slice: Callable[[], bool] | None = None,
 
 
 def check_reason(job: Job, reason: int, function: str) -> None:
-    """Raise what made a job end early."""
+    """Raise the error that ended a job early, if any."""
     if reason == FAILED:
         raise job.python_error() or RuntimeError(f"{function}: an op written in Python failed")
     if reason == NOT_FINITE:
@@ -82,13 +82,13 @@ def check_reason(job: Job, reason: int, function: str) -> None:
 
 
 def logs_of(job: Job, core: Core) -> dict[str, float]:
-    """Mean loss and metrics of the samples so far."""
+    """Return mean loss and metrics of the samples so far."""
     return dict(zip(["loss", *core.metric_names()], job.means(), strict=True))
 
 
 @contextmanager
 def undone_on_failure(core: Core) -> Iterator[None]:
-    """A core that is built for data which then turn out not to fit goes back to where it was."""
+    """Undo the building of a core if the block raises, for example because the data do not fit."""
     was_built = core.input_shape is not None
     try:
         yield
