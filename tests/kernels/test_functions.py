@@ -1,6 +1,11 @@
 """What every kernel does with its arguments: refuses wrong ones by name, takes right ones in any layout."""
 
+import importlib
+import inspect
+import pkgutil
 import re
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -10,9 +15,9 @@ from tests.kernels.cases import ALL_SIZES, CATEGORICAL_LOSSES, LABELS, PAIR_LOSS
 from tests.kernels.digests import digests
 from tests.numerics import assert_close, assert_same_bits
 from tinynn import kernels
-from tinynn.kernels._arguments import labels_or_distribution
-from tinynn.kernels._recurrent import checked_lengths
-from tinynn.kernels.op import as_arrays
+from tinynn.kernels import functions
+from tinynn.kernels.functions._arguments import as_arrays, labels_or_distribution
+from tinynn.kernels.functions._recurrent import checked_lengths
 
 CASES = {dtype: make_cases(dtype) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
 every_case = pytest.mark.parametrize("label", LABELS)
@@ -31,12 +36,17 @@ ELSEWHERE = {
 }
 
 
+def is_clear(case, error):
+    """An error names the function, then one of the arguments, then what it must be."""
+    names = "|".join(case.arguments)
+    assert re.match(rf"{case.kernel}: (the window|({names})\b).* (must|holds the label) ", str(error)), error
+
+
 def refuses(case, errors, **replacements):
-    """The call raises one of `errors`, naming one of the arguments that it was given."""
+    """The call raises one of `errors`, with a clear message."""
     with pytest.raises(errors) as caught:
         case.call(**replacements)
-    names = "|".join({**case.arrays, **case.others})
-    assert re.search(rf"\b({names})\b", str(caught.value)), f"names no argument: {caught.value}"
+    is_clear(case, caught.value)
 
 
 def refuses_or_is_right(case, expected, **replacements):
@@ -44,11 +54,41 @@ def refuses_or_is_right(case, expected, **replacements):
     try:
         got = case.call(**replacements)
     except (TypeError, ValueError) as error:
-        names = "|".join(case.arguments)
-        assert re.search(rf"\b({names})\b", str(error)), f"names no argument: {error}"  # noqa: PT017
+        is_clear(case, error)
         return
     for one, other in zip(got, expected, strict=True):
         assert_same_bits(one, other)
+
+
+def test_every_function_is_exported():
+    """A new function needs its import in tinynn/kernels/__init__.py."""
+    public = {}
+    for each in pkgutil.iter_modules(functions.__path__):
+        if not each.name.startswith("_"):
+            module = importlib.import_module(f"{functions.__name__}.{each.name}")
+            public |= {
+                name: value
+                for name, value in vars(module).items()
+                if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+            }
+    assert sorted([*public, "instruction_set", "instruction_sets"]) == kernels.__all__
+    assert all(getattr(kernels, name) is function for name, function in public.items())
+
+
+def test_every_op_is_registered_on_import():
+    """A module without functions needs its import in tinynn/kernels/__init__.py too."""
+    program = """
+import importlib, pkgutil, tinynn.kernels
+from tinynn.kernels.op import registered
+before = set(registered)
+for each in pkgutil.iter_modules(tinynn.kernels.__path__, "tinynn.kernels."):
+    importlib.import_module(each.name)
+print(len(before), sorted(set(registered) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    count, missing = done.stdout.split(maxsplit=1)
+    assert int(count) > 20
+    assert missing.strip() == "[]"
 
 
 def test_every_kernel_is_in_the_table():
@@ -120,10 +160,7 @@ def test_wrong_shapes_are_refused_by_name(label, dtype):
     for name, shapes in case.wrong_shapes.items():
         for shape in shapes:
             like = case.arguments[name]
-            with pytest.raises(ValueError) as caught:  # noqa: PT011
-                case.call(**{name: np.ones(shape, like.dtype)})
-            names = "|".join(case.arguments)
-            assert re.search(rf"\b({names})\b", str(caught.value)), f"{name} {shape}: {caught.value}"
+            refuses(case, ValueError, **{name: np.ones(shape, like.dtype)})
 
 
 @every_case
@@ -132,8 +169,7 @@ def test_missing_arguments_are_refused(label):
     optional = {"b", "h0", "c0", "lengths", "velocity"} if case.kernel != "gemm" else set()
     for name in case.arrays:
         if name not in optional:
-            with pytest.raises((TypeError, ValueError)):
-                case.call(**{name: None})
+            refuses(case, TypeError, **{name: None})
 
 
 def layouts(array):

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from tests.kernels.cases import Case, make_cases
 from tests.memory import altered, disguised, laid_out, outcome
 from tinynn import kernels
-from tinynn.kernels._arguments import labels_or_distribution
-from tinynn.kernels._recurrent import checked_lengths
-from tinynn.kernels.op import as_arrays
+from tinynn.kernels.functions._arguments import as_arrays, labels_or_distribution
+from tinynn.kernels.functions._recurrent import checked_lengths
 
 
 def more_cases(dtype):

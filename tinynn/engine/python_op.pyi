@@ -5,14 +5,14 @@ from numpy.typing import NDArray
 
 from tinynn.kernels.op import Op
 
-Shape = tuple[int | None, ...]
+_Shape = tuple[int | None, ...]
 
 class PythonFunction:
     forward: Callable[..., Any]
     backward: Callable[..., Any] | None
-    input_shapes: Sequence[Shape]
-    parameter_shapes: Sequence[Shape]
-    output_shape: Shape
+    input_shapes: Sequence[_Shape]
+    parameter_shapes: Sequence[_Shape]
+    output_shape: _Shape
     name: str
     integer_inputs: tuple[int, ...]
     errors: dict[int, BaseException]
@@ -20,9 +20,9 @@ class PythonFunction:
         self,
         forward: Callable[..., Any],
         backward: Callable[..., Any] | None,
-        input_shapes: Sequence[Shape],
-        parameter_shapes: Sequence[Shape],
-        output_shape: Shape,
+        input_shapes: Sequence[_Shape],
+        parameter_shapes: Sequence[_Shape],
+        output_shape: _Shape,
         name: str,
         integer_inputs: tuple[int, ...] = (),
     ) -> None: ...

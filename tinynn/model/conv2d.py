@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinynn.checks import check_pair as pair
 from tinynn.engine.network import Network, Tensor
-from tinynn.kernels._windows import check_padding, pair
+from tinynn.kernels._windows import check_padding
 from tinynn.model import initializers, regularizers
 from tinynn.model.layer import Layer, activate, check_activation, check_units, expect_image
 
