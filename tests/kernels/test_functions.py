@@ -49,17 +49,6 @@ def refuses(case, errors, **replacements):
     is_clear(case, caught.value)
 
 
-def refuses_or_is_right(case, expected, **replacements):
-    """The call gives the same bits as `expected`, or raises a clear error."""
-    try:
-        got = case.call(**replacements)
-    except (TypeError, ValueError) as error:
-        is_clear(case, error)
-        return
-    for one, other in zip(got, expected, strict=True):
-        assert_same_bits(one, other)
-
-
 def test_every_function_is_exported():
     """A new function needs its import in tinynn/kernels/__init__.py."""
     public = {}
@@ -207,9 +196,12 @@ def test_foreign_byte_order_and_misalignment(label, dtype):
     case = CASES[dtype][label]
     expected = case.call()
     for name, array in case.arrays.items():
-        swapped = array.astype(array.dtype.newbyteorder(">"))
-        refuses_or_is_right(case, native(expected), **{name: swapped})
-        refuses_or_is_right(case, expected, **{name: misaligned(array)})
+        for other in (array.astype(array.dtype.newbyteorder()), misaligned(array)):
+            if name in case.in_place:
+                refuses(case, (TypeError, ValueError), **{name: other})
+                continue
+            for got, wanted in zip(case.call(**{name: other}), expected, strict=True):
+                assert_same_bits(got, wanted)
 
 
 def misaligned(array):
@@ -236,13 +228,9 @@ def test_no_kernel_sees_misaligned_memory(shape, dtype):
         assert_same_bits(got, wanted)
 
 
-def native(arrays):
-    return tuple(array.astype(array.dtype.newbyteorder("=")) for array in arrays)
-
-
 @pytest.mark.parametrize("label", [label for label in LABELS if "_update" in label])
 def test_in_place_vectors_are_changed_or_refused(label, dtype):
-    """A copy made contiguous and then thrown away would lose the update without a word."""
+    """An update of a contiguous copy would be lost silently."""
     case = CASES[dtype][label]
     expected = dict(zip(case.in_place, case.call(), strict=True))
     for name in case.in_place:
@@ -256,7 +244,7 @@ def test_in_place_vectors_are_changed_or_refused(label, dtype):
             try:
                 case.call(**{name: other})
             except (TypeError, ValueError) as error:
-                assert re.search(rf"\b{name}\b", str(error)), error  # noqa: PT017
+                is_clear(case, error)
                 continue
             assert_same_bits(np.ascontiguousarray(np.asarray(other)), expected[name], f"{name}, {layout}")
 
@@ -270,7 +258,7 @@ def test_no_rows(label, dtype):
     try:
         got = case.call(**empty)
     except ValueError as error:
-        assert re.search(rf"\b({'|'.join(case.arguments)})\b", str(error)), error  # noqa: PT017
+        is_clear(case, error)
         return
     for one, whole in zip(got, case.call(), strict=True):
         per_row = whole.shape[:1] == case.arrays[case.per_row[0]].shape[:1] and one.shape[:1] == (0,)
@@ -322,7 +310,7 @@ def test_no_features_and_no_terms(dtype):
         try:
             got = getattr(kernels, name)(*arguments)
         except ValueError as error:
-            if not re.search(r"\b(a|b|x|w|u|d[wyhp]|y|z|p|prediction|target)\b", str(error)):
+            if not re.match(rf"{name}: (a|b|x|w|u|d[wyhp]|y|z|p|prediction|target) must ", str(error)):
                 complaints.append(f"{call} names no argument: {error}")
             continue
         if expected is not None:
@@ -339,10 +327,10 @@ def test_lengths_out_of_range_or_not_integers(name, dtype):
     backward = next(case for case in CASES[dtype].values() if case.kernel == f"{name}_backward")
     for each in (case, backward):
         for wrong in ([0, 1, 1, 1, 1], [1, 1, 1, 1, 5], [1, 1, -1, 1, 1], [1, 2**40, 1, 1, 1]):
-            with pytest.raises(ValueError, match=r"\blengths\b"):
+            with pytest.raises(ValueError, match=f"{each.kernel}: lengths must be from 1 to 4, .* got "):
                 each.call(lengths=np.array(wrong))
         for kind in (np.float64, object, complex, "U4"):
-            with pytest.raises(TypeError, match=r"\blengths\b"):
+            with pytest.raises(TypeError, match=f"{each.kernel}: lengths must be whole numbers, got "):
                 each.call(lengths=np.ones(5).astype(kind))
 
 
@@ -356,11 +344,10 @@ def test_labels_that_are_no_integers(label, dtype):
     target = case.others["target"]
     for kind in (object, complex, "U4", np.float16, "datetime64[s]"):
         refuses(case, TypeError, target=target.astype(kind))
-    for kind in (np.int8, np.int16, np.int32, np.uint8, np.uint64):
-        refuses_or_is_right(case, case.call(), target=target.astype(kind))
-    for _, other in layouts(target):
+    others = [target.astype(kind) for kind in (np.int8, np.int16, np.int32, np.uint8, np.uint64)]
+    for other in (*others, *(other for _, other in layouts(target))):
         for got, wanted in zip(case.call(target=other), case.call(), strict=True):
-            assert_same_bits(np.asarray(got), wanted)
+            assert_same_bits(got, wanted)
 
 
 def test_too_many_and_unknown_arguments():
@@ -376,7 +363,7 @@ def test_state_of_the_floating_point_unit_is_left_as_it_was(dtype):
     for case in CASES[dtype].values():
         case.call()
         assert (tiny / 4 > 0).all(), case.label
-    with pytest.raises(ValueError, match=r"\b(a|b)\b"):
+    with pytest.raises(ValueError, match="gemm: a must have as many columns as b has rows"):
         kernels.gemm(np.zeros((2, 3), dtype), np.zeros((2, 3), dtype))
     assert (tiny / 4 > 0).all()
 

@@ -1,5 +1,7 @@
 """Checks of arrays that the public kernel functions share."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

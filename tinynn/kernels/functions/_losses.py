@@ -1,5 +1,7 @@
 """Running a loss or a metric on the rows of a prediction and a target."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Checks that the normalizations share."""
 
+from __future__ import annotations
+
 from numpy.typing import ArrayLike
 
 from tinynn.checks import check_real

@@ -1,5 +1,7 @@
 """What the recurrent functions share: checked arguments, and running an op on all steps."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Activations: relu, sigmoid and tanh of each element, softmax of the last axis."""
 
+from __future__ import annotations
+
 from numpy.typing import ArrayLike
 
 from tinynn.kernels.activations import relu, sigmoid, softmax, tanh

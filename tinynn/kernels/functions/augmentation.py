@@ -1,5 +1,7 @@
 """Random changes of images."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

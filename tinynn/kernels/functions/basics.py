@@ -1,5 +1,7 @@
 """The matrix product, exp and log."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

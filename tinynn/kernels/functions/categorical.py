@@ -1,5 +1,7 @@
 """Losses over classes: the cross-entropy of each row of the last axis, and the gradient of their sum."""
 
+from __future__ import annotations
+
 from numpy.typing import ArrayLike
 
 from tinynn.kernels.categorical import (

@@ -1,5 +1,7 @@
 """Convolution of images, channels last."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,5 +1,7 @@
 """Dense: an affine map of the last axis."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Dropout: each number is dropped with a given probability, the others are scaled up."""
 
+from __future__ import annotations
+
 from numpy.typing import ArrayLike
 
 from tinynn.checks import check_count, check_real

@@ -1,5 +1,7 @@
 """Gated recurrent unit."""
 
+from __future__ import annotations
+
 from numpy.typing import ArrayLike
 
 from tinynn.kernels.functions import _recurrent

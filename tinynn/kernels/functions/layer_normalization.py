@@ -1,5 +1,7 @@
 """Layer normalization."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Metrics: a number for each row of the last axis."""
 
+from __future__ import annotations
+
 from numpy.typing import ArrayLike
 
 from tinynn.checks import check_real

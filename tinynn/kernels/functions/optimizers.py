@@ -1,5 +1,7 @@
 """Updates of the optimizers, in place."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Pooling: the largest number or the mean of each window of an image, channels last."""
 
+from __future__ import annotations
+
 from numpy.typing import ArrayLike
 
 from tinynn.checks import check_pair

@@ -1,5 +1,7 @@
 """Distribution of a sum of independent numbers, and the cross-entropy of it."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike
 
