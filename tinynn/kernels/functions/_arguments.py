@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tinynn.checks import check_labels
 
-#: What the kernels compute: float32 or float64, as their arguments.
+#: Arrays of float32 or float64.
 Floats = NDArray[np.floating[Any]]
 
 

@@ -10,7 +10,7 @@ from tinynn.kernels.op import Op, OpRun
 
 
 def _rows(function: str, op: Op, name: str, array: Floats) -> tuple[int, int]:
-    """Shape to run on: softmax works on rows of the last axis, the others on each element."""
+    """Shape to run on: rows of the last axis for softmax, one long row for functions of each element."""
     if op is not softmax:
         return 1, -1
     check_elements(function, name, array)
@@ -23,7 +23,7 @@ def _forward(function: str, op: Op, x: ArrayLike) -> Floats:
 
 
 def _backward(function: str, op: Op, dy: ArrayLike, y: ArrayLike) -> Floats:
-    """Run the backward pass on y, which is all that it needs of the forward pass."""
+    """Run the backward pass, which needs only y of the forward pass."""
     outputs, d_outputs = as_arrays(function, y=y, dy=dy)
     check_shape(function, "dy", d_outputs, outputs.shape)
     rows = _rows(function, op, "y", outputs)

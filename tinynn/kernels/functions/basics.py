@@ -10,9 +10,9 @@ from tinynn.kernels.functions._arguments import Floats, as_arrays
 
 
 def gemm(a: ArrayLike, b: ArrayLike, transpose_a: bool = False, transpose_b: bool = False) -> Floats:
-    """Matrix product ``a b``, each of the two transposed first if asked for.
+    """Matrix product ``a b``, each factor transposed first if asked for.
 
-    Each element of the result is one chain of multiply-adds, from the first term to the last, so that its bits
+    Each element of the result is one chain of multiply-adds, from the first term to the last, so its bits
     depend on its own terms only.
 
     Parameters
@@ -86,7 +86,7 @@ def exp(x: ArrayLike) -> Floats:
 
 
 def log(x: ArrayLike) -> Floats:
-    """Natural logarithm of each element, within 2 units in the last place; of 0 -inf, of negative numbers nan.
+    """Natural logarithm of each element, within 2 units in the last place; -inf at 0, nan for negative numbers.
 
     Parameters
     ----------

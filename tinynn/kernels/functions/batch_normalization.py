@@ -23,12 +23,12 @@ def _prepared(function: str, x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, ep
 
 
 def batch_normalization_forward(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, epsilon: float = 1e-3) -> Floats:
-    """Every channel with mean 0 and variance 1: ``y = gamma (x - mean) / sqrt(var + epsilon) + beta``.
+    """Normalize each channel to mean 0 and variance 1: ``y = gamma (x - mean) / sqrt(var + epsilon) + beta``.
 
     Parameters
     ----------
     x : array_like, shape (..., C)
-        Float32 or float64; mean and variance are those over all axes but the last.
+        Float32 or float64; the mean and the variance are taken over all axes but the last.
     gamma, beta : array_like, shape (C,)
         Scale and shift, of the same dtype.
     epsilon : float, optional

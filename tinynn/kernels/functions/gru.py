@@ -27,7 +27,7 @@ def gru_forward(x: ArrayLike, w: ArrayLike, u: ArrayLike, b: ArrayLike | None = 
     b : array_like, shape (2, 3H), or (3H,) with ``reset_after=False``, optional
         Biases: of the input and of the state.
     h0 : array_like, shape (B, H), optional
-        States to start from; zeros unless given.
+        Initial states; zeros by default.
     lengths : array_like of int, shape (B,), optional
         Length of each row, 1..T: from there on the row repeats its last state.
     reset_after : bool
@@ -59,7 +59,7 @@ def gru_forward(x: ArrayLike, w: ArrayLike, u: ArrayLike, b: ArrayLike | None = 
 def gru_backward(dh: ArrayLike, x: ArrayLike, w: ArrayLike, u: ArrayLike, b: ArrayLike | None = None,
                  h0: ArrayLike | None = None, lengths: ArrayLike | None = None,
                  reset_after: bool = True) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Gradients of `gru_forward`, which is run again for the states it needs.
+    """Gradients of `gru_forward`; the forward pass is run again for its states.
 
     ``dz_z = dh (h_{t-1} - g) z(1-z)``, ``dz_g = dh (1 - z)(1 - g^2)``, ``dh_{t-1} += dh z``; with `reset_after`
     ``dz_r = dz_g a_g r(1-r)``, ``da = [dz_z, dz_r, dz_g r]`` and ``dh_{t-1} += da u^T``; without it

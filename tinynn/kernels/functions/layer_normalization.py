@@ -22,12 +22,12 @@ def _prepared(function: str, x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, ep
 
 
 def layer_normalization_forward(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, epsilon: float = 1e-3) -> Floats:
-    """Every row with mean 0 and variance 1 over the last axis: ``y = gamma (x - mean) / sqrt(var + epsilon) + beta``.
+    """Normalize each row to mean 0 and variance 1: ``y = gamma (x - mean) / sqrt(var + epsilon) + beta``.
 
     Parameters
     ----------
     x : array_like, shape (..., C)
-        Float32 or float64.
+        Float32 or float64; the mean and the variance are taken over the last axis.
     gamma, beta : array_like, shape (C,)
         Scale and shift, of the same dtype.
     epsilon : float, optional

@@ -28,7 +28,7 @@ def lstm_forward(x: ArrayLike, w: ArrayLike, u: ArrayLike, b: ArrayLike | None =
     b : array_like, shape (4H,), optional
         Bias.
     h0, c0 : array_like, shape (B, H), optional
-        States and cells to start from; zeros unless given.
+        Initial states and cells; zeros by default.
     lengths : array_like of int, shape (B,), optional
         Length of each row, 1..T: from there on the row repeats its last state and cell.
 
@@ -63,7 +63,7 @@ def lstm_forward(x: ArrayLike, w: ArrayLike, u: ArrayLike, b: ArrayLike | None =
 def lstm_backward(dh: ArrayLike, x: ArrayLike, w: ArrayLike, u: ArrayLike, b: ArrayLike | None = None,
                   h0: ArrayLike | None = None, c0: ArrayLike | None = None,
                   lengths: ArrayLike | None = None) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
-    """Gradients of `lstm_forward`, which is run again for the states it needs.
+    """Gradients of `lstm_forward`; the forward pass is run again for its states.
 
     ``dc_t += dh_t o (1 - tanh(c_t)^2)``, ``dc_{t-1} = dc_t f``,
     ``dz_t = [dc_t g i(1-i), dc_t c_{t-1} f(1-f), dc_t i (1-g^2), dh_t tanh(c_t) o(1-o)]``,

@@ -11,7 +11,7 @@ from tinynn.kernels.functions._losses import value_of_rows
 
 
 def categorical_accuracy(prediction: ArrayLike, target: ArrayLike) -> Floats:
-    """1 for each row whose largest class is the target's, else 0; of equal ones the first counts.
+    """1 for each row whose most likely class is the target's, else 0; among equals the first counts.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def categorical_accuracy(prediction: ArrayLike, target: ArrayLike) -> Floats:
         Probabilities or logits, float32 or float64.
     target : array_like, shape (...) or (..., K)
         Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, whose largest counts.
+        classes, of which the most likely counts.
 
     Returns
     -------

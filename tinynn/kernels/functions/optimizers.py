@@ -67,16 +67,16 @@ def sgd_update(w: Floats, dw: ArrayLike, velocity: Floats | None, learning_rate:
     velocity : ndarray, shape (n,), or None
         State of the momentum, zeros at first; changed. Not used without momentum, and may then be None.
     learning_rate : float
-        The rate.
+        Learning rate.
     momentum : float, optional
-        Share of the velocity that stays.
+        Decay of the velocity.
     nesterov : bool, optional
         Whether the step looks ahead: ``w += momentum velocity - rate dw``.
 
     Raises
     ------
     TypeError
-        If an array is not float32 or float64, two differ in dtype, or one to be changed is no ndarray.
+        If an array is not float32 or float64, two differ in dtype, or one to be changed is not an ndarray.
     ValueError
         If the shapes differ, one to be changed is read-only or not contiguous, or velocity is missing.
 
@@ -111,18 +111,18 @@ def adam_update(w: Floats, dw: ArrayLike, m: Floats, v: Floats, step: int, learn
     step : int
         Number of this step, 1 for the first.
     learning_rate : float
-        The rate.
+        Learning rate.
     beta_1, beta_2 : float, optional
-        Share of m and v that stays.
+        Decay of m and of v.
     epsilon : float, optional
-        Added to the root.
+        Added to the root, against a division by zero.
     weight_decay : float, optional
         Decoupled weight decay.
 
     Raises
     ------
     TypeError
-        If an array is not float32 or float64, two differ in dtype, or one to be changed is no ndarray.
+        If an array is not float32 or float64, two differ in dtype, or one to be changed is not an ndarray.
     ValueError
         If the shapes differ, one to be changed is read-only or not contiguous, or step is less than 1.
 
@@ -154,18 +154,18 @@ def rmsprop_update(w: Floats, dw: ArrayLike, v: Floats, velocity: Floats | None,
     velocity : ndarray, shape (n,), or None
         State of the momentum, zeros at first; changed. Not used without momentum, and may then be None.
     learning_rate : float
-        The rate.
+        Learning rate.
     rho : float, optional
-        Share of v that stays.
+        Decay of v.
     momentum : float, optional
-        Share of the velocity that stays: ``velocity = momentum velocity + change;  w -= velocity``.
+        Decay of the velocity: ``velocity = momentum velocity + change;  w -= velocity``.
     epsilon : float, optional
         Added under the root.
 
     Raises
     ------
     TypeError
-        If an array is not float32 or float64, two differ in dtype, or one to be changed is no ndarray.
+        If an array is not float32 or float64, two differ in dtype, or one to be changed is not an ndarray.
     ValueError
         If the shapes differ, one to be changed is read-only or not contiguous, or velocity is missing.
 

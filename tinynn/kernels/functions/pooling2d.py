@@ -1,4 +1,4 @@
-"""Pooling: the largest number or the mean of each window of an image, channels last."""
+"""Pooling: the maximum or the mean of each window of an image, channels last."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _backward(function: str, op: Op, dy: ArrayLike, x: ArrayLike, pool_size: Pai
 
 def max_pooling2d_forward(x: ArrayLike, pool_size: Pair = 2, strides: Pair | None = None,
                           padding: Padding = "valid") -> Floats:
-    """Largest number of each window, channel by channel.
+    """Maximum of each window, channel by channel.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def max_pooling2d_forward(x: ArrayLike, pool_size: Pair = 2, strides: Pair | Non
     pool_size : int or tuple of int, optional
         Rows and columns of a window.
     strides : int or tuple of int, optional
-        Steps between windows; None: the windows stand side by side.
+        Steps between windows; by default the windows do not overlap.
     padding : {"valid", "same"}, optional
         Windows inside the image only; or as many as there are pixels for the strides, cut off at the edges.
 
@@ -71,7 +71,7 @@ def max_pooling2d_forward(x: ArrayLike, pool_size: Pair = 2, strides: Pair | Non
 
 def max_pooling2d_backward(dy: ArrayLike, x: ArrayLike, pool_size: Pair = 2, strides: Pair | None = None,
                            padding: Padding = "valid") -> Floats:
-    """Gradient of `max_pooling2d_forward`: to the first of the largest numbers of each window, row by row.
+    """Gradient of `max_pooling2d_forward`: goes to the first maximum of each window, row by row.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def max_pooling2d_backward(dy: ArrayLike, x: ArrayLike, pool_size: Pair = 2, str
 
 def average_pooling2d_forward(x: ArrayLike, pool_size: Pair = 2, strides: Pair | None = None,
                               padding: Padding = "valid") -> Floats:
-    """Mean of each window, channel by channel; of a window cut off at an edge, the mean of what is left.
+    """Mean of each window, channel by channel; a window is cut off at the edge of the image.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def average_pooling2d_forward(x: ArrayLike, pool_size: Pair = 2, strides: Pair |
 
 def average_pooling2d_backward(dy: ArrayLike, x: ArrayLike, pool_size: Pair = 2, strides: Pair | None = None,
                                padding: Padding = "valid") -> Floats:
-    """Gradient of `average_pooling2d_forward`: to all positions of each window alike.
+    """Gradient of `average_pooling2d_forward`: shared equally by the positions of each window.
 
     Parameters
     ----------

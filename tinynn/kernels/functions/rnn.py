@@ -24,7 +24,7 @@ def rnn_forward(x: ArrayLike, w: ArrayLike, u: ArrayLike, b: ArrayLike | None = 
     b : array_like, shape (H,), optional
         Bias.
     h0 : array_like, shape (B, H), optional
-        States to start from; zeros unless given.
+        Initial states; zeros by default.
     lengths : array_like of int, shape (B,), optional
         Length of each row, 1..T: from there on the row repeats its last state.
 
@@ -55,7 +55,7 @@ def rnn_forward(x: ArrayLike, w: ArrayLike, u: ArrayLike, b: ArrayLike | None = 
 def rnn_backward(dh: ArrayLike, x: ArrayLike, w: ArrayLike, u: ArrayLike, b: ArrayLike | None = None,
                  h0: ArrayLike | None = None,
                  lengths: ArrayLike | None = None) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Gradients of `rnn_forward`, which is run again for the states it needs.
+    """Gradients of `rnn_forward`; the forward pass is run again for its states.
 
     ``dz_t = dh_t (1 - h_t^2)``, ``dx_t = dz_t w^T``, ``dh_{t-1} += dz_t u^T``; ``dw``, ``du`` and ``db`` are sums of
     ``x_t^T dz_t``, ``h_{t-1}^T dz_t`` and ``dz_t``.

@@ -19,7 +19,7 @@ def _checked(function: str, name: str, x: ArrayLike, **others: ArrayLike) -> lis
 
 
 def _sums(x: Floats) -> int:
-    """How many sums N numbers from 0 to K-1 can have."""
+    """Number of possible sums of N numbers from 0 to K-1."""
     return int(x.shape[1] * (x.shape[2] - 1) + 1)
 
 
