@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,7 +75,8 @@ for each in pkgutil.iter_modules(tinynn.kernels.__path__, "tinynn.kernels."):
     importlib.import_module(each.name)
 print(len(before), sorted(set(registered) - before))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    root = Path(kernels.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
     count, missing = done.stdout.split(maxsplit=1)
     assert int(count) > 20
     assert missing.strip() == "[]"
