@@ -15,12 +15,8 @@ phase may depend on data (parallel.h), so that is done within the phases that th
 
 import math
 
-import numpy as np
-
-from tinynn.kernels._normalization import checked
-from tinynn.kernels._public import public
 from tinynn.kernels._signatures import positive, within
-from tinynn.kernels.op import OpRun, register
+from tinynn.kernels.op import register
 
 from libc.float cimport DBL_MAX, FLT_MAX, FLT_MIN
 from libc.math cimport sqrt
@@ -326,88 +322,3 @@ cdef class FixedBatchNormalization(BatchNormalization):
 batch_normalization = BatchNormalization("batch_normalization")
 register(batch_normalization)
 register(FixedBatchNormalization("fixed_batch_normalization"))
-
-
-# --- as functions -----------------------------------------------------------------------------------------------------
-
-def prepared(function, x, gamma, beta, epsilon, **others):
-    """The run of the op on the checked arguments, the shape of x, and the other arrays."""
-    x, gamma, beta, *others = checked(function, x, gamma, beta, epsilon, **others)
-    if x.ndim < 2 or x.size == 0:
-        raise ValueError(f"{function}: x has shape {x.shape}, but statistics need (..., channels) with a row or more")
-    rows = x.reshape(-1, x.shape[-1])
-    run = OpRun(batch_normalization, [rows], [gamma, beta, None, None], momentum=0.0, epsilon=epsilon)
-    return run, x.shape, others
-
-
-@public
-def py_batch_normalization_forward(x, gamma, beta, epsilon=1e-3):
-    """Every channel with mean 0 and variance 1: ``y = gamma (x - mean) / sqrt(var + epsilon) + beta``.
-
-    Parameters
-    ----------
-    x : array_like, shape (..., C)
-        Float32 or float64; mean and variance are those over all axes but the last.
-    gamma, beta : array_like, shape (C,)
-        Scale and shift, of the same dtype.
-    epsilon : float, optional
-        Added to the variance.
-
-    Returns
-    -------
-    ndarray, shape (..., C)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or two differ in dtype.
-    ValueError
-        If the shapes do not fit, or epsilon is not positive.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> y = batch_normalization_forward(np.array([[1.0], [3.0]]), np.array([2.0]), np.array([5.0]), 1e-9)
-    >>> y.round(3).ravel()
-    array([3., 7.])
-    """
-    run, shape, _ = prepared("batch_normalization_forward", x, gamma, beta, epsilon)
-    return run.forward()[0].reshape(shape)
-
-
-@public
-def py_batch_normalization_backward(dy, x, gamma, epsilon=1e-3):
-    """Gradients of `batch_normalization_forward`, also through the mean and the variance.
-
-    Parameters
-    ----------
-    dy : array_like, shape (..., C)
-        Gradient of the loss with respect to y, float32 or float64.
-    x, gamma, epsilon
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dgamma, dbeta : ndarray
-        Shapes (..., C), (C,), (C,).
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or two differ in dtype.
-    ValueError
-        If the shapes do not fit, or epsilon is not positive.
-
-    Examples
-    --------
-    The mean takes away what all rows have in common:
-
-    >>> import numpy as np
-    >>> dx, _, _ = batch_normalization_backward(np.ones((3, 1)), np.array([[1.0], [2.0], [4.0]]), np.array([2.0]))
-    >>> bool(abs(dx).max() < 1e-12)
-    True
-    """
-    run, shape, (dy,) = prepared("batch_normalization_backward", x, gamma, np.zeros_like(gamma), epsilon, dy=dy)
-    run.forward()
-    (dx,), (dgamma, dbeta, _, _) = run.backward([dy.reshape(-1, shape[-1])])
-    return dx.reshape(shape), dgamma, dbeta

@@ -17,13 +17,10 @@ in each group; the groups are added in order. So no bit depends on the threads.
 
 import math
 
-import numpy as np
-
-from tinynn.kernels._arguments import required_arrays
-from tinynn.kernels._public import public
+from tinynn.checks import check_pair
 from tinynn.kernels._signatures import one_of
-from tinynn.kernels._windows import padding_of, pair, slide
-from tinynn.kernels.op import OpRun, expect_shape, register
+from tinynn.kernels._windows import PADDINGS, slide
+from tinynn.kernels.op import register
 
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
@@ -301,7 +298,7 @@ cdef class Conv2D(Op):
         return ["(H, W, I)"], ["(P, Q, I, O)", "(O)?"]
 
     def options(self):
-        return {"strides": pair, "padding": padding_of, "dilation": pair,
+        return {"strides": check_pair, "padding": one_of(PADDINGS), "dilation": check_pair,
                 "activation": one_of((LINEAR, RELU, SIGMOID, TANH))}
 
     def required(self):
@@ -346,102 +343,3 @@ cdef class Conv2D(Op):
 
 conv2d = Conv2D("conv2d")
 register(conv2d)
-
-
-# --- as functions -----------------------------------------------------------------------------------------------------
-
-def prepared(function, x, w, b, strides, padding, dilation_rate, **others):
-    """The run of the op on the checked arguments, and the other arrays."""
-    axes = {"x": 4, "w": 4, "b": 1, "dy": 4}
-    given = {"x": x, "w": w, **({} if b is None else {"b": b}), **others}
-    arrays = dict(zip(given, required_arrays(function, axes, **given), strict=True))
-    x, w = arrays["x"], arrays["w"]
-    if x.shape[3] != w.shape[2]:
-        raise ValueError(f"{function}: x has shape {x.shape}, but w of shape {w.shape} takes (B, H, W, {w.shape[2]})")
-    if 0 in x.shape[1:] or 0 in w.shape:
-        raise ValueError(f"{function}: x has shape {x.shape} and w {w.shape}; an image or a kernel without numbers has "
-                         "no convolution")
-    expect_shape(function, "b", arrays.get("b"), w.shape[3:])
-    attributes = {"strides": pair(function, "strides", strides), "padding": padding,
-                  "dilation": pair(function, "dilation_rate", dilation_rate)}
-    size, _ = slide(function, x.shape[1:3], w.shape[:2], attributes["strides"], padding, attributes["dilation"])
-    expect_shape(function, "dy", arrays.get("dy"), (len(x), *size, w.shape[3]))
-    return OpRun(conv2d, [x], [w, arrays.get("b")], **attributes), arrays
-
-
-@public
-def py_conv2d_forward(x, w, b=None, strides=1, padding="valid", dilation_rate=1):
-    """Two-dimensional convolution (in Keras' sense: the kernel is not turned round), channels last.
-
-    ``y[i, j] = b + sum_pq x[i r + p d - top, j r' + q d' - left] w[p, q]`` with strides r, r' and dilations d, d'.
-
-    Parameters
-    ----------
-    x : array_like, shape (B, H, W, I)
-        Images, float32 or float64.
-    w : array_like, shape (P, Q, I, O)
-        Kernel, of the same dtype.
-    b : array_like, shape (O,), optional
-        Bias.
-    strides, dilation_rate : int or tuple of int, optional
-        Steps between patches, and between the rows and columns of a patch.
-    padding : {"valid", "same"}, optional
-        Patches inside the image only; or as many as there are pixels for the strides, with zeros around the image.
-
-    Returns
-    -------
-    ndarray, shape (B, H', W', O)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or a stride is no whole number.
-    ValueError
-        If the shapes do not fit, a stride is below 1, or the padding is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> conv2d_forward(x, np.ones((2, 2, 1, 1)))[0, :, :, 0]
-    array([[ 8., 12.],
-           [20., 24.]])
-    """
-    return prepared("conv2d_forward", x, w, b, strides, padding, dilation_rate)[0].forward()[0]
-
-
-@public
-def py_conv2d_backward(dy, x, w, strides=1, padding="valid", dilation_rate=1):
-    """Gradients of `conv2d_forward`: every output pixel's gradient through its patch.
-
-    Parameters
-    ----------
-    dy : array_like, shape (B, H', W', O)
-        Gradient of the loss with respect to y, float32 or float64.
-    x, w, strides, padding, dilation_rate
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dw, db : ndarray
-        Shapes (B, H, W, I), (P, Q, I, O), (O,).
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or a stride is no whole number.
-    ValueError
-        If the shapes do not fit, a stride is below 1, or the padding is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x, w = np.array([[[[1.0], [2.0]]]]), np.array([[[[3.0]], [[4.0]]]])
-    >>> dx, dw, db = conv2d_backward(np.ones((1, 1, 1, 1)), x, w)
-    >>> dx.ravel(), dw.ravel(), db
-    (array([3., 4.]), array([1., 2.]), array([1.]))
-    """
-    b = np.empty(np.shape(w)[-1:], np.asarray(w).dtype)
-    run, arrays = prepared("conv2d_backward", x, w, b, strides, padding, dilation_rate, dy=dy)
-    (dx,), (dw, db) = run.backward([arrays["dy"]])
-    return dx, dw, db

@@ -9,18 +9,14 @@ the position in the batch, so the backward pass draws it again, and threads do n
 
 import math
 
-import numpy as np
-
 from libc.stdint cimport uint32_t, uint64_t
 
 cimport numpy as cnp
 
-from tinynn.kernels._arguments import whole_number
-from tinynn.kernels._public import public
 from tinynn.kernels._signatures import share
-from tinynn.kernels.op import as_arrays, register
+from tinynn.kernels.op import register
 
-from tinynn.kernels.machine cimport Range, Solo, Worker, claim, real, vector_dropout
+from tinynn.kernels.machine cimport Range, Worker, claim, real, vector_dropout
 from tinynn.kernels.op cimport Call, Op, Run, Step
 
 cnp.import_array()
@@ -88,88 +84,3 @@ cdef class Dropout(Op):
 
 dropout = Dropout("dropout")
 register(dropout)
-
-
-def run(function, name, array, rate, key, epoch, step):
-    cdef Solo solo = Solo()
-    cdef Step where
-    cdef double checked_rate
-    (array,) = as_arrays(function, **{name: array})
-    try:
-        checked_rate = rate
-    except TypeError:
-        raise TypeError(f"{function}: rate is {rate!r}, but must be a number") from None
-    if not 0 <= checked_rate < 1:
-        raise ValueError(f"{function}: rate is {rate}, but must be at least 0 and less than 1")
-    where.key = whole_number(function, "key", key, 64)
-    where.epoch = whole_number(function, "epoch", epoch, 32)
-    where.step = whole_number(function, "step", step, 32)
-    result = np.empty_like(array)
-    if array.dtype == np.float32:
-        masked[float](<float*> cnp.PyArray_DATA(result), <const float*> cnp.PyArray_DATA(array), checked_rate, &where,
-                      0, array.size, &solo.worker)
-    else:
-        masked[double](<double*> cnp.PyArray_DATA(result), <const double*> cnp.PyArray_DATA(array), checked_rate,
-                       &where, 0, array.size, &solo.worker)
-    return result
-
-
-@public
-def py_dropout_forward(x, rate, key=0, epoch=0, step=0):
-    """Drop each number with probability ``rate`` and scale the others by ``1 / (1 - rate)``.
-
-    Parameters
-    ----------
-    x : array_like, any shape
-        Inputs, float32 or float64.
-    rate : float
-        Probability of being dropped, ``0 <= rate < 1``.
-    key, epoch, step : int
-        What the mask is a function of, beside the position in x: the run's key (64 bits), the epoch and the step
-        within it (32 bits each).
-
-    Returns
-    -------
-    ndarray, shape of x
-
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64, or a number is none.
-    ValueError
-        If rate, key, epoch or step is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> dropout_forward(np.ones(8), 0.5, key=2)
-    array([0., 0., 2., 0., 2., 0., 2., 0.])
-    >>> dropout_forward(np.ones(3), 0.0)
-    array([1., 1., 1.])
-    """
-    return run("dropout_forward", "x", x, rate, key, epoch, step)
-
-
-@public
-def py_dropout_backward(dy, rate, key=0, epoch=0, step=0):
-    """Gradient of `dropout_forward`: dy through the same mask, ``dx = dy m / (1 - rate)``.
-
-    Parameters
-    ----------
-    dy : array_like, any shape
-        Gradient of the loss with respect to y, float32 or float64.
-    rate, key, epoch, step
-        As in the forward pass.
-
-    Returns
-    -------
-    ndarray, shape of dy
-
-    Raises
-    ------
-    TypeError
-        If dy is not float32 or float64, or a number is none.
-    ValueError
-        If rate, key, epoch or step is out of range.
-    """
-    return run("dropout_backward", "dy", dy, rate, key, epoch, step)

@@ -9,12 +9,8 @@
 
 import math
 
-import numpy as np
-
-from tinynn.kernels._normalization import checked
-from tinynn.kernels._public import public
 from tinynn.kernels._signatures import positive
-from tinynn.kernels.op import OpRun, register
+from tinynn.kernels.op import register
 
 from libc.float cimport FLT_MIN
 from libc.math cimport sqrt
@@ -159,84 +155,3 @@ cdef class LayerNormalization(Op):
 
 layer_normalization = LayerNormalization("layer_normalization")
 register(layer_normalization)
-
-
-# --- as functions -----------------------------------------------------------------------------------------------------
-
-def prepared(function, x, gamma, beta, epsilon, **others):
-    """The run of the op on the checked arguments, the shape of x, and the other arrays."""
-    x, gamma, beta, *others = checked(function, x, gamma, beta, epsilon, **others)
-    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    return OpRun(layer_normalization, [rows], [gamma, beta], epsilon=epsilon), x.shape, others
-
-
-@public
-def py_layer_normalization_forward(x, gamma, beta, epsilon=1e-3):
-    """Every row with mean 0 and variance 1 over the last axis: ``y = gamma (x - mean) / sqrt(var + epsilon) + beta``.
-
-    Parameters
-    ----------
-    x : array_like, shape (..., C)
-        Float32 or float64.
-    gamma, beta : array_like, shape (C,)
-        Scale and shift, of the same dtype.
-    epsilon : float, optional
-        Added to the variance.
-
-    Returns
-    -------
-    ndarray, shape (..., C)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or two differ in dtype.
-    ValueError
-        If the shapes do not fit, or epsilon is not positive.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> layer_normalization_forward(np.array([1.0, 3.0]), np.array([2.0, 2.0]), np.array([0.0, 5.0]), 1e-9).round(3)
-    array([-2.,  7.])
-    """
-    run, shape, _ = prepared("layer_normalization_forward", x, gamma, beta, epsilon)
-    return run.forward()[0].reshape(shape)
-
-
-@public
-def py_layer_normalization_backward(dy, x, gamma, epsilon=1e-3):
-    """Gradients of `layer_normalization_forward`, also through the mean and the variance.
-
-    Parameters
-    ----------
-    dy : array_like, shape (..., C)
-        Gradient of the loss with respect to y, float32 or float64.
-    x, gamma, epsilon
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dgamma, dbeta : ndarray
-        Shapes (..., C), (C,), (C,).
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or two differ in dtype.
-    ValueError
-        If the shapes do not fit, or epsilon is not positive.
-
-    Examples
-    --------
-    The mean takes away what all columns have in common:
-
-    >>> import numpy as np
-    >>> dx, _, _ = layer_normalization_backward(np.ones(3), np.array([1.0, 2.0, 4.0]), np.full(3, 2.0))
-    >>> bool(abs(dx).max() < 1e-12)
-    True
-    """
-    run, shape, (dy,) = prepared("layer_normalization_backward", x, gamma, np.zeros_like(gamma), epsilon, dy=dy)
-    run.forward()
-    (dx,), (dgamma, dbeta) = run.backward([dy.reshape(-1, shape[-1])])
-    return dx.reshape(shape), dgamma, dbeta

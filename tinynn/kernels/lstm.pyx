@@ -15,7 +15,6 @@ order of Keras.) At and after a row's length h_t = h_{t-1} and c_t = c_{t-1}.
 import numpy as np
 
 from tinynn.kernels import _recurrent
-from tinynn.kernels._public import public
 from tinynn.kernels.op import register
 
 from libc.stdint cimport int64_t
@@ -213,108 +212,15 @@ lstm = LSTM("lstm")
 register(lstm)
 
 
-def bias_shape(units):
-    return (4 * units,)
-
-
-@public
-def py_lstm_forward(x, w, u, b=None, h0=None, c0=None, lengths=None):
-    """All states and cells of an LSTM: ``c_t = f c_{t-1} + i g``, ``h_t = o tanh(c_t)``.
-
-    ``[z_i z_f z_g z_o] = x_t w + h_{t-1} u + b``; ``i``, ``f`` and ``o`` are the sigmoids of their z, ``g`` is tanh of
-    its own: Keras' gate order.
-
-    Parameters
-    ----------
-    x : array_like, shape (B, T, I)
-        B sequences of T steps, float32 or float64.
-    w : array_like, shape (I, 4H)
-        Weights of the input, of the same dtype.
-    u : array_like, shape (H, 4H)
-        Weights of the state.
-    b : array_like, shape (4H,), optional
-        Bias.
-    h0, c0 : array_like, shape (B, H), optional
-        States and cells to start from; zeros unless given.
-    lengths : array_like of int, shape (B,), optional
-        Length of each row, 1..T: at and after it the row repeats its last state and cell.
-
-    Returns
-    -------
-    h, c : ndarray
-        Both of shape (B, T, H).
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
-    ValueError
-        If the shapes do not fit or a length is not in 1..T.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x, w, u = np.ones((1, 3, 1)), np.ones((1, 4)), np.zeros((1, 4))
-    >>> h, c = lstm_forward(x, w, u)
-    >>> c.round(4)[0, :, 0]
-    array([0.5568, 0.9638, 1.2614])
-    >>> h.round(4)[0, :, 0]
-    array([0.3696, 0.5453, 0.6225])
-    """
-    x, w, u, b, h0, c0, _, lengths = _recurrent.checked("lstm_forward", 4, bias_shape, lengths, x=x, w=w, u=u, b=b,
-                                                        h0=h0, c0=c0)
-    run = _recurrent.run(lstm, x, [w, u, b], [h0, c0], lengths)
-    (h,) = run.forward()
-    rows, steps, inputs = x.shape
-    units = len(u)
-    # The cells are no output of the op, but they lie in its workspace, behind x, the gates, h0, c0 and h.
-    begin = rows * (steps * (inputs + 5 * units) + 2 * units)
-    groups = groups_of(rows, steps, inputs, units)
-    c = np.empty_like(h)
+def cells(run):
+    """Return all c (B, T, H) of a run: not an output of the op, but in its workspace behind x, gates, h0, c0, h."""
+    T, I, H = run.sizes[:3]
+    B = run.rows
+    begin = B * (T * (I + 5 * H) + 2 * H)
+    groups = groups_of(B, T, I, H)
+    c = np.empty((B, T, H), run.dtype)
     for group in range(groups):
-        first, last = group_start(group, groups, rows), group_start(group + 1, groups, rows)
-        cells = run.workspace[begin + steps * first * units:begin + steps * last * units]
-        c[first:last] = cells.reshape(steps, last - first, units).swapaxes(0, 1)
-    return h, c
-
-
-@public
-def py_lstm_backward(dh, x, w, u, b=None, h0=None, c0=None, lengths=None):
-    """Gradients of `lstm_forward`, which is run again for the states it needs.
-
-    ``dc_t += dh_t o (1 - tanh(c_t)^2)``, ``dc_{t-1} = dc_t f``,
-    ``dz_t = [dc_t g i(1-i), dc_t c_{t-1} f(1-f), dc_t i (1-g^2), dh_t tanh(c_t) o(1-o)]``,
-    ``dx_t = dz_t w^T``, ``dh_{t-1} += dz_t u^T``; ``dw``, ``du`` and ``db`` are sums of ``x_t^T dz_t``,
-    ``h_{t-1}^T dz_t`` and ``dz_t``.
-
-    Parameters
-    ----------
-    dh : array_like, shape (B, T, H)
-        Gradient of the loss with respect to all states h, float32 or float64.
-    x, w, u, b, h0, c0, lengths
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dw, du, db, dh0, dc0 : ndarray
-        Shapes (B, T, I), (I, 4H), (H, 4H), (4H,), (B, H), (B, H). Those of an absent b, h0 or c0 are as if it were
-        zeros.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
-    ValueError
-        If the shapes do not fit or a length is not in 1..T.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> gradients = lstm_backward(np.ones((1, 1, 1)), np.ones((1, 1, 1)), np.zeros((1, 4)), np.zeros((1, 4)))
-    >>> gradients[1]
-    array([[0.  , 0.  , 0.25, 0.  ]])
-    """
-    x, w, u, b, h0, c0, dh, lengths = _recurrent.checked("lstm_backward", 4, bias_shape, lengths, dh, x=x, w=w, u=u,
-                                                         b=b, h0=h0, c0=c0)
-    b = np.zeros(4 * len(u), x.dtype) if b is None else b
-    return _recurrent.gradients(lstm, dh, x, [w, u, b], [h0, c0], lengths)
+        first, last = group_start(group, groups, B), group_start(group + 1, groups, B)
+        steps = run.workspace[begin + T * first * H:begin + T * last * H]
+        c[first:last] = steps.reshape(T, last - first, H).swapaxes(0, 1)
+    return c

@@ -182,6 +182,7 @@ class OpRun:
         self.scalars = tuple(op.scalars(attributes))
         self.outputs = [np.empty((self.rows, *shape), self.dtype)
                         for shape in op.shapes(input_shapes, parameter_shapes, attributes)]
+        self.moment = 0, 0, 0  # key, epoch and step, of which random ops are functions
         self.workspace = self._numbers(op.workspace(self.sizes))
         self.temporary = self._numbers(op.temporary(self.sizes))
 
@@ -214,6 +215,7 @@ class OpRun:
         cdef int dtype
         memset(&call, 0, sizeof(Call))
         memset(&step, 0, sizeof(Step))
+        step.key, step.epoch, step.step = self.moment
         memset(pointers, 0, sizeof(pointers))
         if max(len(self.inputs), len(self.outputs), len(self.parameters)) > MOST_ARRAYS:
             raise ValueError(f"{op.name}: by hand, an op runs on at most {MOST_ARRAYS} arrays of a kind")
@@ -237,49 +239,3 @@ class OpRun:
         run = op.forward[dtype] if forward else op.backward[dtype]
         with nogil:
             run(&call, &solo.worker)
-
-
-def as_arrays(function, ndim=None, **arrays) -> list:
-    """The arguments of a public kernel function as aligned C-contiguous arrays of one dtype, float32 or float64.
-
-    Parameters
-    ----------
-    function : str
-        Its name, for the messages.
-    ndim : dict, optional
-        Number of axes an argument must have, by its name.
-    **arrays
-        The arguments by name; None stays None.
-
-    Raises
-    ------
-    TypeError
-        If an argument is not float32 or float64, or two differ in dtype.
-    ValueError
-        If an argument has the wrong number of axes.
-    """
-    result = []
-    first = None
-    for name, value in arrays.items():
-        if value is None:
-            result.append(None)
-            continue
-        array = np.asarray(value)
-        if array.dtype.newbyteorder("=") not in (np.float32, np.float64):
-            raise TypeError(f"{function}: {name} has dtype {array.dtype}, but a kernel takes float32 or float64; "
-                            f"convert it with {name}.astype('float32')")
-        if first is None:
-            first = name, array.dtype.newbyteorder("=")
-        elif array.dtype.newbyteorder("=") != first[1]:
-            raise TypeError(f"{function}: {name} is {array.dtype}, but {first[0]} is {first[1]}; give both one dtype")
-        if ndim and name in ndim and array.ndim != ndim[name]:
-            raise ValueError(f"{function}: {name} has shape {array.shape}, but must have {ndim[name]} axes")
-        result.append(cnp.PyArray_FROMANY(array, cnp.NPY_FLOAT64 if first[1] == np.float64 else cnp.NPY_FLOAT32, 0, 0,
-                                          cnp.NPY_ARRAY_CARRAY_RO))
-    return result
-
-
-def expect_shape(function, name, array, shape) -> None:
-    """Raise ValueError unless the array (or None) has the shape."""
-    if array is not None and array.shape != tuple(shape):
-        raise ValueError(f"{function}: {name} has shape {array.shape}, but the other arguments make it {tuple(shape)}")

@@ -10,15 +10,11 @@
 The numbers of a step are computed once, in double, by Prepare; Update runs over any part of the vectors.
 """
 
-import numbers
-
 import numpy as np
 
 cimport numpy as cnp
 
-from tinynn.kernels._arguments import required_arrays
-from tinynn.kernels._public import public
-from tinynn.kernels.op import expect_shape, register
+from tinynn.kernels.op import register
 
 from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
@@ -149,195 +145,20 @@ for each in (sgd, adam, rmsprop):
     register(each)
 
 
-# --- as functions ----------------------------------------------------------------------------------------------------
-
-def vectors_to_change(function, arrays):
-    """Check what is changed in place: a copy would lose the update."""
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"{function}: {name} is a {type(array).__name__}, but is changed in place; give an ndarray "
-                            "of float32 or float64")
-        if array.dtype.kind == "f" and not array.dtype.isnative:
-            raise TypeError(f"{function}: {name} is changed in place, but has the byte order {array.dtype.str}; "
-                            f"convert it with {name}.astype({array.dtype.name!r})")
-        if array.ndim != 1:
-            raise ValueError(f"{function}: {name} has shape {array.shape}, but must be a vector")
-        if not array.flags.writeable:
-            raise ValueError(f"{function}: {name} is read-only, but is changed in place; give a copy")
-        if not array.flags.c_contiguous or not array.flags.aligned:
-            raise ValueError(f"{function}: {name} is not contiguous and aligned, but is changed in place; give "
-                             f"{name}.copy()")
-
-
-def number_of(function, name, value):
-    if not isinstance(value, numbers.Real):
-        raise TypeError(f"{function}: {name} is {value!r}, but must be a number")
-    return float(value)
-
-
-def update(function, Rule rule, w, dw, states, learning_rate, step, options):
-    """One step of the rule in place; states by name, in the rule's order."""
+def update_in_place(Rule rule, w, dw, states, options, double learning_rate, uint64_t step):
+    """Take one step of a rule: w and the states are changed, contiguous vectors like dw; options as it configures."""
     cdef double scalars[MOST_SIZES]
     cdef double configuration[MOST_SIZES]
     cdef void* state[MOST_SIZES]
     cdef Solo solo = Solo()
-    cdef Update run
-    changed = {"w": w, **states}
-    for name, array in changed.items():
-        if array is None:
-            raise TypeError(f"{function}: {name} is missing; give a vector like w, zeros before the first step")
-    vectors_to_change(function, changed)
-    gradient = required_arrays(function, {"dw": 1}, dw=dw, **changed)[0]
-    for name, array in changed.items():
-        expect_shape(function, name, array, gradient.shape)
-    options = {name: number_of(function, name, value) for name, value in options.items()}
-    for number, value in enumerate(rule.configuration(**options)):
-        configuration[<int> number] = value
-    for number, array in enumerate(states.values()):
-        state[<int> number] = cnp.PyArray_DATA(array)
-    rule.prepare(scalars, configuration, number_of(function, "learning_rate", learning_rate), step, True)
-    run = rule.update[1 if gradient.dtype == np.float64 else 0]
+    cdef Update run = rule.update[1 if dw.dtype == np.float64 else 0]
     cdef void* weights = cnp.PyArray_DATA(w)
-    cdef const void* slope = cnp.PyArray_DATA(gradient)
-    cdef Py_ssize_t n = gradient.size
+    cdef const void* gradient = cnp.PyArray_DATA(dw)
+    cdef Py_ssize_t n = dw.size
+    for number, value in enumerate(options):
+        configuration[<int> number] = value
+    for number, array in enumerate(states):
+        state[<int> number] = cnp.PyArray_DATA(array)
+    rule.prepare(scalars, configuration, learning_rate, step, True)
     with nogil:
-        run(weights, slope, state, scalars, n, &solo.worker)
-
-
-def with_velocity(function, velocity, momentum, states):
-    """The states and velocity, if there is momentum."""
-    if not number_of(function, "momentum", momentum):
-        return states
-    if velocity is None:
-        raise ValueError(f"{function}: velocity is None, but momentum {momentum} needs one; give np.zeros_like(w)")
-    return {**states, "velocity": velocity}
-
-
-@public
-def py_sgd_update(w, dw, velocity, learning_rate, momentum=0.0, nesterov=False):
-    """One step of gradient descent, in place: ``velocity = momentum velocity - rate dw;  w += velocity``.
-
-    Parameters
-    ----------
-    w : ndarray, shape (n,)
-        Parameters, float32 or float64; changed.
-    dw : array_like, shape (n,)
-        Their gradient, of the same dtype.
-    velocity : ndarray, shape (n,), or None
-        State of the momentum, zeros at first; changed. Without momentum it is not used and may be None.
-    learning_rate : float
-        The rate.
-    momentum : float, optional
-        Share of the velocity that stays.
-    nesterov : bool, optional
-        Whether the step looks ahead: ``w += momentum velocity - rate dw``.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or one to be changed is no ndarray.
-    ValueError
-        If the shapes differ, one to be changed is read-only or not contiguous, or velocity is missing.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> w = np.array([1.0, 2.0])
-    >>> sgd_update(w, np.array([1.0, -1.0]), None, 0.5)
-    >>> w
-    array([0.5, 2.5])
-    """
-    states = with_velocity("sgd_update", velocity, momentum, {})
-    update("sgd_update", sgd, w, dw, states, learning_rate, 1, {"momentum": momentum, "nesterov": nesterov})
-
-
-@public
-def py_adam_update(w, dw, m, v, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0):
-    """One step of Adam, in place; with weight decay, of AdamW.
-
-    ``w -= rate weight_decay w;  m += (1 - beta_1)(dw - m);  v += (1 - beta_2)(dw^2 - v)``;
-    ``w -= rate sqrt(1 - beta_2^step) / (1 - beta_1^step) m / (sqrt(v) + epsilon)``
-
-    Parameters
-    ----------
-    w : ndarray, shape (n,)
-        Parameters, float32 or float64; changed.
-    dw : array_like, shape (n,)
-        Their gradient, of the same dtype.
-    m, v : ndarray, shape (n,)
-        Running means of the gradient and of its square, zeros at first; changed.
-    step : int
-        Number of this step, 1 for the first.
-    learning_rate : float
-        The rate.
-    beta_1, beta_2 : float, optional
-        Share of m and v that stays.
-    epsilon : float, optional
-        Added to the root.
-    weight_decay : float, optional
-        Decoupled weight decay.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or one to be changed is no ndarray.
-    ValueError
-        If the shapes differ, one to be changed is read-only or not contiguous, or step is less than 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> w, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
-    >>> adam_update(w, np.array([5.0, -0.1]), m, v, 1, 0.5)
-    >>> w.round(4)
-    array([0.5, 2.5])
-    """
-    if not isinstance(step, numbers.Integral):
-        raise TypeError(f"adam_update: step is {step!r}, but must be an integer, 1 for the first step")
-    if not 1 <= step < 2 ** 63:
-        raise ValueError(f"adam_update: step is {step}, but steps count from 1")
-    update("adam_update", adam, w, dw, {"m": m, "v": v}, learning_rate, step,
-           {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "weight_decay": weight_decay})
-
-
-@public
-def py_rmsprop_update(w, dw, v, velocity, learning_rate, rho=0.9, momentum=0.0, epsilon=1e-7):
-    """One step of RMSprop, in place: ``v = rho v + (1 - rho) dw^2;  w -= rate dw / sqrt(v + epsilon)``.
-
-    Parameters
-    ----------
-    w : ndarray, shape (n,)
-        Parameters, float32 or float64; changed.
-    dw : array_like, shape (n,)
-        Their gradient, of the same dtype.
-    v : ndarray, shape (n,)
-        Running mean of the gradient's square, zeros at first; changed.
-    velocity : ndarray, shape (n,), or None
-        State of the momentum, zeros at first; changed. Without momentum it is not used and may be None.
-    learning_rate : float
-        The rate.
-    rho : float, optional
-        Share of v that stays.
-    momentum : float, optional
-        Share of the velocity that stays: ``velocity = momentum velocity + change;  w -= velocity``.
-    epsilon : float, optional
-        Added under the root.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or one to be changed is no ndarray.
-    ValueError
-        If the shapes differ, one to be changed is read-only or not contiguous, or velocity is missing.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> w, v = np.array([1.0]), np.zeros(1)
-    >>> rmsprop_update(w, np.array([2.0]), v, None, 0.1, rho=0.75)
-    >>> w.round(4), v
-    (array([0.8]), array([1.]))
-    """
-    states = with_velocity("rmsprop_update", velocity, momentum, {"v": v})
-    update("rmsprop_update", rmsprop, w, dw, states, learning_rate, 1,
-           {"rho": rho, "momentum": momentum, "epsilon": epsilon})
+        run(weights, gradient, state, scalars, n, &solo.worker)

@@ -9,10 +9,10 @@ Of a window that hangs over the edge of the image only the positions inside coun
 
 import math
 
-from tinynn.kernels._arguments import required_arrays
-from tinynn.kernels._public import public
-from tinynn.kernels._windows import padding_of, pair, slide
-from tinynn.kernels.op import OpRun, expect_shape, register
+from tinynn.checks import check_pair
+from tinynn.kernels._signatures import one_of
+from tinynn.kernels._windows import PADDINGS, slide
+from tinynn.kernels.op import register
 
 from libc.string cimport memset
 
@@ -148,7 +148,7 @@ cdef class Pooling2D(Op):
         return ["(H, W, C)"], []
 
     def options(self):
-        return {"pool": pair, "strides": pair, "padding": padding_of}
+        return {"pool": check_pair, "strides": check_pair, "padding": one_of(PADDINGS)}
 
     def required(self):
         return "pool", "strides", "padding"
@@ -172,156 +172,3 @@ max_pooling2d = Pooling2D("max_pooling2d", 1)
 average_pooling2d = Pooling2D("average_pooling2d", 0)
 register(max_pooling2d)
 register(average_pooling2d)
-
-
-# --- as functions -----------------------------------------------------------------------------------------------------
-
-def prepared(function, op, x, pool_size, strides, padding, **others):
-    """The run of the op on the checked arguments, and the other arrays."""
-    x, *others = required_arrays(function, {"x": 4, "dy": 4}, x=x, **others)
-    if 0 in x.shape[1:]:
-        raise ValueError(f"{function}: x has shape {x.shape}, but an image without numbers has no windows")
-    pool = pair(function, "pool_size", pool_size)
-    strides = pool if strides is None else pair(function, "strides", strides)
-    size, _ = slide(function, x.shape[1:3], pool, strides, padding)
-    for dy in others:
-        expect_shape(function, "dy", dy, (len(x), *size, x.shape[3]))
-    return OpRun(op, [x], pool=pool, strides=strides, padding=padding), others
-
-
-def backward(function, op, dy, x, pool_size, strides, padding):
-    run, (dy,) = prepared(function, op, x, pool_size, strides, padding, dy=dy)
-    run.forward()
-    return run.backward([dy])[0][0]
-
-
-@public
-def py_max_pooling2d_forward(x, pool_size=2, strides=None, padding="valid"):
-    """Largest number of each window, channel by channel.
-
-    Parameters
-    ----------
-    x : array_like, shape (B, H, W, C)
-        Images, float32 or float64.
-    pool_size : int or tuple of int, optional
-        Rows and columns of a window.
-    strides : int or tuple of int, optional
-        Steps between windows; None: the windows stand side by side.
-    padding : {"valid", "same"}, optional
-        Windows inside the image only; or as many as there are pixels for the strides, cut off at the edges.
-
-    Returns
-    -------
-    ndarray, shape (B, H', W', C)
-
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64, or a stride is no whole number.
-    ValueError
-        If x does not have four axes, a window does not fit, or the padding is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> max_pooling2d_forward(np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
-    array([[ 5.,  7.],
-           [13., 15.]])
-    """
-    return prepared("max_pooling2d_forward", max_pooling2d, x, pool_size, strides, padding)[0].forward()[0]
-
-
-@public
-def py_max_pooling2d_backward(dy, x, pool_size=2, strides=None, padding="valid"):
-    """Gradient of `max_pooling2d_forward`: to the first of the largest numbers of each window, row by row.
-
-    Parameters
-    ----------
-    dy : array_like, shape (B, H', W', C)
-        Gradient of the loss with respect to y, float32 or float64.
-    x, pool_size, strides, padding
-        As in the forward pass.
-
-    Returns
-    -------
-    dx : ndarray, shape (B, H, W, C)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, the two differ in dtype, or a stride is no whole number.
-    ValueError
-        If the shapes do not fit, a window does not fit, or the padding is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> max_pooling2d_backward(np.ones((1, 1, 1, 1)), np.array([[[[1.0], [2.0]], [[2.0], [0.0]]]]))[0, :, :, 0]
-    array([[0., 1.],
-           [0., 0.]])
-    """
-    return backward("max_pooling2d_backward", max_pooling2d, dy, x, pool_size, strides, padding)
-
-
-@public
-def py_average_pooling2d_forward(x, pool_size=2, strides=None, padding="valid"):
-    """Mean of each window, channel by channel; of a window cut off at an edge, the mean of what is left.
-
-    Parameters
-    ----------
-    x : array_like, shape (B, H, W, C)
-        Images, float32 or float64.
-    pool_size, strides, padding
-        As for `max_pooling2d_forward`.
-
-    Returns
-    -------
-    ndarray, shape (B, H', W', C)
-
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64, or a stride is no whole number.
-    ValueError
-        If x does not have four axes, a window does not fit, or the padding is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> average_pooling2d_forward(np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
-    array([[ 2.5,  4.5],
-           [10.5, 12.5]])
-    """
-    return prepared("average_pooling2d_forward", average_pooling2d, x, pool_size, strides, padding)[0].forward()[0]
-
-
-@public
-def py_average_pooling2d_backward(dy, x, pool_size=2, strides=None, padding="valid"):
-    """Gradient of `average_pooling2d_forward`: to all positions of each window alike.
-
-    Parameters
-    ----------
-    dy : array_like, shape (B, H', W', C)
-        Gradient of the loss with respect to y, float32 or float64.
-    x, pool_size, strides, padding
-        As in the forward pass.
-
-    Returns
-    -------
-    dx : ndarray, shape (B, H, W, C)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, the two differ in dtype, or a stride is no whole number.
-    ValueError
-        If the shapes do not fit, a window does not fit, or the padding is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> average_pooling2d_backward(np.ones((1, 1, 1, 1)), np.zeros((1, 2, 2, 1)))[0, :, :, 0]
-    array([[0.25, 0.25],
-           [0.25, 0.25]])
-    """
-    return backward("average_pooling2d_backward", average_pooling2d, dy, x, pool_size, strides, padding)

@@ -7,10 +7,7 @@
 (Elman, "Finding structure in time", 1990; Keras' SimpleRNN.) At and after a row's length h_t = h_{t-1}.
 """
 
-import numpy as np
-
 from tinynn.kernels import _recurrent
-from tinynn.kernels._public import public
 from tinynn.kernels._signatures import one_of
 from tinynn.kernels.op import register
 
@@ -182,89 +179,3 @@ cdef class RNN(Op):
 
 rnn = RNN("rnn")
 register(rnn)
-
-
-def bias_shape(units):
-    return (units,)
-
-
-@public
-def py_rnn_forward(x, w, u, b=None, h0=None, lengths=None):
-    """All states of a simple recurrent network: ``h_t = tanh(x_t w + h_{t-1} u + b)``.
-
-    Parameters
-    ----------
-    x : array_like, shape (B, T, I)
-        B sequences of T steps, float32 or float64.
-    w : array_like, shape (I, H)
-        Weights of the input, of the same dtype.
-    u : array_like, shape (H, H)
-        Weights of the state.
-    b : array_like, shape (H,), optional
-        Bias.
-    h0 : array_like, shape (B, H), optional
-        States to start from; zeros unless given.
-    lengths : array_like of int, shape (B,), optional
-        Length of each row, 1..T: at and after it the row repeats its last state.
-
-    Returns
-    -------
-    ndarray, shape (B, T, H)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
-    ValueError
-        If the shapes do not fit or a length is not in 1..T.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x, w, u = np.ones((1, 3, 1)), np.array([[0.5]]), np.array([[1.0]])
-    >>> rnn_forward(x, w, u).round(4)[0, :, 0]
-    array([0.4621, 0.7452, 0.8469])
-    >>> rnn_forward(x, w, u, lengths=[2]).round(4)[0, :, 0]
-    array([0.4621, 0.7452, 0.7452])
-    """
-    x, w, u, b, h0, _, lengths = _recurrent.checked("rnn_forward", 1, bias_shape, lengths, x=x, w=w, u=u, b=b, h0=h0)
-    return _recurrent.run(rnn, x, [w, u, b], [h0], lengths).forward()[0]
-
-
-@public
-def py_rnn_backward(dh, x, w, u, b=None, h0=None, lengths=None):
-    """Gradients of `rnn_forward`, which is run again for the states it needs.
-
-    ``dz_t = dh_t (1 - h_t^2)``, ``dx_t = dz_t w^T``, ``dh_{t-1} += dz_t u^T``; ``dw``, ``du`` and ``db`` are sums of
-    ``x_t^T dz_t``, ``h_{t-1}^T dz_t`` and ``dz_t``.
-
-    Parameters
-    ----------
-    dh : array_like, shape (B, T, H)
-        Gradient of the loss with respect to all states, float32 or float64.
-    x, w, u, b, h0, lengths
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dw, du, db, dh0 : ndarray
-        Shapes (B, T, I), (I, H), (H, H), (H,), (B, H). Those of an absent b or h0 are as if it were zeros.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
-    ValueError
-        If the shapes do not fit or a length is not in 1..T.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> dx, dw, du, db, dh0 = rnn_backward(np.ones((1, 1, 1)), np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1))
-    >>> dw, dh0
-    (array([[1.]]), array([[1.]]))
-    """
-    x, w, u, b, h0, dh, lengths = _recurrent.checked("rnn_backward", 1, bias_shape, lengths, dh, x=x, w=w, u=u, b=b,
-                                                     h0=h0)
-    b = np.zeros(len(u), x.dtype) if b is None else b
-    return _recurrent.gradients(rnn, dh, x, [w, u, b], [h0], lengths)
