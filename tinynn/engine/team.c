@@ -21,7 +21,7 @@
 #include <xmmintrin.h>
 #endif
 
-enum { SPIN_NANOSECONDS = 20000, MOST_THREADS = 256 };
+enum { SPIN_NANOSECONDS = 20000, MAX_THREADS = 256 };
 
 static struct {
     Team team;
@@ -188,8 +188,8 @@ int team_cores(void)
 void team_run(int threads, int spin, const Simd *simd, void *scratch, Body body, void *context)
 {
     Worker worker = {.f32 = simd->f32, .f64 = simd->f64, .scratch = scratch};
-    if (threads > MOST_THREADS)
-        threads = MOST_THREADS;
+    if (threads > MAX_THREADS)
+        threads = MAX_THREADS;
     if (threads > 1) {
         pthread_once(&once, first_use);
         if (pthread_mutex_trylock(&pool.owner) == 0) {

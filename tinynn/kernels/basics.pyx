@@ -7,7 +7,8 @@ cimport numpy as cnp
 from tinynn.kernels._arguments import required_arrays
 from tinynn.kernels._public import public
 
-from tinynn.kernels.machine cimport LINEAR, Solo, Worker, gemm_team, real, vector_exp, vector_log
+from tinynn.kernels.gemm cimport gemm_team
+from tinynn.kernels.machine cimport LINEAR, Solo, Worker, real
 
 cnp.import_array()
 
@@ -86,13 +87,13 @@ cdef object elementwise(function, x, bint logarithm):
     cdef bint single = x.dtype == np.float32
     with nogil:
         if single and logarithm:
-            vector_log(<float*> y_data, <float*> x_data, n, &solo.worker)
+            solo.worker.f32.log(y_data, x_data, n)
         elif single:
-            vector_exp(<float*> y_data, <float*> x_data, n, &solo.worker)
+            solo.worker.f32.exp(y_data, x_data, n)
         elif logarithm:
-            vector_log(<double*> y_data, <double*> x_data, n, &solo.worker)
+            solo.worker.f64.log(y_data, x_data, n)
         else:
-            vector_exp(<double*> y_data, <double*> x_data, n, &solo.worker)
+            solo.worker.f64.exp(y_data, x_data, n)
     return y
 
 

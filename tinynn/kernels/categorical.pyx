@@ -16,16 +16,13 @@ from tinynn.kernels.op import register, register_fusion
 from libc.stdint cimport int64_t
 
 from tinynn.kernels.losses cimport Loss, clipped, clipped_log, grain
-from tinynn.kernels.machine cimport (
-    SIGMOID, Range, Worker, claim, real, softmax_row, vector_activation, vector_dot, vector_log, vector_log1p_exp,
-    vector_sum,
-)
-from tinynn.kernels.op cimport Call, Run
+from tinynn.kernels.machine cimport SIGMOID, Range, Worker, claim, real, simd, softmax_row, vector_dot, vector_sum
+from tinynn.kernels.op cimport DoubleCall, FloatCall, RealCall, Run, labels_of
 
 
 cdef inline real logarithm(real x, Worker* worker) noexcept nogil:
     cdef real y
-    vector_log(&y, &x, 1, worker)
+    simd(worker, &y).log(&y, &x, 1)
     return y
 
 
@@ -47,7 +44,7 @@ cdef void categorical_crossentropy_forward(
             for i in range(row * K, (row + 1) * K):
                 q = p[i] / total
                 temporary[i] = 0 if q < 0 else q
-            vector_log(temporary + row * K, temporary + row * K, K, worker)
+            simd(worker, temporary).log(temporary + row * K, temporary + row * K, K)
             for i in range(row * K, (row + 1) * K):
                 temporary[i] = clipped_log(temporary[i])
             loss[row] = -vector_dot(temporary + row * K, t + row * K, K, worker)
@@ -93,7 +90,7 @@ cdef inline void crossentropy_of_rows(
     cdef real largest
     for row in range(rows.start, rows.stop):
         loss[row] = softmax_row(q + row * K, temporary + row * K, z + row * K, K, worker)
-    vector_log(loss + rows.start, loss + rows.start, rows.stop - rows.start, worker)
+    simd(worker, loss).log(loss + rows.start, loss + rows.start, rows.stop - rows.start)
     for row in range(rows.start, rows.stop):
         largest = temporary[row * K]
         if t == NULL:
@@ -160,10 +157,10 @@ cdef void categorical_crossentropy_from_sigmoid_logits_forward(
     while claim(worker, B, grain(K), &rows):
         start = rows.start * K
         n = rows.stop * K - start
-        vector_log1p_exp(log_s + start, z + start, n, worker)
+        simd(worker, log_s).log1p_exp(log_s + start, z + start, n)
         for i in range(start, start + n):
             log_s[i] = (0 if z[i] > 0 else z[i]) - log_s[i]
-        vector_activation(y + start, z + start, n, SIGMOID, worker)
+        simd(worker, y).activation_forward(y + start, z + start, n, SIGMOID)
         crossentropy_of_rows(loss, q, terms, log_s, t, labels, rows, K, worker)
 
 
@@ -180,7 +177,7 @@ cdef void categorical_crossentropy_from_sigmoid_logits_backward(
         n = rows.stop * K - start
         for i in range(start, start + n):
             temporary[i] = -z[i]
-        vector_activation(temporary + start, temporary + start, n, SIGMOID, worker)
+        simd(worker, temporary).activation_forward(temporary + start, temporary + start, n, SIGMOID)
         for row in range(rows.start, rows.stop):
             crossentropy_of_row_backward(dz + row * K, weight[row], q + row * K,
                                          <const real*> NULL if t == NULL else t + row * K,
@@ -191,86 +188,74 @@ cdef void categorical_crossentropy_from_sigmoid_logits_backward(
 
 # --- as ops: sizes (rows per sample, K, sparse, ...) ------------------------------------------------------------
 
-cdef inline const real* distribution(Call* call, real* dtype) noexcept nogil:
-    if call.sizes[2]:
-        return NULL
-    return <const real*> call.inputs[1]
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
+    categorical_crossentropy_forward(
+        call.outputs[0], call.temporary, call.inputs[0], NULL if sparse else call.inputs[1], labels_of(call, sparse),
+        call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef inline const int64_t* label_of_rows(Call* call) noexcept nogil:
-    if call.sizes[2]:
-        return <const int64_t*> call.inputs[1]
-    return NULL
-
-
-cdef void run_categorical_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    categorical_crossentropy_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
-                                     distribution(call, dtype), label_of_rows(call), call.rows * call.sizes[0],
-                                     call.sizes[1], worker)
-
-
-cdef void run_categorical_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
     if call.d_inputs[0] != NULL:
-        categorical_crossentropy_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0],
-                                          <const real*> call.inputs[0], distribution(call, dtype),
-                                          label_of_rows(call), call.rows * call.sizes[0], call.sizes[1], worker)
+        categorical_crossentropy_backward(
+            call.d_inputs[0], call.d_outputs[0], call.inputs[0], NULL if sparse else call.inputs[1],
+            labels_of(call, sparse), call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_categorical_logits_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    categorical_crossentropy_from_logits_forward(<real*> call.outputs[0], <real*> call.outputs[1],
-                                                 <real*> call.temporary, <const real*> call.inputs[0],
-                                                 distribution(call, dtype), label_of_rows(call),
-                                                 call.rows * call.sizes[0], call.sizes[1], worker)
+cdef void run_logits_forward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
+    categorical_crossentropy_from_logits_forward(
+        call.outputs[0], call.outputs[1], call.temporary, call.inputs[0], NULL if sparse else call.inputs[1],
+        labels_of(call, sparse), call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_categorical_logits_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_logits_backward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
     if call.d_inputs[0] != NULL:
-        categorical_crossentropy_from_logits_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0],
-                                                      <const real*> call.outputs[1], distribution(call, dtype),
-                                                      label_of_rows(call), call.rows * call.sizes[0], call.sizes[1],
-                                                      worker)
+        categorical_crossentropy_from_logits_backward(
+            call.d_inputs[0], call.d_outputs[0], call.outputs[1], NULL if sparse else call.inputs[1],
+            labels_of(call, sparse), call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_categorical_sigmoid_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_sigmoid_forward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
     categorical_crossentropy_from_sigmoid_logits_forward(
-        <real*> call.outputs[0], <real*> call.outputs[1], <real*> call.workspace, <real*> call.temporary,
-        <const real*> call.inputs[0], distribution(call, dtype), label_of_rows(call), call.rows * call.sizes[0],
-        call.sizes[1], worker)
+        call.outputs[0], call.outputs[1], call.workspace, call.temporary, call.inputs[0],
+        NULL if sparse else call.inputs[1], labels_of(call, sparse), call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_categorical_sigmoid_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_sigmoid_backward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
     if call.d_inputs[0] != NULL:
         categorical_crossentropy_from_sigmoid_logits_backward(
-            <real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
-            <const real*> call.workspace, <const real*> call.inputs[0], distribution(call, dtype), label_of_rows(call),
-            call.rows * call.sizes[0], call.sizes[1], worker)
+            call.d_inputs[0], call.temporary, call.d_outputs[0], call.workspace, call.inputs[0],
+            NULL if sparse else call.inputs[1], labels_of(call, sparse), call.rows * call.sizes[0], call.sizes[1],
+            worker)
 
 
 cdef class CategoricalCrossentropy(Loss):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_forward[float]
-        self.forward[1] = <Run> run_categorical_forward[double]
-        self.backward[0] = <Run> run_categorical_backward[float]
-        self.backward[1] = <Run> run_categorical_backward[double]
+        self.categorical = True
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
 
 cdef class CategoricalCrossentropyFromLogits(Loss):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_logits_forward[float]
-        self.forward[1] = <Run> run_categorical_logits_forward[double]
-        self.backward[0] = <Run> run_categorical_logits_backward[float]
-        self.backward[1] = <Run> run_categorical_logits_backward[double]
+        self.categorical = self.from_logits = True
+        self.forward = [<Run> run_logits_forward[FloatCall], <Run> run_logits_forward[DoubleCall]]
+        self.backward = [<Run> run_logits_backward[FloatCall], <Run> run_logits_backward[DoubleCall]]
 
 
 cdef class CategoricalCrossentropyFromSigmoidLogits(Loss):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_sigmoid_forward[float]
-        self.forward[1] = <Run> run_categorical_sigmoid_forward[double]
-        self.backward[0] = <Run> run_categorical_sigmoid_backward[float]
-        self.backward[1] = <Run> run_categorical_sigmoid_backward[double]
+        self.categorical = self.from_logits = True
+        self.forward = [<Run> run_sigmoid_forward[FloatCall], <Run> run_sigmoid_forward[DoubleCall]]
+        self.backward = [<Run> run_sigmoid_backward[FloatCall], <Run> run_sigmoid_backward[DoubleCall]]
 
     def workspace(self, sizes):
         return 0, sizes[0] * sizes[1]

@@ -20,8 +20,8 @@ from tinynn.kernels._public import public
 from tinynn.kernels._signatures import share
 from tinynn.kernels.op import as_arrays, register
 
-from tinynn.kernels.machine cimport Range, Solo, Worker, claim, real, vector_dropout
-from tinynn.kernels.op cimport Call, Op, Run, Step
+from tinynn.kernels.machine cimport Range, Solo, Worker, claim, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run, Step
 
 cnp.import_array()
 
@@ -42,18 +42,18 @@ cdef void masked(
     cdef real scale = <real> (1.0 / (1.0 - rate))
     cdef Range part
     while claim(worker, size, GRAIN, &part):
-        vector_dropout(y + part.start, x + part.start, scale, dropped, step.key, purpose, <uint32_t> step.epoch,
-                       <uint32_t> step.step, part.start, part.stop - part.start, worker)
+        simd(worker, y).dropout(y + part.start, x + part.start, scale, dropped, step.key, purpose,
+                                <uint32_t> step.epoch, <uint32_t> step.step, part.start, part.stop - part.start)
 
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    masked(<real*> call.outputs[0], <const real*> call.inputs[0], call.scalars[0], call.step, call.identity,
-           call.rows * call.sizes[0], worker)
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
+    masked(call.outputs[0], call.inputs[0], call.scalars[0], call.step, call.identity, call.rows * call.sizes[0],
+           worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        masked(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], call.scalars[0], call.step, call.identity,
+        masked(call.d_inputs[0], call.d_outputs[0], call.scalars[0], call.step, call.identity,
                call.rows * call.sizes[0], worker)
 
 
@@ -61,10 +61,8 @@ cdef class Dropout(Op):
     """Input [x (...)], output [y (...)], attribute rate (0 <= rate < 1). For training only: leave it out to predict."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def options(self):
         return {"rate": share}

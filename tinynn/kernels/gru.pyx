@@ -26,11 +26,9 @@ from tinynn.kernels.op import register
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from tinynn.kernels.machine cimport (
-    LINEAR, Worker, gemm_pack, gemm_packed, gemm_team, gru_candidate_backward, gru_candidate_forward, gru_cell_backward,
-    gru_cell_forward, gru_reset_backward, gru_reset_forward, real,
-)
-from tinynn.kernels.op cimport Call, Op, Run, item_counts
+from tinynn.kernels.gemm cimport gemm_pack_team, gemm_team
+from tinynn.kernels.machine cimport LINEAR, Worker, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run, item_counts
 from tinynn.kernels.recurrent cimport (
     Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
     packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
@@ -61,10 +59,10 @@ cdef void gru_forward(
     cdef Py_ssize_t t, row, at, count, depth
     cdef const real* h_before
     if reset_after:
-        gemm_pack(packed, u, 3 * H, 1, H, 3 * H, worker)
+        gemm_pack_team(packed, u, 3 * H, 1, H, 3 * H, worker)
     else:
-        gemm_pack(packed, u, 3 * H, 1, H, 2 * H, worker)
-        gemm_pack(packed_candidate, u + 2 * H, 3 * H, 1, H, H, worker)
+        gemm_pack_team(packed, u, 3 * H, 1, H, 2 * H, worker)
+        gemm_pack_team(packed_candidate, u + 2 * H, 3 * H, 1, H, H, worker)
     while next_part(&part, worker):
         copy_rows(h_start, h0, part.rows, H)
         h_before = h_start + part.rows.start * H
@@ -72,28 +70,30 @@ cdef void gru_forward(
         for t in range(T):
             at = part.at + t * part.size + part.rows.start
             if stepwise:
-                gemm_packed(gates + at * 3 * H, 3 * H, steps + at * I, I, 1, packed_w, count, 3 * H, I, False, b,
-                            LINEAR, worker)
+                simd(worker, gates).gemm_packed(gates + at * 3 * H, 3 * H, steps + at * I, I, 1, packed_w, count, 3 * H,
+                                                I, False, b, LINEAR)
             # Without an initial state the first products are with zeros: of depth 0.
             depth = H if t > 0 or h0 != NULL else 0
             if reset_after:
-                gemm_packed(inner + at * 3 * H, 3 * H, h_before, H, 1, packed, count, 3 * H, depth, False,
-                            recurrent_bias, LINEAR, worker)
+                simd(worker, inner).gemm_packed(inner + at * 3 * H, 3 * H, h_before, H, 1, packed, count, 3 * H, depth,
+                                                False, recurrent_bias, LINEAR)
             else:
-                gemm_packed(gates + at * 3 * H, 3 * H, h_before, H, 1, packed, count, 2 * H, depth, True,
-                            <const real*> NULL, LINEAR, worker)
+                simd(worker, gates).gemm_packed(gates + at * 3 * H, 3 * H, h_before, H, 1, packed, count, 2 * H, depth,
+                                                True, NULL, LINEAR)
                 for row in range(count):
-                    gru_reset_forward(gates + (at + row) * 3 * H, inner + (at + row) * H, h_before + row * H, H, worker)
-                gemm_packed(gates + at * 3 * H + 2 * H, 3 * H, inner + at * H, H, 1, packed_candidate, count, H, depth,
-                            True, <const real*> NULL, LINEAR, worker)
+                    simd(worker, gates).gru_reset_forward(gates + (at + row) * 3 * H, inner + (at + row) * H,
+                                                          h_before + row * H, H)
+                simd(worker, gates).gemm_packed(gates + at * 3 * H + 2 * H, 3 * H, inner + at * H, H, 1,
+                                                packed_candidate, count, H, depth, True, NULL, LINEAR)
             for row in range(count):
                 if ended(lengths, part.rows.start + row, t):
                     memcpy(h + (at + row) * H, h_before + row * H, H * sizeof(real))
                 elif reset_after:
-                    gru_cell_forward(gates + (at + row) * 3 * H, h + (at + row) * H, inner + (at + row) * 3 * H,
-                                     h_before + row * H, H, worker)
+                    simd(worker, gates).gru_cell_forward(gates + (at + row) * 3 * H, h + (at + row) * H,
+                                                         inner + (at + row) * 3 * H, h_before + row * H, H)
                 else:
-                    gru_candidate_forward(gates + (at + row) * 3 * H, h + (at + row) * H, h_before + row * H, H, worker)
+                    simd(worker, gates).gru_candidate_forward(gates + (at + row) * 3 * H, h + (at + row) * H,
+                                                              h_before + row * H, H)
             h_before = h + at * H
         put_states(y, h, sequences, &part, T, H)
         put_states(last_h, h, False, &part, T, H)
@@ -125,10 +125,10 @@ cdef void gru_backward(
     cdef Py_ssize_t t, row, at, count
     cdef const real* h_before
     if reset_after:
-        gemm_pack(temporary, u, 1, 3 * H, 3 * H, H, worker)
+        gemm_pack_team(temporary, u, 1, 3 * H, 3 * H, H, worker)
     else:
-        gemm_pack(temporary, u, 1, 3 * H, 2 * H, H, worker)
-        gemm_pack(packed_candidate, u + 2 * H, 1, 3 * H, H, H, worker)
+        gemm_pack_team(temporary, u, 1, 3 * H, 2 * H, H, worker)
+        gemm_pack_team(packed_candidate, u + 2 * H, 1, 3 * H, H, H, worker)
     while next_part(&part, worker):
         start_gradient(dh, dy, d_last_h, sequences, part.rows, H, worker)
         count = part.rows.stop - part.rows.start
@@ -142,26 +142,28 @@ cdef void gru_backward(
                     if reset_after:
                         memset(inner + (at + row) * 3 * H, 0, 3 * H * sizeof(real))
                 elif reset_after:
-                    gru_cell_backward(gates + (at + row) * 3 * H, inner + (at + row) * 3 * H, dh + row * H,
-                                      dh + row * H, gates + (at + row) * 3 * H, inner + (at + row) * 3 * H,
-                                      h_before + row * H, H, worker)
+                    simd(worker, gates).gru_cell_backward(gates + (at + row) * 3 * H, inner + (at + row) * 3 * H,
+                                                          dh + row * H, dh + row * H, gates + (at + row) * 3 * H,
+                                                          inner + (at + row) * 3 * H, h_before + row * H, H)
                 else:
-                    gru_candidate_backward(gates + (at + row) * 3 * H, dh + row * H, dh + row * H,
-                                           gates + (at + row) * 3 * H, h_before + row * H, H, worker)
+                    simd(worker, gates).gru_candidate_backward(gates + (at + row) * 3 * H, dh + row * H, dh + row * H,
+                                                               gates + (at + row) * 3 * H, h_before + row * H, H)
             if reset_after:
                 if t > 0 or dh0 != NULL:
-                    gemm_packed(dh + part.rows.start * H, H, inner + (at + part.rows.start) * 3 * H, 3 * H, 1,
-                                temporary, count, H, 3 * H, True, <const real*> NULL, LINEAR, worker)
+                    simd(worker, dh).gemm_packed(dh + part.rows.start * H, H, inner + (at + part.rows.start) * 3 * H,
+                                                 3 * H, 1, temporary, count, H, 3 * H, True, NULL, LINEAR)
                 continue
-            gemm_packed(d_reset_h + part.rows.start * H, H, gates + (at + part.rows.start) * 3 * H + 2 * H, 3 * H, 1,
-                        packed_candidate, count, H, H, False, <const real*> NULL, LINEAR, worker)
+            simd(worker, d_reset_h).gemm_packed(d_reset_h + part.rows.start * H, H,
+                                                gates + (at + part.rows.start) * 3 * H + 2 * H, 3 * H, 1,
+                                                packed_candidate, count, H, H, False, NULL, LINEAR)
             for row in range(part.rows.start, part.rows.stop):
                 if not ended(lengths, row, t):
-                    gru_reset_backward(gates + (at + row) * 3 * H, dh + row * H, d_reset_h + row * H,
-                                       gates + (at + row) * 3 * H, h_before + row * H, H, worker)
+                    simd(worker, gates).gru_reset_backward(gates + (at + row) * 3 * H, dh + row * H,
+                                                           d_reset_h + row * H, gates + (at + row) * 3 * H,
+                                                           h_before + row * H, H)
             if t > 0 or dh0 != NULL:
-                gemm_packed(dh + part.rows.start * H, H, gates + (at + part.rows.start) * 3 * H, 3 * H, 1, temporary,
-                            count, H, 2 * H, True, <const real*> NULL, LINEAR, worker)
+                simd(worker, dh).gemm_packed(dh + part.rows.start * H, H, gates + (at + part.rows.start) * 3 * H, 3 * H,
+                                             1, temporary, count, H, 2 * H, True, NULL, LINEAR)
         if dh0 != NULL:
             copy_rows(dh0, dh, part.rows, H)
     weight_gradient(dw, 3 * H, db, sums, steps, <const real*> NULL, False, I, gates, 3 * H, 3 * H, B, T, groups,
@@ -182,27 +184,23 @@ cdef void gru_backward(
             by_row(dx, workspace, B, T, I, groups, worker)
 
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
     cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
-    gru_forward(<real*> call.outputs[0], <real*> call.outputs[1] if state else <real*> NULL,
-                <real*> call.workspace, <real*> call.temporary, <const real*> call.inputs[0],
-                <const real*> call.parameters[0], <const real*> call.parameters[1], <const real*> call.parameters[2],
-                <const real*> call.inputs[1] if initial else <const real*> NULL,
-                <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call, counted),
-                call.rows, sizes[0], sizes[1], sizes[2], sequences, sizes[8], worker)
+    gru_forward(call.outputs[0], call.outputs[1] if state else NULL, call.workspace, call.temporary, call.inputs[0],
+                call.parameters[0], call.parameters[1], call.parameters[2], call.inputs[1] if initial else NULL,
+                <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call.step, counted), call.rows,
+                sizes[0], sizes[1], sizes[2], sequences, sizes[8], worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
     cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
-    gru_backward(<real*> call.d_inputs[0], <real*> call.d_inputs[1] if initial else <real*> NULL,
-                 <real*> call.d_parameters[0], <real*> call.d_parameters[1], <real*> call.d_parameters[2],
-                 <real*> call.workspace, <real*> call.temporary, <const real*> call.d_outputs[0],
-                 <const real*> call.d_outputs[1] if state else <const real*> NULL, <const real*> call.inputs[0],
-                 <const real*> call.parameters[0], <const real*> call.parameters[1],
-                 initial, <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call, counted),
-                 call.rows, sizes[0], sizes[1], sizes[2], sequences, sizes[8], call.accumulate, worker)
+    gru_backward(call.d_inputs[0], call.d_inputs[1] if initial else NULL, call.d_parameters[0], call.d_parameters[1],
+                 call.d_parameters[2], call.workspace, call.temporary, call.d_outputs[0],
+                 call.d_outputs[1] if state else NULL, call.inputs[0], call.parameters[0], call.parameters[1], initial,
+                 <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call.step, counted), call.rows,
+                 sizes[0], sizes[1], sizes[2], sequences, sizes[8], call.accumulate, worker)
 
 
 cdef class GRU(Op):
@@ -210,10 +208,8 @@ cdef class GRU(Op):
     reset_after; without it b is (3H)."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         bias = "(2, 3H)?" if attributes.get("reset_after", True) else "(3H)?"

@@ -3,8 +3,8 @@ from tinynn.kernels.op cimport TargetOp
 
 
 cdef class Loss(TargetOp):
-    cdef readonly bint categorical
-    cdef bint from_logits
+    cdef readonly bint categorical      # over classes: its target may be labels
+    cdef readonly bint from_logits      # it applies the activation itself, and its second output is the result
 
 
 cdef inline Py_ssize_t grain(Py_ssize_t K) noexcept nogil:

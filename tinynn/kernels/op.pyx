@@ -14,7 +14,7 @@ from tinynn.kernels.machine cimport Solo
 
 cnp.import_array()
 
-cdef enum: MOST_ARRAYS = 16
+cdef enum: MAX_ARRAYS = 16
 
 registered: dict = {}
 # (loss, names of the ops before it) -> the op that does all of them at once, in a stable form.
@@ -126,6 +126,9 @@ cdef class TargetOp(Op):
     def together(self, shape):
         return shape[-1]
 
+    def sizes(self, inputs, parameters, attributes):
+        return math.prod(inputs[0][:-1]), inputs[0][-1], int(attributes.get("sparse", False))
+
 
 cdef class Rule:
     """An optimizer's update rule."""
@@ -203,9 +206,9 @@ class OpRun:
         return d_inputs, d_parameters
 
     def _run(self, forward, d_outputs, d_inputs, d_parameters):
-        cdef void* pointers[6][MOST_ARRAYS]
-        cdef Py_ssize_t sizes[MOST_SIZES]
-        cdef double scalars[MOST_SIZES]
+        cdef void* pointers[6][MAX_ARRAYS]
+        cdef Py_ssize_t sizes[MAX_SIZES]
+        cdef double scalars[MAX_SIZES]
         cdef Call call
         cdef Step step
         cdef Solo solo = Solo()
@@ -215,8 +218,8 @@ class OpRun:
         memset(&call, 0, sizeof(Call))
         memset(&step, 0, sizeof(Step))
         memset(pointers, 0, sizeof(pointers))
-        if max(len(self.inputs), len(self.outputs), len(self.parameters)) > MOST_ARRAYS:
-            raise ValueError(f"{op.name}: by hand, an op runs on at most {MOST_ARRAYS} arrays of a kind")
+        if max(len(self.inputs), len(self.outputs), len(self.parameters)) > MAX_ARRAYS:
+            raise ValueError(f"{op.name}: by hand, an op runs on at most {MAX_ARRAYS} arrays of a kind")
         for row, arrays in enumerate((self.inputs, d_inputs, self.outputs, d_outputs, self.parameters, d_parameters)):
             for column, array in enumerate(arrays):
                 pointers[<int>row][<int>column] = pointer(array)

@@ -11,21 +11,19 @@ in one sum over the batch, half of the gates would come from the caches of other
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from tinynn.kernels.machine cimport (
-    LINEAR, PACK_COLUMNS, Range, Worker, claim, column_sum, column_sum_team, gemm, gemm_pack, gemm_team, real,
-    threads_of, tile_edge, vector_axpy,
-)
+from tinynn.kernels.gemm cimport column_sum_team, gemm, gemm_pack_team, gemm_team, tile_edge
+from tinynn.kernels.machine cimport LINEAR, PACK_COLUMNS, Range, Worker, claim, real, simd, threads_of
 
 # --- groups and parts of them ----------------------------------------------------------------------------
 
 # How many groups there are depends on sizes only, for it decides in which order gradients are summed.
-cdef enum: MOST_GROUPS = 4
-cdef enum: FEWEST_ROWS_OF_GROUP = 16
+cdef enum: MAX_GROUPS = 4
+cdef enum: MIN_ROWS_OF_GROUP = 16
 
 
 cdef inline Py_ssize_t groups_of(Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H) noexcept nogil:
     """In how many groups the rows are: one, unless what a group sums is more than the sums."""
-    return max(1, min(MOST_GROUPS, B // FEWEST_ROWS_OF_GROUP, T * B // (I + H + 1)))
+    return max(1, min(MAX_GROUPS, B // MIN_ROWS_OF_GROUP, T * B // (I + H + 1)))
 
 
 cdef inline Py_ssize_t group_start(Py_ssize_t group, Py_ssize_t groups, Py_ssize_t B) noexcept nogil:
@@ -85,13 +83,13 @@ cdef inline Py_ssize_t rows_grain(Py_ssize_t B, Py_ssize_t products, const Worke
 
 
 # The input's part of a step is a product of its own for at least so many rows, with at most so many packed weights.
-cdef enum: FEWEST_ROWS_BY_STEP = 16
-cdef enum: LARGEST_BY_STEP = 65536
+cdef enum: MIN_ROWS_BY_STEP = 16
+cdef enum: MAX_NUMBERS_BY_STEP = 65536
 
 
 cdef inline Py_ssize_t packed_input_size(Py_ssize_t I, Py_ssize_t n) noexcept nogil:
     """Numbers in the input's packed weights (I, n); 0 where they are too many to be read again in each step."""
-    return packed_size(I, n) if packed_size(I, n) <= LARGEST_BY_STEP else 0
+    return packed_size(I, n) if packed_size(I, n) <= MAX_NUMBERS_BY_STEP else 0
 
 
 cdef inline bint ended(const int64_t* lengths, Py_ssize_t row, Py_ssize_t t) noexcept nogil:
@@ -135,8 +133,8 @@ cdef inline bint begin_input(real* z, real* packed, const real* steps, const rea
 
     Each step of its own rows, right before it is used: of the one product, half lies in the caches of other cores.
     """
-    if B >= FEWEST_ROWS_BY_STEP and packed_input_size(I, n) > 0:
-        gemm_pack(packed, w, n, 1, I, n, worker)
+    if B >= MIN_ROWS_BY_STEP and packed_input_size(I, n) > 0:
+        gemm_pack_team(packed, w, n, 1, I, n, worker)
         return True
     gemm_team(z, n, steps, I, 1, w, n, 1, T * B, n, I, False, b, LINEAR, worker)
     return False
@@ -144,7 +142,7 @@ cdef inline bint begin_input(real* z, real* packed, const real* steps, const rea
 
 cdef inline Py_ssize_t sums_per_row(Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, Py_ssize_t n) noexcept nogil:
     """So many numbers for each row hold the groups' sums of weights (I, n) or (H, n), by what `groups_of` allows."""
-    return min(T * n, ((max(I, H) + 1) * n + FEWEST_ROWS_OF_GROUP - 1) // FEWEST_ROWS_OF_GROUP)
+    return min(T * n, ((max(I, H) + 1) * n + MIN_ROWS_OF_GROUP - 1) // MIN_ROWS_OF_GROUP)
 
 
 cdef inline void weight_gradient(real* dw, Py_ssize_t dw_row, real* db, real* sums, const real* a, const real* start,
@@ -191,13 +189,13 @@ cdef inline void weight_gradient(real* dw, Py_ssize_t dw_row, real* db, real* su
                 gemm(total, n, a + row * T * m, 1, m, of_rows + before * size * dz_row, dz_row, 1, m, columns,
                      (T - before) * size, start != NULL, <const real*> NULL, LINEAR, worker)
             if db != NULL:
-                column_sum(total + m * n, of_rows, dz_row, T * size, columns, False, worker)
+                simd(worker, total).column_sum(total + m * n, of_rows, dz_row, T * size, columns, False)
     while claim(worker, m + 1, 1 + 16384 // (groups * n), &parts):
         for row in range(parts.start, parts.stop):
             if row == m and db != NULL:
-                column_sum(db, sums + m * n, stride, groups, n, accumulate, worker)
+                simd(worker, db).column_sum(db, sums + m * n, stride, groups, n, accumulate)
             elif row < m and dw != NULL:
-                column_sum(dw + row * dw_row, sums + row * n, stride, groups, n, accumulate, worker)
+                simd(worker, dw).column_sum(dw + row * dw_row, sums + row * n, stride, groups, n, accumulate)
 
 
 # --- within a phase, on some rows ------------------------------------------------------------------------
@@ -231,7 +229,7 @@ cdef inline void start_gradient(real* dh, const real* dy, const real* d_last, bi
     """dh := d_last [+ dy, when that is the gradient of the last state too]"""
     copy_rows(dh, d_last, rows, H)
     if dy != NULL and not sequences:
-        vector_axpy(dh + rows.start * H, dy + rows.start * H, <real> 1, (rows.stop - rows.start) * H, worker)
+        simd(worker, dh).axpy(dh + rows.start * H, dy + rows.start * H, <real> 1, (rows.stop - rows.start) * H)
 
 
 cdef inline void add_step(real* dh, const real* dy, bint sequences, Py_ssize_t t, Range rows, Py_ssize_t T,
@@ -241,4 +239,4 @@ cdef inline void add_step(real* dh, const real* dy, bint sequences, Py_ssize_t t
     if dy == NULL or not sequences:
         return
     for row in range(rows.start, rows.stop):
-        vector_axpy(dh + row * H, dy + (row * T + t) * H, <real> 1, H, worker)
+        simd(worker, dh).axpy(dh + row * H, dy + (row * T + t) * H, <real> 1, H)

@@ -7,6 +7,10 @@
  *
  * All numbers are functions of (key, epoch, sample, place in the sample), and nothing here is a fused multiply-add: every
  * instruction set gives the same bits. */
+#include "philox.h"
+#include "samples.h"
+#include "types.h"
+#include "vector.h"
 
 /* Uniform in (-1, 1). */
 INLINE REAL NAME(symmetric)(uint32_t word) { return ((REAL)(int32_t)word + (REAL)0.5) * (REAL)0x1p-31; }

@@ -1,4 +1,6 @@
 /* Convolutions and correlations: y[s] = sum_k p[k] x[s + step k]. x holds what they reach, with zeros where it ends. */
+#include "functions.h"
+#include "vector.h"
 
 #define AT_ONCE 4  /* vectors whose chains run side by side, to hide the latency of a multiply-add */
 

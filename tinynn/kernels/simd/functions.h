@@ -1,5 +1,9 @@
 /* exp, log, tanh and the sigmoid on vectors. No libm, no estimates: the same bits wherever there is a fused
  * multiply-add. Error bounds, tested: exp and log 2 ulp, tanh and sigmoid 4 ulp, where the result is normal. */
+#ifndef FUNCTIONS_H  /* once for each dtype, see undefine.h */
+#define FUNCTIONS_H
+
+#include "vector.h"
 
 #if REAL_IS_FLOAT
 #define LOG2_E 1.44269504088896340736f
@@ -137,8 +141,6 @@ MAP(sigmoid, NAME(vector_sigmoid)(x))
 MAP(tanh, NAME(vector_tanh)(x))
 MAP(log1p_exp, NAME(vector_log1p)(NAME(vector_exp)(-NAME(absolute)(x))))
 
-static REAL NAME(exp_of)(REAL x) { return NAME(vector_exp)(NAME(broadcast)(x))[0]; }
-
 static void NAME(activation_forward)(REAL *y, const REAL *x, ptrdiff_t n, int activation)
 {
     switch (activation) {
@@ -175,3 +177,5 @@ static void NAME(activation_backward)(REAL *dx, const REAL *dy_, const REAL *y_,
             memcpy(dx, dy_, n * sizeof(REAL));
     }
 }
+
+#endif

@@ -5,6 +5,9 @@
  * chain from c and goes on; edges run the same tile with fewer rows or a masked vector. So an element's bits
  * depend on its row of a and its column of b alone, not on the size of the matrices nor on who computes it.
  * Bias and relu follow in the registers, other activations while the tile is in the first-level cache. */
+#include "functions.h"
+#include "types.h"
+#include "vector.h"
 
 #if VECTOR_BYTES == 64
 #define TILE_ROWS 14
@@ -12,7 +15,7 @@
 #define TILE_ROWS 6
 #endif
 #define TILE_COLUMNS (2 * LANES)
-#define MOST_VECTORS 8  /* of a tile that is one row */
+#define MAX_VECTORS 8  /* of a tile that is one row */
 #define K_BLOCK 272
 /* For an a that is read across its rows, where each term of a tile may lie in another page of memory; a product of
  * fewer terms than WORTH_CUTTING is faster in one block. (Weight gradient of 640 x 784 x 128: 115 to 140 GFLOP/s.) */
@@ -61,14 +64,14 @@ INLINE void NAME(tile)(const int listed, const int rows, const int vectors, cons
     const REAL *a_rows[TILE_ROWS];
     for (int i = 0; listed && i < rows; i++)
         a_rows[i] = a + left.rows[i];
-    vector sum[TILE_ROWS][MOST_VECTORS];
+    vector sum[TILE_ROWS][MAX_VECTORS];
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++)
             sum[i][j] = !accumulate ? NAME(broadcast)(0)
                         : WHOLE(j)  ? NAME(load)(c + i * c_row + j * LANES)
                                     : NAME(load_first)(c + i * c_row + j * LANES, last);
     for (ptrdiff_t p = 0; p < k; p++) {
-        vector row[MOST_VECTORS];
+        vector row[MAX_VECTORS];
         for (int j = 0; j < vectors; j++)
             row[j] = WHOLE(j) ? NAME(load)(b + j * LANES) : NAME(load_first)(b + j * LANES, last);
         const ptrdiff_t column = listed ? left.columns[p] : 0;

@@ -1,5 +1,10 @@
 /* Sums whose order does not depend on the vector width: element i goes to accumulator i mod 16, each
  * accumulator adds in order, and the sixteen are added as a tree. Rows of a matrix are added in order. */
+#ifndef REDUCE_H  /* once for each dtype, see undefine.h */
+#define REDUCE_H
+
+#include "functions.h"
+#include "vector.h"
 
 #define ACCUMULATORS 16
 #define VECTORS (ACCUMULATORS / LANES)
@@ -163,42 +168,4 @@ static void NAME(softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrd
     FOR_EACH_VECTOR(n, { STORE(dx, LOAD(y) * (LOAD(dy) - mean)); });
 }
 
-#define CONVERT(function_name, type) \
-    static void NAME(function_name)(REAL *y, const type *x, REAL factor, REAL offset, ptrdiff_t n) \
-    { \
-        if (offset == 0) \
-            for (ptrdiff_t i = 0; i < n; i++) \
-                y[i] = (REAL)x[i] * factor; \
-        else \
-            for (ptrdiff_t i = 0; i < n; i++) \
-                y[i] = (REAL)x[i] * factor + offset; \
-    }
-CONVERT(convert_uint8, unsigned char)
-#if REAL_IS_FLOAT
-CONVERT(convert_other, double)
-#else
-CONVERT(convert_other, float)
 #endif
-
-/* From its own type: often a few numbers only, where the prologue of a vectorised loop would be most of the time. */
-static void NAME(convert_own)(REAL *y, const REAL *x, REAL factor, REAL offset, ptrdiff_t n)
-{
-    if (offset == 0)
-        FOR_EACH_VECTOR(n, { STORE(y, LOAD(x) * factor); });
-    else
-        FOR_EACH_VECTOR(n, { STORE(y, LOAD(x) * factor + offset); });
-}
-
-/* From numbers of a kind. */
-static void NAME(convert)(REAL *y, const void *x, int kind, REAL factor, REAL offset, ptrdiff_t n)
-{
-    if (kind == UINT8) {
-        /* Images become at least four times as large: what is written has left the cache since the last step. */
-        for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof(REAL))
-            __builtin_prefetch(y + i, 1);
-        NAME(convert_uint8)(y, x, factor, offset, n);
-    } else if (kind == (REAL_IS_FLOAT ? FLOAT : DOUBLE))
-        NAME(convert_own)(y, x, factor, offset, n);
-    else
-        NAME(convert_other)(y, x, factor, offset, n);
-}

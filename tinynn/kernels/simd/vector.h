@@ -1,6 +1,12 @@
 /* Vectors of one instruction set and dtype. Included by instance.h with REAL, NAME and VECTOR_BYTES set, and
  * REAL_IS_FLOAT 1 or 0. GCC's vector extensions carry + - * / and comparisons; what they lack is here:
  * fused multiply-add, square root, partial loads. An instruction set may only change how fast this is. */
+#ifndef VECTOR_H  /* once for each dtype, see undefine.h */
+#define VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
 #define vector NAME(vector)
@@ -226,3 +232,5 @@ INLINE void NAME(store_first)(REAL *p, vector v, ptrdiff_t n)
             BODY \
         } \
     } while (0)
+
+#endif

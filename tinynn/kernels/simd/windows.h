@@ -1,4 +1,7 @@
 /* Windows that slide over an image, channels last: vectors run along the channels. */
+#include "reduce.h"
+#include "types.h"
+#include "vector.h"
 
 /* BODY for every vector of channels of every window, and within it EACH_POSITION for its offset `at` in x. */
 #define EACH_WINDOW(BODY) \
