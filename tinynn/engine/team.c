@@ -1,9 +1,9 @@
 /* The thread pool.
  *
- * Design: one mutex guards the list of what runs. A call that finds the pool taken runs alone on its own thread.
- * Pool threads sleep between calls; a thread that waits inside one spins for SPIN_NANOSECONDS and then sleeps,
- * and does not spin at all when there are more threads than cores. A thread that is late to a call that has
- * ended never joins it. After fork() the child starts a pool of its own. */
+ * Design: one mutex guards the state of the pool. A call that finds the pool in use runs alone on its own thread.
+ * Pool threads sleep between calls; a thread that waits inside a call spins for SPIN_NANOSECONDS and then sleeps,
+ * and does not spin at all when there are more threads than cores. A thread that comes late to a call that has
+ * ended never joins it. After fork() the child starts its own pool. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
@@ -29,8 +29,8 @@ static struct {
     pthread_mutex_t lock;      /* guards what follows */
     pthread_cond_t start;      /* a call has begun */
     pthread_cond_t finished;   /* the last helper has left the call */
-    pthread_cond_t phase;      /* a phase has ended, and somebody sleeps for it */
-    atomic_int sleepers;       /* for a phase */
+    pthread_cond_t phase;      /* a phase has ended, and a thread sleeps until it does */
+    atomic_int sleepers;       /* until a phase ends */
     int started;               /* threads that exist, without the callers */
     uint64_t call;             /* number of the call; a helper joins each once at most */
     int open;                  /* helpers may join */
@@ -73,7 +73,7 @@ static void wait_for_phase(Team *team, uint32_t phase)
         } while (nanoseconds() - start < SPIN_NANOSECONDS);
     }
     pthread_mutex_lock(&pool.lock);
-    /* Count myself before looking: who ends the phase stores it before it looks at the count. */
+    /* Count this thread before looking: the thread that ends the phase stores it before it looks at the count. */
     atomic_fetch_add(&pool.sleepers, 1);
     while ((uint32_t)(atomic_load(&team->state) >> 32) == phase)
         pthread_cond_wait(&pool.phase, &pool.lock);

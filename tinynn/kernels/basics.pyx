@@ -17,7 +17,7 @@ cdef void product(real* c, const real* a, const real* b, Py_ssize_t m, Py_ssize_
                   bint transpose_a, bint transpose_b, Worker* worker) noexcept nogil:
     """c (m, n) = a b,  a (m, k) or its transpose, b (k, n) or its transpose"""
     gemm_team(c, n, a, 1 if transpose_a else k, m if transpose_a else 1, b, 1 if transpose_b else n,
-              k if transpose_b else 1, m, n, k, False, <const real*> NULL, LINEAR, worker)
+              k if transpose_b else 1, m, n, k, False, NULL, LINEAR, worker)
 
 
 @public

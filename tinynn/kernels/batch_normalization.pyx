@@ -6,11 +6,11 @@
 
 (Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate shift",
 2015; variances are those of the batch, divided by B, as in Keras.) B counts all axes but the last. The statistics of
-the batch are sums of a fixed number of groups of rows, so that their bits depend on no thread. The moving ones are
-updated in the backward pass: a step that fails has changed nothing. For prediction they take the batch's place.
+the batch are sums over a fixed number of groups of rows, so their bits do not depend on the threads. The moving ones
+are updated in the backward pass: a step that fails changes nothing. For prediction they replace the batch's.
 
-Channels whose numbers are nearly equal, or very large, are computed once more in float64 (see normalization.pxd). No
-phase may depend on data (parallel.h), so that is done within the phases that there are.
+Channels whose numbers are nearly equal, or very large, are computed again in float64 (see normalization.pxd). The
+number of phases may not depend on data (parallel.h), so this happens within the phases that there are anyway.
 """
 
 import math
@@ -29,7 +29,7 @@ from tinynn.kernels.machine cimport Range, Worker, claim, real, simd
 from tinynn.kernels.normalization cimport Statistics, careful_statistics, deviation_of, needs_care
 from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
-# Groups of rows that are summed on their own, and the fewest rows of one.
+# At most so many groups of rows that are summed on their own, each of at least so many rows.
 cdef enum: GROUPS = 16
 cdef enum: GROUP_ROWS = 64
 # Numbers worth a claim.
@@ -65,8 +65,8 @@ cdef void batch_normalization_forward(
         double epsilon, Py_ssize_t B, Py_ssize_t C, Worker* worker) noexcept nogil:
     """x^ = (x - mean) / sqrt(var + epsilon),  y = gamma x^ + beta
 
-    Kept: mean and variance (2, C); of channels that need care what the mean lacks and sqrt(var + epsilon), 0 of the
-    others (2, C); and how many those are.
+    Kept: mean and variance (2, C); for channels that need care, what the mean lacks and sqrt(var + epsilon), 0 for the
+    others (2, C); and how many need care.
     """
     cdef Py_ssize_t groups = groups_of(B), group, first, c
     cdef real* mean = statistics
@@ -114,7 +114,7 @@ cdef void batch_normalization_forward(
 
 
 cdef inline void store_within_range(real* to, double number) noexcept nogil:
-    """The number, but no more than the largest there is; NaN stays NaN."""
+    """The number, but at most the largest of the dtype; NaN stays NaN."""
     cdef double largest = FLT_MAX if real is float else DBL_MAX
     to[0] = <real> (largest if number > largest else number)
 
@@ -226,8 +226,10 @@ cdef void fixed_forward(
         const real* mean, const real* variance,             # IN (C) (C)
         double epsilon, Py_ssize_t B, Py_ssize_t C, Worker* worker) noexcept nogil:
     """y = gamma (x - moving mean) / sqrt(moving variance + epsilon) + beta"""
-    cdef const real* shift = temporary + C if beta == NULL else beta
+    cdef const real* shift = beta
     cdef Range part
+    if shift == NULL:
+        shift = temporary + C
     fixed_scale(temporary, temporary + C, gamma, variance, epsilon, C, worker)
     while claim(worker, B, rows_worth_a_claim(C), &part):
         simd(worker, y).column_affine(y + part.start * C, x + part.start * C, mean, temporary, shift,

@@ -4,9 +4,9 @@
       from logits               the same with q = softmax(z)                    dz = q sum t - t
       from sigmoid logits       the same with q = s(z) / sum_j s(z_j)           dz = (q sum t - t) s(-z)
 
-A target is a distribution t (B, K) over the classes, or (attribute ``sparse``) one int64 label for each row; in the
-cores t is then NULL. Of probabilities, q is clipped as in losses.pyx. The forms from logits need no clip: they never
-leave the logarithms. Their second output is the prediction with the layer's activation applied.
+A target is a distribution t (B, K) over the classes, or (attribute ``sparse``) one int64 label for each row, and then t
+is NULL in the cores. From probabilities, q is clipped as in losses.pyx. The forms from logits work with logarithms
+throughout and need no clipping. Their second output is the prediction with the layer's activation applied.
 """
 
 from tinynn.kernels._public import public
@@ -101,21 +101,25 @@ cdef inline void crossentropy_of_rows(
         loss[row] = vector_sum(temporary + row * K, K, worker)
 
 
-cdef inline void crossentropy_of_row_backward(
-        real* dz,                                           # OUT (K)
-        real weight, const real* q, const real* t, Py_ssize_t label,    # IN the row's weight, (K), (K) or the label
-        Py_ssize_t K, Worker* worker) noexcept nogil:
+cdef inline void crossentropy_of_rows_backward(
+        real* dz,                                           # OUT (B, K)
+        const real* weight, const real* q,                  # IN (B) (B, K)
+        const real* t, const int64_t* labels,               # IN one of (B, K) (B)
+        Range rows, Py_ssize_t K, Worker* worker) noexcept nogil:
     """dz = weight (q sum t - t)"""
-    cdef Py_ssize_t k
-    cdef real total
-    if t == NULL:
-        for k in range(K):
-            dz[k] = weight * q[k]
-        dz[label] = weight * (q[label] - 1)
-        return
-    total = vector_sum(t, K, worker)
-    for k in range(K):
-        dz[k] = weight * (q[k] * total - t[k])
+    cdef Py_ssize_t row, i, label
+    cdef real factor, total
+    for row in range(rows.start, rows.stop):
+        factor = weight[row]
+        if t == NULL:
+            for i in range(row * K, (row + 1) * K):
+                dz[i] = factor * q[i]
+            label = row * K + labels[row]
+            dz[label] = factor * (q[label] - 1)
+            continue
+        total = vector_sum(t + row * K, K, worker)
+        for i in range(row * K, (row + 1) * K):
+            dz[i] = factor * (q[i] * total - t[i])
 
 
 cdef void categorical_crossentropy_from_logits_forward(
@@ -134,12 +138,8 @@ cdef void categorical_crossentropy_from_logits_backward(
         Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
     """dz = weight (y sum t - t)"""
     cdef Range rows
-    cdef Py_ssize_t row
     while claim(worker, B, grain(K), &rows):
-        for row in range(rows.start, rows.stop):
-            crossentropy_of_row_backward(dz + row * K, weight[row], y + row * K,
-                                         <const real*> NULL if t == NULL else t + row * K,
-                                         labels[row] if t == NULL else 0, K, worker)
+        crossentropy_of_rows_backward(dz, weight, y, t, labels, rows, K, worker)
 
 
 cdef void categorical_crossentropy_from_sigmoid_logits_forward(
@@ -171,17 +171,14 @@ cdef void categorical_crossentropy_from_sigmoid_logits_backward(
         Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
     """dz = weight (q sum t - t) s(-z)"""
     cdef Range rows
-    cdef Py_ssize_t row, i, start, n
+    cdef Py_ssize_t i, start, n
     while claim(worker, B, grain(K), &rows):
         start = rows.start * K
         n = rows.stop * K - start
         for i in range(start, start + n):
             temporary[i] = -z[i]
         simd(worker, temporary).activation_forward(temporary + start, temporary + start, n, SIGMOID)
-        for row in range(rows.start, rows.stop):
-            crossentropy_of_row_backward(dz + row * K, weight[row], q + row * K,
-                                         <const real*> NULL if t == NULL else t + row * K,
-                                         labels[row] if t == NULL else 0, K, worker)
+        crossentropy_of_rows_backward(dz, weight, q, t, labels, rows, K, worker)
         for i in range(start, start + n):
             dz[i] = dz[i] * temporary[i]
 

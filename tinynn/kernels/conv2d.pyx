@@ -4,15 +4,15 @@
     dz = dy f'(z),   dw[p, q] = sum_ij x[...]^T dz[i, j],   db = sum_ij dz[i, j],   dx[...] += dz[i, j] w[p, q]^T
     x (B, H, W, I)   w (P, Q, I, O)   b (O)   y (B, H', W', O); x is 0 outside of the image
 
-# Design: patches are rows of a matrix that nobody writes down
+# Design: patches are rows of a matrix that is never stored
 
-With the patch of a pixel as a row of K = P Q I numbers, the three products are dense ones: y = X w, dw = X^T dz and
-dX = dz w^T. Element (pixel, k) of X is x at one offset for the pixel plus one for k: two short lists instead of a
-matrix that is P Q times as big as the image (`gemm_listed`). Only dX is written, a band of output rows at a time, and
-added to dx while it is in the cache. Images are padded, if at all, a band at a time too.
+With the patch of a pixel as a row of K = P Q I numbers, the three products are dense: y = X w, dw = X^T dz,
+dX = dz w^T. Element (pixel, k) of X is x at an offset for the pixel plus an offset for k: two short lists replace a
+matrix that is P Q times as large as the image (`gemm_listed`). Only dX is stored, a band of output rows at a time, and
+added to dx while it is in the cache. Images that need padding are padded a band at a time too.
 
-Bands, and the groups of bands that add up their weight gradients, depend on the sizes only, and every dw has one owner
-in each group; the groups are added in order. So no bit depends on the threads.
+Bands, and the groups of bands whose weight gradients are summed together, depend on sizes only. Each element of a
+group's dw has one owner, and the groups are added in order, so no bit depends on the threads.
 """
 
 import math
@@ -32,12 +32,12 @@ from tinynn.kernels.gemm cimport column_sum_team, gemm_pack_team
 from tinynn.kernels.machine cimport LINEAR, PACK_COLUMNS, RELU, SIGMOID, TANH, Range, Worker, claim, real, simd
 from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
-# Scratch memories: so many parts of the work can be under way at once.
+# Scratch memories: at most so many parts of the work run at the same time.
 cdef enum: SLOTS = 16
-# Most pixels of a band, and most numbers in its patches: about half of a second-level cache.
+# At most so many pixels in a band, and numbers in its patches: about half of a second-level cache.
 cdef enum: BAND_PIXELS = 1024
 cdef enum: BAND_NUMBERS = 65536
-# Most numbers in all groups' weight gradients, unless one group has more.
+# At most so many numbers in all groups' weight gradients, unless one group has more.
 cdef enum: GROUP_NUMBERS = 1 << 20
 # Offsets are 32-bit.
 MAX_NUMBERS = 2 ** 31 - 1
@@ -53,8 +53,8 @@ cdef struct Geometry:
     Py_ssize_t width                    # columns of what patches are read from: the image, or its padded band
     Py_ssize_t band                     # output rows computed together
     Py_ssize_t bands
-    Py_ssize_t groups                   # most groups of bands with a weight gradient of their own
-    Py_ssize_t blocks                   # parts of K that a group's weight gradient is shared out in
+    Py_ssize_t groups                   # at most so many groups of bands with a weight gradient of their own
+    Py_ssize_t blocks                   # parts of K into which a group's weight gradient is split
     # Where things lie in the temporary memory, in numbers.
     Py_ssize_t packed, slots, slot, partials, total
     Py_ssize_t patches                  # within a slot: after the padded band
@@ -280,11 +280,10 @@ cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     else:
         activation_gradient(dz, y, call.rows, &g, activation, worker)
         if call.d_parameters[1] != NULL:
-            column_sum_team(call.d_parameters[1], dz, g.outputs, call.rows * g.rows * g.columns,
-                            g.outputs, call.accumulate, worker)
+            column_sum_team(call.d_parameters[1], dz, g.outputs, call.rows * g.rows * g.columns, g.outputs,
+                            call.accumulate, worker)
     if call.d_inputs[0] != NULL:
-        conv2d_backward_inputs(call.d_inputs[0], call.temporary, dz, call.parameters[0], call.rows, &g,
-                               worker)
+        conv2d_backward_inputs(call.d_inputs[0], call.temporary, dz, call.parameters[0], call.rows, &g, worker)
 
 
 cdef class Conv2D(Op):

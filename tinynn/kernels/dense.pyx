@@ -38,9 +38,9 @@ cdef void dense_backward(
             simd(worker, dy).activation_backward(dy + part.start, dy + part.start, y + part.start,
                                                  part.stop - part.start, activation)
     if dx != NULL:
-        gemm_team(dx, I, dy, O, 1, w, 1, O, B, I, O, False, <const real*> NULL, LINEAR, worker)
+        gemm_team(dx, I, dy, O, 1, w, 1, O, B, I, O, False, NULL, LINEAR, worker)
     if dw != NULL:
-        gemm_team(dw, O, x, 1, I, dy, O, 1, I, O, B, accumulate, <const real*> NULL, LINEAR, worker)
+        gemm_team(dw, O, x, 1, I, dy, O, 1, I, O, B, accumulate, NULL, LINEAR, worker)
     if db != NULL:
         column_sum_team(db, dy, O, B, O, accumulate, worker)
 

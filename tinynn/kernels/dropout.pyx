@@ -2,9 +2,9 @@
 
     y = x m / (1 - rate),   dx = dy m / (1 - rate),   m = 1 with probability 1 - rate, else 0       any shape
 
-(Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014, in the inverted form
-that leaves prediction alone.) Nothing is stored: the mask is a function of the run's key, epoch, step, the op and
-the position in the batch, so the backward pass draws it again, and threads do not matter.
+(Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014, in the inverted form,
+which does nothing in prediction.) The mask is not stored: it is a function of the run's key, epoch, step, the op and
+the position in the batch. The backward pass draws it again, and the number of threads does not matter.
 """
 
 import math
@@ -28,7 +28,7 @@ cnp.import_array()
 cdef extern from "random.h" nogil:
     enum: FOR_DROPOUT
 
-# Numbers worth a claim; a multiple of those that are drawn at once.
+# Numbers worth a claim; a multiple of the random words drawn at once.
 cdef enum: GRAIN = 4096
 
 

@@ -4,7 +4,7 @@
 
 An element of A is a[i * a_row + p * a_column], so a transposed matrix is one with its two strides exchanged; and of B.
 Every element of C is one chain of multiply-adds, p ascending: neither threads nor tiles change its bits. The product on
-one thread is simd/gemm.h; what it computes is written plainly in tests/oracles/gemm.py.
+one thread is in simd/gemm.h, with the plain loop that it computes.
 """
 
 from tinynn.kernels.machine cimport PACK_COLUMNS, Range, Worker, claim, real, simd, threads_of

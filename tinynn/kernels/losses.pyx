@@ -5,10 +5,9 @@
     binary cross-entropy        L = -sum_k [t log q + (1-t) log(1-q)] / K       dp = (p - t) / (p (1-p)) / K
       from logits               the same with q = s(z)                          dz = ((1-t) s(z) - t s(-z)) / K
 
-Probabilities are clipped to [1e-7, 1 - 1e-7], as in Keras: where the clip acts, nothing moves with p and the gradient
-is zero. The form from logits needs no clip: it never leaves the logarithms. Its second output is the prediction with
-the layer's activation applied.
-In backward the gradient of a row is multiplied by the row's weight, which arrives as the gradient of its loss.
+Probabilities are clipped to [1e-7, 1 - 1e-7], as in Keras; where they are clipped, the gradient is zero. The form from
+logits works with logarithms throughout and needs no clipping. Its second output is the prediction with the layer's
+activation applied. In backward a row's gradient is multiplied by its weight, which arrives as the gradient of its loss.
 The losses over classes are in categorical.pyx.
 """
 
@@ -70,7 +69,7 @@ cdef void binary_crossentropy_forward(
         n = rows.stop * K - start
         for i in range(start, start + n):
             log_other[i] = 1 - p[i]
-        simd(worker, log_q).activation_forward(log_q + start, p + start, n, RELU)  # what is below 0 is clipped too
+        simd(worker, log_q).activation_forward(log_q + start, p + start, n, RELU)  # numbers below 0 are clipped too
         simd(worker, log_other).activation_forward(log_other + start, log_other + start, n, RELU)
         simd(worker, log_q).log(log_q + start, log_q + start, n)
         simd(worker, log_other).log(log_other + start, log_other + start, n)

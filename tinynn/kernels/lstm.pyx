@@ -103,7 +103,7 @@ cdef void lstm_backward(
     cdef real* sums = dc + B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
-    cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
+    cdef const real* initial_h = h_start if initial else NULL
     cdef Py_ssize_t groups = groups_of(B, T, I, H)
     cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * 4 * H, worker))
     cdef Py_ssize_t t, row, at
@@ -134,14 +134,12 @@ cdef void lstm_backward(
             copy_rows(dh0, dh, part.rows, H)
         if dc0 != NULL:
             copy_rows(dc0, dc, part.rows, H)
-    weight_gradient(dw, 4 * H, db, sums, steps, <const real*> NULL, False, I, gates, 4 * H, 4 * H, B, T, groups,
-                    accumulate, worker)
-    weight_gradient(du, 4 * H, <real*> NULL, sums, h, initial_h, True, H, gates, 4 * H, 4 * H, B, T, groups, accumulate,
-                    worker)
+    weight_gradient(dw, 4 * H, db, sums, steps, NULL, False, I, gates, 4 * H, 4 * H, B, T, groups, accumulate, worker)
+    weight_gradient(du, 4 * H, NULL, sums, h, initial_h, True, H, gates, 4 * H, 4 * H, B, T, groups, accumulate, worker)
     if dx != NULL:
         # The steps of x are not needed any more: their place takes those of dx.
-        gemm_team(dx if in_place else workspace, I, gates, 4 * H, 1, w, 1, 4 * H, T * B, I, 4 * H, False,
-                  <const real*> NULL, LINEAR, worker)
+        gemm_team(dx if in_place else workspace, I, gates, 4 * H, 1, w, 1, 4 * H, T * B, I, 4 * H, False, NULL, LINEAR,
+                  worker)
         if not in_place:
             by_row(dx, workspace, B, T, I, groups, worker)
 

@@ -25,9 +25,9 @@ cdef extern from "simd/simd.h" nogil:
         uint64_t key
         uint32_t epoch
     Py_ssize_t augmentation_scratch(const Augmentation* augmentation)
-    # The vector functions of simd/table.h, where their parameters are named and explained. C has a struct for float and
-    # one for double. To Cython both are this one: C knows which it has, and refuses arrays of the other dtype (setup.py).
-    # A number that they return counts as double here; `vector_sum` and the others below return it in its own dtype.
+    # The vector functions of simd/table.h, where their parameters are named and explained. C has a struct of them for
+    # float and one for double. To Cython both are this one: C knows which it has, and refuses arrays of the other dtype
+    # (setup.py). Results are declared as double; `vector_sum` and the others below return them in their own dtype.
     ctypedef struct Vectors:
         void gemm(void*, Py_ssize_t, const void*, Py_ssize_t, Py_ssize_t, const void*, Py_ssize_t, Py_ssize_t,
                   Py_ssize_t, Py_ssize_t, Py_ssize_t, bint, const void*, int, void*) noexcept nogil
@@ -122,7 +122,7 @@ cdef const Simd* instruction_set_in_use() noexcept nogil
 
 
 cdef class Solo:
-    """A worker without a team, with scratch memory of its own."""
+    """A worker without a team, with its own scratch memory."""
     cdef Worker worker
 
 

@@ -6,12 +6,12 @@ from tinynn.kernels.machine cimport Vectors, Worker
 
 cdef enum: MAX_SIZES = 16
 
-# Where a run stands: what counter-based randomness is keyed by, and what is known of the mini-batch.
+# Where a run stands: the keys of its counter-based random numbers, and what is known of the mini-batch.
 cdef struct Step:
     uint64_t key
     uint64_t epoch
     uint64_t step
-    const int64_t* counts       # how many of its items each sample has; NULL: all
+    const int64_t* counts       # how many items each sample has; NULL: all
 
 # One op in one plan, its buffers resolved. Every array is dense, of the plan's dtype unless the op says otherwise.
 cdef struct Call "tinynn_call":

@@ -7,7 +7,7 @@
     rmsprop  v = rho v + (1 - rho) dw^2,  change = rate dw / sqrt(v + epsilon),  w -= change
              with momentum: velocity = momentum velocity + change,  w -= velocity
 
-The numbers of a step are computed once, in double, by Prepare; Update runs over any part of the vectors.
+The scalars of a step are computed once, in double, by Prepare; Update runs over any part of the vectors.
 """
 
 import numbers
@@ -37,7 +37,7 @@ cdef void powers(double* result, double a, double b, uint64_t exponent) noexcept
     while exponent:
         factor_a[1] = a
         factor_b[1] = b
-        result[0] *= factor_a[exponent & 1]  # without a branch that no processor can foresee
+        result[0] *= factor_a[exponent & 1]  # instead of a branch that is hard to predict
         result[1] *= factor_b[exponent & 1]
         a *= a
         b *= b

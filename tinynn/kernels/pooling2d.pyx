@@ -4,7 +4,7 @@
     average  y[i, j] = mean over the window                                       dx += dy / positions of the window
     x (B, H, W, C)   y (B, H', W', C)
 
-Of a window that hangs over the edge of the image only the positions inside count.
+In a window that reaches beyond the image, only the positions inside count.
 """
 
 import math
@@ -45,7 +45,7 @@ cdef struct Place:
 
 
 cdef Place windows_from(Windows* windows, Py_ssize_t i, Py_ssize_t j, const Geometry* g) noexcept nogil:
-    """The windows from output pixel (i, j) on: one that hangs over a side, or all up to the next such"""
+    """The windows from output pixel (i, j) on: one that reaches beyond a side, or all up to the next one that does"""
     cdef Place place
     cdef Py_ssize_t row = i * g.row_stride - g.top, column = j * g.column_stride - g.left
     cdef Py_ssize_t first_row = max(row, 0), first_column = max(column, 0)
@@ -92,7 +92,7 @@ cdef void pooling2d_backward(
         real* dx,                                           # OUT (B, H, W, C)
         const real* dy, const real* x, const real* y,       # IN (B, H', W', C) (B, H, W, C) (B, H', W', C)
         Py_ssize_t B, const Geometry* g, bint largest, Worker* worker) noexcept nogil:
-    """dx += dy where it came from"""
+    """dx += dy where y came from"""
     cdef Py_ssize_t image, i, j, x_size = g.H * g.W * g.C, y_size = g.rows * g.columns * g.C
     cdef Windows windows
     cdef Place at

@@ -83,7 +83,7 @@ cdef void rnn_backward(
     cdef real* sums = dz + T * B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
-    cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
+    cdef const real* initial_h = h_start if initial else NULL
     cdef Py_ssize_t groups = groups_of(B, T, I, H)
     cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * H, worker))
     cdef Py_ssize_t t, row, at, count
@@ -106,12 +106,11 @@ cdef void rnn_backward(
                                              lengths != NULL, NULL, LINEAR)
         if dh0 != NULL:
             copy_rows(dh0, dh, part.rows, H)
-    weight_gradient(dw, H, db, sums, steps, <const real*> NULL, False, I, dz, H, H, B, T, groups, accumulate, worker)
-    weight_gradient(du, H, <real*> NULL, sums, h, initial_h, True, H, dz, H, H, B, T, groups, accumulate, worker)
+    weight_gradient(dw, H, db, sums, steps, NULL, False, I, dz, H, H, B, T, groups, accumulate, worker)
+    weight_gradient(du, H, NULL, sums, h, initial_h, True, H, dz, H, H, B, T, groups, accumulate, worker)
     if dx != NULL:
         # The steps of x are not needed any more: their place takes those of dx.
-        gemm_team(dx if in_place else workspace, I, dz, H, 1, w, 1, H, T * B, I, H, False, <const real*> NULL, LINEAR,
-                  worker)
+        gemm_team(dx if in_place else workspace, I, dz, H, 1, w, 1, H, T * B, I, H, False, NULL, LINEAR, worker)
         if not in_place:
             by_row(dx, workspace, B, T, I, groups, worker)
 

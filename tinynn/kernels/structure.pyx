@@ -1,11 +1,11 @@
-"""Ops that move whole tensors about: repeat one as steps, split steps apart, stack tensors as steps, add tensors.
+"""Ops on whole tensors: repeat one as steps, split steps apart, stack tensors as steps, add tensors.
 
     repeat   y[n] = x                  dx = sum_n dy[n]             x (B, F)  y (B, N, F)
     split    y_n = x[n]                dx[n] = dy_n                 x (B, N, F)  y_n (B, F)
     stack    y[n] = x_n                dx_n = dy[n]                 x_n (B, F)  y (B, N, F)
     add      y = sum_n x_n             dx_n = dy                    x_n (B, F)  y (B, F)
 
-The layers RepeatVector and Towers, and whatever joins branches, are made of them.
+They make up the layers RepeatVector and Towers, and whatever joins branches.
 """
 
 import math
@@ -18,9 +18,9 @@ from tinynn.kernels.op import register
 from tinynn.kernels.machine cimport Range, Worker, claim, real, simd
 from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
-# Numbers worth a claim: copying them takes some microseconds.
+# Numbers worth a claim: copying them takes a few microseconds.
 cdef enum: GRAIN = 16384
-# Tensors that a split makes at most.
+# At most so many tensors come of a split.
 cdef enum: MAX_STEPS = 65536
 
 

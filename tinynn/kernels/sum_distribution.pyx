@@ -6,7 +6,7 @@
 # Design: a binary tree of convolutions, and backpropagation through it
 
 The numbers are the leaves. A node holds the distribution of the sum of the numbers below it: the convolution of its
-two children. The tree costs what a chain would (about N^2 K^2 / 2 multiply-adds), keeps N K log N numbers instead of
+two children. The tree costs the same as a chain (about N^2 K^2 / 2 multiply-adds), keeps N K log N numbers instead of
 N^2 K / 2, and rounds log N times on the way to the root instead of N times. Backward, the gradient of a child is the
 correlation of its parent's gradient with its sibling.
 
@@ -15,10 +15,10 @@ A sample may have fewer numbers than N: its tree is that of its own count, and s
 A node without a sibling is its own parent (a copy). Pairs of a level follow each other; the first of a pair has
 room for zeros on both sides, so that the convolution meets no edges (`place`).
 
-The cross-entropy works with plain probabilities as long as the wanted sums are not too unlikely: P >= 1e-20 in
-float32. What underflows on the way is smaller than 1e-38 times its gradient, which is at most 1 / P, and so changes
-nothing. An unlikelier sum takes the same walk up and down the tree with all numbers as logarithms: its gradient is as
-good as any other, at the cost of an exp for each multiply-add.
+The cross-entropy works with plain probabilities where the target's sums are not too unlikely: P >= 1e-20 in float32.
+What underflows on the way is below 1e-38, its gradient is at most 1 / P, and so it changes nothing. For a less likely
+sum the same walk up and down the tree is done with all numbers as logarithms: its gradient is as accurate as any other,
+at the cost of an exp for each multiply-add.
 """
 
 from tinynn.kernels._arguments import labels_or_distribution, required_arrays
@@ -41,8 +41,8 @@ cdef enum: MAX_LEVELS = 64
 
 
 # --- the tree of one sample -------------------------------------------------------------------------------
-# Level j has ceil(N / 2^j) nodes, the root apart. Node i of it sums the numbers i 2^j ... (i+1) 2^j - 1, those there
-# are; with m numbers it has m (K-1) + 1 elements. half = 2^j (K-1) is one less than a whole node has.
+# Level j has ceil(N / 2^j) nodes; the root is apart. Its node i sums the numbers i 2^j ... (i+1) 2^j - 1, as many as
+# there are; a node of m numbers has m (K-1) + 1 elements. half = 2^j (K-1) is one less than a whole node has.
 
 cdef inline Py_ssize_t elements(Py_ssize_t i, int level, Py_ssize_t N, Py_ssize_t K) noexcept nogil:
     """How many elements node i of a level has"""
@@ -201,7 +201,7 @@ cdef void sum_distribution_backward(
 # --- its cross-entropy: the target is t (B, S), or labels (B) with t NULL ---------------------------------------------
 
 cdef inline bint likely(const real* y, const real* t, Py_ssize_t label, Py_ssize_t S) noexcept nogil:
-    """Whether every wanted sum has a probability that plain numbers can work with; not if it is nan."""
+    """Whether every sum of the target is likely enough for plain probabilities; not if it is nan."""
     cdef Py_ssize_t s
     cdef real lowest = 1e-20 if real is float else 1e-200
     if t == NULL:

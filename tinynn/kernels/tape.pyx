@@ -4,8 +4,8 @@ Entry ``i`` of a tape is either a leaf (a number that is given) or an operation 
 entries. So one walk up computes every value, and one walk down passes the gradients on: when the walk down
 reaches an entry, everything that uses it has already added its share.
 
-The walks and the arithmetic of the operations stand in ``simd/tape.h``, once. The nodes of ``tinynn.graph`` ask for
-one operation at a time, training runs a million steps at a time, and both give the same bits.
+The walks and the arithmetic of the operations are in ``simd/tape.h``, once. The nodes of ``tinynn.graph`` ask for one
+operation at a time, training runs a million steps at a time, and both give the same bits.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
@@ -191,7 +191,7 @@ cdef class Tape:
             raise ValueError(f"Tape: variables names an entry twice: {list(variables)}")
 
     def mark_first_writers(self):
-        """Note where the way down finds a gradient that nobody has added to: it then need not be set to zero before."""
+        """Mark the first addition to each gradient on the way down: it stores, and no zeros are needed before it."""
         cdef Instruction* at = self.instructions + self.length
         written = set()
         while at > self.instructions:

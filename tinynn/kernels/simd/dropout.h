@@ -1,5 +1,5 @@
-/* Dropout: y = scale x where a random word is at least `dropped`, and else 0. Number i takes word i mod 4 of element i / 4;
- * `first` is the number of x[0], a multiple of a block's. */
+/* Dropout: y = scale x where a random word is at least `dropped`, and else 0. Number i uses word i mod 4 of element
+ * i / 4; `first` is the number of x[0], a multiple of a block's. */
 #include "vector.h"
 #include "words.h"
 

@@ -1,5 +1,6 @@
 /* exp, log, tanh and the sigmoid on vectors. No libm, no estimates: the same bits wherever there is a fused
- * multiply-add. Error bounds, tested: exp and log 2 ulp, tanh and sigmoid 4 ulp, where the result is normal. */
+ * multiply-add. Error bounds, tested: exp and log 2 ulp, tanh and sigmoid 4 ulp, where the result is normal
+ * (tests/kernels/test_vector_math.py). */
 #ifndef FUNCTIONS_H  /* once for each dtype, see undefine.h */
 #define FUNCTIONS_H
 
@@ -45,7 +46,7 @@ INLINE vector NAME(reduced_exp_minus_one)(vector x, integers *power)
     *power = (integers)shifted - (integers)rounder;
     vector r = NAME(multiply_add)(n, NAME(broadcast)(-LN2_HIGH), x);
     r = NAME(multiply_add)(n, NAME(broadcast)(-LN2_LOW), r);
-    /* Pairs, pairs of pairs, ...: a third of the latency of one long chain. */
+    /* Estrin's scheme, pairs, pairs of pairs, ...: a third of the latency of one long chain. */
     vector terms[(EXP_TERMS + 1) / 2], square = r;
     int count = (EXP_TERMS + 1) / 2 - 1;
     for (int i = 0; i < count; i++) {

@@ -1,8 +1,8 @@
-/* Update rules, as Keras 3 states them, on n consecutive parameters. */
+/* Update rules, as Keras 3 states them, on n consecutive parameters. Plain reference: tests/oracles/optimizers.py. */
 #include "vector.h"
 
-/* The other threads have read w in this step. To write to a line that another core has, too, takes long, and one such store
- * waits for the one before it: so ask for the right to write early. (Two threads, 784 x 128 weights: 54 to 27 us.) */
+/* The other threads have read w in this step. A store to a cache line that another core has too is slow, and the next
+ * store waits for it, so ask for ownership early. (Two threads, 784 x 128 weights: 54 to 27 us.) */
 INLINE void NAME(will_write)(const REAL *w) { __builtin_prefetch(w + 2048 / sizeof(REAL), 1); }
 
 /* velocity = momentum velocity - rate dw;   w += velocity   (Nesterov: w += momentum velocity - rate dw)
@@ -26,8 +26,8 @@ static void NAME(sgd)(REAL *w, const REAL *dw, REAL *velocity, REAL rate, REAL m
 }
 
 /* m += m_weight (dw - m);  v += v_weight (dw^2 - v);  w -= decay w;  w -= rate m / (sqrt(v) + epsilon)
- * m_weight and v_weight are 1 - beta_1 and 1 - beta_2, rounded once: 1 - 0.999f would be off by 1e-5 of itself.
- * rate holds the bias correction, decay is learning rate times weight decay (AdamW; 0 for Adam). */
+ * m_weight = 1 - beta_1 and v_weight = 1 - beta_2, computed in double: 1 - 0.999f has a relative error of 1e-5.
+ * rate includes the bias correction, decay is learning rate times weight decay (AdamW; 0 for Adam). */
 static void NAME(adam)(REAL *w, const REAL *dw, REAL *m, REAL *v, REAL rate, REAL m_weight, REAL v_weight, REAL epsilon,
                        REAL decay, ptrdiff_t n)
 {
@@ -47,7 +47,7 @@ static void NAME(adam)(REAL *w, const REAL *dw, REAL *m, REAL *v, REAL rate, REA
 }
 
 /* v = rho v + v_weight dw^2;  step = rate dw / sqrt(v + epsilon);  velocity = momentum velocity + step;  w -= velocity
- * v_weight is 1 - rho, rounded once. Without momentum, velocity is NULL and w -= step. */
+ * v_weight = 1 - rho, computed in double. Without momentum, velocity is NULL and w -= step. */
 static void NAME(rmsprop)(REAL *w, const REAL *dw, REAL *v, REAL *velocity, REAL rate, REAL rho, REAL v_weight,
                           REAL momentum, REAL epsilon, ptrdiff_t n)
 {

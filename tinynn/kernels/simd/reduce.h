@@ -1,5 +1,5 @@
-/* Sums whose order does not depend on the vector width: element i goes to accumulator i mod 16, each
- * accumulator adds in order, and the sixteen are added as a tree. Rows of a matrix are added in order. */
+/* Sums whose order does not depend on the vector width: element i goes to accumulator i mod 16, each accumulator adds
+ * in order, and the sixteen are added as a tree. Rows of a matrix are added in order. */
 #ifndef REDUCE_H  /* once for each dtype, see undefine.h */
 #define REDUCE_H
 
@@ -27,7 +27,7 @@ INLINE REAL NAME(fold)(vector x, ptrdiff_t n)
     return x[0];
 }
 
-/* Accumulators as fold does it. */
+/* Sum of the accumulators, as fold adds lanes. */
 INLINE REAL NAME(tree)(const vector *partial)
 {
     vector x[VECTORS];
@@ -39,7 +39,8 @@ INLINE REAL NAME(tree)(const vector *partial)
     return NAME(fold)(x[0], LANES);
 }
 
-/* TERM(i, count) is the vector of terms from element i on; its lanes from count on must be 0. */
+/* The body of a reduction. WHOLE is partial[part] after the LANES terms from element `at` on, FIRST the same where only
+ * `count` of them exist. */
 #define REDUCE(n, WHOLE, FIRST) \
     vector partial[VECTORS] = {{0}}; \
     ptrdiff_t i = 0; \
@@ -108,7 +109,7 @@ static int NAME(all_finite)(const REAL *x, ptrdiff_t n)
     return NAME(fold)(wrong, LANES) == 0;
 }
 
-/* Eight vectors of columns at a time: a row's cache lines are then read whole, one after the other. */
+/* Eight vectors of columns at a time, to read a row's cache lines whole, one after the other. */
 static void NAME(column_sum)(REAL *y, const REAL *x, ptrdiff_t x_row, ptrdiff_t rows, ptrdiff_t n, int accumulate)
 {
     for (; n >= 8 * LANES; n -= 8 * LANES, x += 8 * LANES, y += 8 * LANES) {
@@ -139,7 +140,7 @@ static void NAME(axpy)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n)
     FOR_EACH_VECTOR(n, { STORE(y, NAME(multiply_add)(NAME(broadcast)(alpha), LOAD(x), LOAD(y))); });
 }
 
-/* Of a row that one vector holds: the same numbers, which do not leave the registers until they are y. */
+/* softmax_forward of a row that fits one vector: the same numbers, in registers until they are y. */
 INLINE REAL NAME(softmax_vector)(REAL *y, REAL *largest_x, const REAL *x, ptrdiff_t n)
 {
     const integers lane = LANE_NUMBERS, there = lane < (INTEGER)n;

@@ -22,7 +22,8 @@ CONVERT(convert_other, double)
 CONVERT(convert_other, float)
 #endif
 
-/* From its own type: often a few numbers only, where the prologue of a vectorised loop would be most of the time. */
+/* From the plan's dtype. Often only a few numbers, for which the prologue of a loop that the compiler vectorizes would
+ * take most of the time. */
 static void NAME(convert_own)(REAL *y, const REAL *x, REAL factor, REAL offset, ptrdiff_t n)
 {
     if (offset == 0)
@@ -35,7 +36,7 @@ static void NAME(convert_own)(REAL *y, const REAL *x, REAL factor, REAL offset, 
 static void NAME(convert)(REAL *y, const void *x, int kind, REAL factor, REAL offset, ptrdiff_t n)
 {
     if (kind == UINT8) {
-        /* Images become at least four times as large: what is written has left the cache since the last step. */
+        /* Images become at least four times as large, so their place has left the cache since the last step. */
         for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof(REAL))
             __builtin_prefetch(y + i, 1);
         NAME(convert_uint8)(y, x, factor, offset, n);

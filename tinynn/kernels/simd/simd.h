@@ -37,12 +37,12 @@ typedef struct {
     const Simd_float *f32;
     const Simd_double *f64;
     const TapeFunctions *tape;
-    /* Random numbers: four words for each of RANDOM_BLOCK consecutive elements, element e's those of philox in philox.h. */
+    /* Random numbers: four words for each of RANDOM_BLOCK consecutive elements, the same as philox.h's. */
     void (*random_words)(uint32_t *words, uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step,
                          uint32_t element);
 } Simd;
 
 /* The instruction sets compiled in that this machine can run, best last; returns their number. */
-int simd_available(const Simd **sets, int most);
+int simd_available(const Simd **sets, int capacity);
 
 #endif

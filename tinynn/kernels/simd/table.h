@@ -1,7 +1,8 @@
 /* The list of the vector functions: FUNCTION(what it returns, its name, (its parameters)).
  *
- * simd.h makes a struct of function pointers of it for each dtype, body.h fills that struct, and Cython calls its members
- * as machine.pxd declares them. The definition of a function `name` is NAME(name), in one of the headers beside this one.
+ * For each dtype, simd.h makes a struct of function pointers of it, and body.h the struct's initializer. A new function
+ * needs a line here, its definition NAME(name) in a header beside this one, and its declaration for Cython in
+ * machine.pxd (Vectors).
  *
  * Conventions: outputs first, then inputs, then sizes; n counts elements; matrices are row-major. An output may be the
  * same array as an input of the same shape; otherwise arrays do not overlap. */
@@ -64,8 +65,8 @@ FUNCTION(void, convolve_logarithms, (REAL *y, const REAL *x, ptrdiff_t step, con
 FUNCTION(REAL, softmax_forward, (REAL *y, REAL *largest, const REAL *x, ptrdiff_t n))
 FUNCTION(void, softmax_backward, (REAL *dx, const REAL *dy, const REAL *y, ptrdiff_t n))
 
-/* For a row of windows y = the largest x, or the mean of x, channel by channel. Backward adds to dx, or where windows do
- * not overlap sets it: dy where x is first equal to y, or dy's share everywhere. */
+/* For a row of windows y = the largest x, or the mean of x, channel by channel. Backward adds to dx, or sets it where
+ * windows do not overlap: dy where x is first equal to y, or dy's share everywhere. */
 FUNCTION(void, max_pool, (REAL *y, const REAL *x, const Windows *windows))
 FUNCTION(void, max_pool_backward, (REAL *dx, const REAL *dy, const REAL *x, const REAL *y, const Windows *windows))
 FUNCTION(void, average_pool, (REAL *y, const REAL *x, const Windows *windows))
@@ -75,11 +76,11 @@ FUNCTION(void, average_pool_backward, (REAL *dx, const REAL *dy, const Windows *
 FUNCTION(void, add_windows, (REAL *x, ptrdiff_t width, ptrdiff_t start, ptrdiff_t step, const REAL *windows,
                              ptrdiff_t window_row, ptrdiff_t pixels, ptrdiff_t n))
 
-/* y = x * factor + offset, x of the kind UINT8, FLOAT or DOUBLE: what gathers a mini-batch. */
+/* y = x * factor + offset, x of the kind UINT8, FLOAT or DOUBLE; this gathers a mini-batch. */
 FUNCTION(void, convert, (REAL *y, const void *x, int kind, REAL factor, REAL offset, ptrdiff_t n))
 
 /* y (rows, columns, channels) = image x changed at random, times scale, plus offset; x as in convert.
- * Sample and place say which random numbers; scratch has augmentation_scratch numbers. */
+ * Sample and place select the random numbers; scratch has augmentation_scratch numbers. */
 FUNCTION(void, augment, (REAL *y, const void *x, int kind, const Augmentation *augmentation, uint32_t sample,
                          uint32_t place, REAL scale, REAL offset, REAL *scratch))
 

@@ -16,14 +16,14 @@ enum { GEMM_SCRATCH_BYTES = 5 << 16 };
 /* How many counters random_words takes at once: a multiple of a vector's 64-bit numbers. */
 enum { RANDOM_BLOCK = 16 };
 
-/* A row of `count` windows on an image, each of rows x columns positions with `channels` numbers. Neighbouring windows are
- * `step` numbers apart, the positions in them `row` and `column`. Windows of one row or of two may overlap. */
+/* A row of `count` windows on an image, each of rows x columns positions with `channels` numbers. Neighbouring windows
+ * are `step` numbers apart, the positions in them `row` and `column`. Windows of one row or of two may overlap. */
 typedef struct {
     ptrdiff_t count, step, row, column, rows, columns, channels;
     int overlap;
 } Windows;
 
-enum { UINT8, FLOAT, DOUBLE };  /* what samples consist of */
+enum { UINT8, FLOAT, DOUBLE };  /* the numbers of samples */
 
 /* How images are changed at random: see augmentation.h. */
 typedef struct {
@@ -31,12 +31,13 @@ typedef struct {
     /* Largest shift in pixels, turn in radians, change of size, shear; the numbers on the grid. */
     double shift, rotation, zoom, shear, elastic;
     double spacing;                         /* of the grid, in pixels */
-    ptrdiff_t grid_rows, grid_columns;      /* as many points as the splines of all pixels reach */
+    ptrdiff_t grid_rows, grid_columns;      /* the points that the splines of all pixels reach */
     uint64_t key;
     uint32_t epoch;
 } Augmentation;
 
-/* Numbers of scratch memory: the image with a border, a row of places, the displacement at the grid's rows, the grid. */
+/* How many numbers of scratch memory it needs: the image with a border, a row of places, the displacement at the
+ * grid's rows, the grid. */
 static inline ptrdiff_t augmentation_scratch(const Augmentation *g)
 {
     return (g->rows + 3) * (g->columns + 3) * g->channels + 2 * g->columns
@@ -46,13 +47,13 @@ static inline ptrdiff_t augmentation_scratch(const Augmentation *g)
 /* The operations of a tape are the activations (LINEAR is a leaf, which is given) and these, of two inputs. */
 enum { MULTIPLY = TANH + 1, ADD, HALF_SQUARED_ERROR, FIRST_OF_TWO_INPUTS = MULTIPLY };
 
-/* How one entry of a tape comes about, unless it is a leaf. */
+/* How an entry of a tape is computed, unless it is a leaf. */
 typedef struct {
     int operation;
     int result;                             /* position of the entry */
     int first;                              /* position of the first input, smaller than the entry's own */
     int second;                             /* that of the second input; the first's again if there is none */
-    int first_is_new, second_is_new;        /* on the way down: nobody has added to that input's gradient yet */
+    int first_is_new, second_is_new;        /* on the way down: this is the first addition to that input's gradient */
 } Instruction;
 
 #endif

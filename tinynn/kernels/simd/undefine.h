@@ -34,7 +34,7 @@
 #undef TILE_COLUMNS
 #undef MAX_VECTORS
 #undef K_BLOCK
-#undef WORTH_FETCHING
+#undef MIN_K_TO_PREFETCH
 #undef TILE_CASE
 #undef UNROLL
 #undef ACCUMULATORS

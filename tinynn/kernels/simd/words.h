@@ -1,5 +1,5 @@
-/* The random words of RANDOM_BLOCK consecutive elements, four of each, as philox.h defines them. As many counters at once
- * as a vector has 64-bit numbers, each word in the lower half of its own. */
+/* The random words of RANDOM_BLOCK consecutive elements, four of each, as philox.h defines them. It takes as many
+ * counters at once as a vector has 64-bit numbers, each word in the lower half of one. */
 #ifndef WORDS_H
 #define WORDS_H
 
@@ -11,8 +11,9 @@
 #error "instance.h: double comes first, because random words are computed in vectors of 64-bit numbers"
 #endif
 
-#if VECTOR_BYTES == 16  /* nothing to be gained from two at once */
-static void random_words(uint32_t *words, uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step, uint32_t element)
+#if VECTOR_BYTES == 16  /* two at once gain nothing */
+static void random_words(uint32_t *words, uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step,
+                         uint32_t element)
 {
     for (uint32_t i = 0; i < RANDOM_BLOCK; i++) {
         const Random random = philox(key, purpose, epoch, step, element + i);
@@ -20,7 +21,7 @@ static void random_words(uint32_t *words, uint64_t key, uint32_t purpose, uint32
     }
 }
 #else
-/* Of the lower halves. */
+/* a b, of a's lower halves. */
 INLINE naturals NAME(product)(naturals a, uint32_t b)
 {
 #if VECTOR_BYTES == 64
@@ -30,7 +31,8 @@ INLINE naturals NAME(product)(naturals a, uint32_t b)
 #endif
 }
 
-static void random_words(uint32_t *words, uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step, uint32_t element)
+static void random_words(uint32_t *words, uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step,
+                         uint32_t element)
 {
     const integers lane = LANE_NUMBERS;
     /* Which lanes of two vectors lie next to each other in the end. */
