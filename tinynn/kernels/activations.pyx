@@ -10,11 +10,8 @@ import math
 
 from tinynn.kernels.op import register
 
-from tinynn.kernels.machine cimport (
-    RELU, SIGMOID, TANH, Range, Worker, claim, real, softmax_row, softmax_row_backward, vector_activation,
-    vector_activation_backward,
-)
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.machine cimport RELU, SIGMOID, TANH, Range, Worker, claim, real, simd, softmax_row
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
 
 cdef void activation_forward(
@@ -24,7 +21,7 @@ cdef void activation_forward(
     """y = f(x)"""
     cdef Range part
     while claim(worker, n, 4096, &part):
-        vector_activation(y + part.start, x + part.start, part.stop - part.start, activation, worker)
+        simd(worker, y).activation_forward(y + part.start, x + part.start, part.stop - part.start, activation)
 
 
 cdef void activation_backward(
@@ -34,8 +31,8 @@ cdef void activation_backward(
     """dx = dy f'(x)"""
     cdef Range part
     while claim(worker, n, 4096, &part):
-        vector_activation_backward(dx + part.start, dy + part.start, y + part.start, part.stop - part.start,
-                                   activation, worker)
+        simd(worker, dx).activation_backward(dx + part.start, dy + part.start, y + part.start, part.stop - part.start,
+                                             activation)
 
 
 cdef void softmax_forward(
@@ -60,29 +57,27 @@ cdef void softmax_backward(
     cdef Py_ssize_t row
     while claim(worker, B, max(1, 4096 // K), &rows):
         for row in range(rows.start, rows.stop):
-            softmax_row_backward(dx + row * K, dy + row * K, y + row * K, K, worker)
+            simd(worker, dx).softmax_backward(dx + row * K, dy + row * K, y + row * K, K)
 
 
-cdef void run_activation_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    activation_forward(<real*> call.outputs[0], <const real*> call.inputs[0], call.rows * call.sizes[0],
-                       <int> call.sizes[1], worker)
+cdef void run_activation_forward(RealCall* call, Worker* worker) noexcept nogil:
+    activation_forward(call.outputs[0], call.inputs[0], call.rows * call.sizes[0], <int> call.sizes[1], worker)
 
 
-cdef void run_activation_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_activation_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        activation_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], <const real*> call.outputs[0],
-                            call.rows * call.sizes[0], <int> call.sizes[1], worker)
+        activation_backward(call.d_inputs[0], call.d_outputs[0], call.outputs[0], call.rows * call.sizes[0],
+                            <int> call.sizes[1], worker)
 
 
-cdef void run_softmax_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    softmax_forward(<real*> call.outputs[0], <const real*> call.inputs[0], call.rows * call.sizes[0], call.sizes[1],
-                    worker)
+cdef void run_softmax_forward(RealCall* call, Worker* worker) noexcept nogil:
+    softmax_forward(call.outputs[0], call.inputs[0], call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_softmax_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_softmax_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        softmax_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], <const real*> call.outputs[0],
-                         call.rows * call.sizes[0], call.sizes[1], worker)
+        softmax_backward(call.d_inputs[0], call.d_outputs[0], call.outputs[0], call.rows * call.sizes[0], call.sizes[1],
+                         worker)
 
 
 cdef class Activation(Op):
@@ -91,10 +86,8 @@ cdef class Activation(Op):
 
     def __cinit__(self, name, activation):
         self.activation = activation
-        self.forward[0] = <Run> run_activation_forward[float]
-        self.forward[1] = <Run> run_activation_forward[double]
-        self.backward[0] = <Run> run_activation_backward[float]
-        self.backward[1] = <Run> run_activation_backward[double]
+        self.forward = [<Run> run_activation_forward[FloatCall], <Run> run_activation_forward[DoubleCall]]
+        self.backward = [<Run> run_activation_backward[FloatCall], <Run> run_activation_backward[DoubleCall]]
 
     def __init__(self, name, activation):
         super().__init__(name)
@@ -113,10 +106,8 @@ cdef class Softmax(Op):
     """Inputs [x (..., K)]."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_softmax_forward[float]
-        self.forward[1] = <Run> run_softmax_forward[double]
-        self.backward[0] = <Run> run_softmax_backward[float]
-        self.backward[1] = <Run> run_softmax_backward[double]
+        self.forward = [<Run> run_softmax_forward[FloatCall], <Run> run_softmax_forward[DoubleCall]]
+        self.backward = [<Run> run_softmax_backward[FloatCall], <Run> run_softmax_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(..., K)"], []

@@ -4,7 +4,8 @@ import numpy as np
 
 cimport numpy as cnp
 
-from tinynn.kernels.machine cimport LINEAR, Solo, Worker, gemm_team, real, vector_exp, vector_log
+from tinynn.kernels.gemm cimport gemm_team
+from tinynn.kernels.machine cimport LINEAR, Solo, Worker, real
 
 cnp.import_array()
 
@@ -13,7 +14,7 @@ cdef void product(real* c, const real* a, const real* b, Py_ssize_t m, Py_ssize_
                   bint transpose_a, bint transpose_b, Worker* worker) noexcept nogil:
     """c (m, n) = a b,  a (m, k) or its transpose, b (k, n) or its transpose"""
     gemm_team(c, n, a, 1 if transpose_a else k, m if transpose_a else 1, b, 1 if transpose_b else n,
-              k if transpose_b else 1, m, n, k, False, <const real*> NULL, LINEAR, worker)
+              k if transpose_b else 1, m, n, k, False, NULL, LINEAR, worker)
 
 
 def gemm_into(c, a, b, Py_ssize_t k, bint transpose_a, bint transpose_b):
@@ -34,27 +35,26 @@ def gemm_into(c, a, b, Py_ssize_t k, bint transpose_a, bint transpose_b):
 
 def exp_into(y, x):
     """y = exp x; both contiguous and of one dtype"""
-    cdef Solo solo = Solo()
-    cdef void* y_data = cnp.PyArray_DATA(y)
-    cdef void* x_data = cnp.PyArray_DATA(x)
-    cdef Py_ssize_t n = x.size
-    if x.dtype == np.float32:
-        with nogil:
-            vector_exp(<float*> y_data, <float*> x_data, n, &solo.worker)
-    else:
-        with nogil:
-            vector_exp(<double*> y_data, <double*> x_data, n, &solo.worker)
+    elementwise(y, x, False)
 
 
 def log_into(y, x):
     """y = log x; both contiguous and of one dtype"""
+    elementwise(y, x, True)
+
+
+cdef elementwise(y, x, bint logarithm):
     cdef Solo solo = Solo()
     cdef void* y_data = cnp.PyArray_DATA(y)
     cdef void* x_data = cnp.PyArray_DATA(x)
     cdef Py_ssize_t n = x.size
-    if x.dtype == np.float32:
-        with nogil:
-            vector_log(<float*> y_data, <float*> x_data, n, &solo.worker)
-    else:
-        with nogil:
-            vector_log(<double*> y_data, <double*> x_data, n, &solo.worker)
+    cdef bint single = x.dtype == np.float32
+    with nogil:
+        if single and logarithm:
+            solo.worker.f32.log(y_data, x_data, n)
+        elif single:
+            solo.worker.f32.exp(y_data, x_data, n)
+        elif logarithm:
+            solo.worker.f64.log(y_data, x_data, n)
+        else:
+            solo.worker.f64.exp(y_data, x_data, n)

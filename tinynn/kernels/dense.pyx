@@ -9,10 +9,9 @@ import math
 from tinynn.kernels._signatures import one_of
 from tinynn.kernels.op import register
 
-from tinynn.kernels.machine cimport (
-    LINEAR, RELU, SIGMOID, TANH, Range, Worker, claim, column_sum_team, gemm_team, real, vector_activation_backward,
-)
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.gemm cimport column_sum_team, gemm_team
+from tinynn.kernels.machine cimport LINEAR, RELU, SIGMOID, TANH, Range, Worker, claim, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
 
 cdef void dense_forward(
@@ -32,27 +31,26 @@ cdef void dense_backward(
     cdef Range part
     if activation != LINEAR:
         while claim(worker, B * O, 4096, &part):
-            vector_activation_backward(dy + part.start, dy + part.start, y + part.start, part.stop - part.start,
-                                       activation, worker)
+            simd(worker, dy).activation_backward(dy + part.start, dy + part.start, y + part.start,
+                                                 part.stop - part.start, activation)
     if dx != NULL:
-        gemm_team(dx, I, dy, O, 1, w, 1, O, B, I, O, False, <const real*> NULL, LINEAR, worker)
+        gemm_team(dx, I, dy, O, 1, w, 1, O, B, I, O, False, NULL, LINEAR, worker)
     if dw != NULL:
-        gemm_team(dw, O, x, 1, I, dy, O, 1, I, O, B, accumulate, <const real*> NULL, LINEAR, worker)
+        gemm_team(dw, O, x, 1, I, dy, O, 1, I, O, B, accumulate, NULL, LINEAR, worker)
     if db != NULL:
         column_sum_team(db, dy, O, B, O, accumulate, worker)
 
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
-    dense_forward(<real*> call.outputs[0], <const real*> call.inputs[0], <const real*> call.parameters[0],
-                  <const real*> call.parameters[1], call.rows * sizes[0], sizes[1], sizes[2], <int> sizes[3], worker)
+    dense_forward(call.outputs[0], call.inputs[0], call.parameters[0], call.parameters[1], call.rows * sizes[0],
+                  sizes[1], sizes[2], <int> sizes[3], worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
-    dense_backward(<real*> call.d_inputs[0], <real*> call.d_parameters[0], <real*> call.d_parameters[1],
-                   <real*> call.d_outputs[0], <const real*> call.inputs[0], <const real*> call.parameters[0],
-                   <const real*> call.outputs[0], call.rows * sizes[0], sizes[1], sizes[2], <int> sizes[3],
+    dense_backward(call.d_inputs[0], call.d_parameters[0], call.d_parameters[1], call.d_outputs[0], call.inputs[0],
+                   call.parameters[0], call.outputs[0], call.rows * sizes[0], sizes[1], sizes[2], <int> sizes[3],
                    call.accumulate, worker)
 
 
@@ -60,10 +58,8 @@ cdef class Dense(Op):
     """Inputs [x (..., I)], parameters [w (I, O), b (O) or None], attribute activation."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(..., I)"], ["(I, O)", "(O)?"]

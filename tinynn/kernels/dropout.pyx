@@ -2,9 +2,9 @@
 
     y = x m / (1 - rate),   dx = dy m / (1 - rate),   m = 1 with probability 1 - rate, else 0       any shape
 
-(Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014, in the inverted form
-that leaves prediction alone.) Nothing is stored: the mask is a function of the run's key, epoch, step, the op and
-the position in the batch, so the backward pass draws it again, and threads do not matter.
+(Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014, in the inverted form,
+which does nothing in prediction.) The mask is not stored: it is a function of the run's key, epoch, step, the op and
+the position in the batch. The backward pass draws it again, and the number of threads does not matter.
 """
 
 import math
@@ -16,15 +16,15 @@ cimport numpy as cnp
 from tinynn.kernels._signatures import share
 from tinynn.kernels.op import register
 
-from tinynn.kernels.machine cimport Range, Worker, claim, real, vector_dropout
-from tinynn.kernels.op cimport Call, Op, Run, Step
+from tinynn.kernels.machine cimport Range, Worker, claim, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run, Step
 
 cnp.import_array()
 
 cdef extern from "random.h" nogil:
     enum: FOR_DROPOUT
 
-# Numbers worth a claim; a multiple of those that are drawn at once.
+# Numbers worth a claim; a multiple of the random words drawn at once.
 cdef enum: GRAIN = 4096
 
 
@@ -38,18 +38,18 @@ cdef void masked(
     cdef real scale = <real> (1.0 / (1.0 - rate))
     cdef Range part
     while claim(worker, size, GRAIN, &part):
-        vector_dropout(y + part.start, x + part.start, scale, dropped, step.key, purpose, <uint32_t> step.epoch,
-                       <uint32_t> step.step, part.start, part.stop - part.start, worker)
+        simd(worker, y).dropout(y + part.start, x + part.start, scale, dropped, step.key, purpose,
+                                <uint32_t> step.epoch, <uint32_t> step.step, part.start, part.stop - part.start)
 
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    masked(<real*> call.outputs[0], <const real*> call.inputs[0], call.scalars[0], call.step, call.identity,
-           call.rows * call.sizes[0], worker)
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
+    masked(call.outputs[0], call.inputs[0], call.scalars[0], call.step, call.identity, call.rows * call.sizes[0],
+           worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        masked(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], call.scalars[0], call.step, call.identity,
+        masked(call.d_inputs[0], call.d_outputs[0], call.scalars[0], call.step, call.identity,
                call.rows * call.sizes[0], worker)
 
 
@@ -57,10 +57,8 @@ cdef class Dropout(Op):
     """Input [x (...)], output [y (...)], attribute rate (0 <= rate < 1). For training only: leave it out to predict."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def options(self):
         return {"rate": share}

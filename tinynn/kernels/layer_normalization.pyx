@@ -15,9 +15,10 @@ from tinynn.kernels.op import register
 from libc.float cimport FLT_MIN
 from libc.math cimport sqrt
 
-from tinynn.kernels.machine cimport Range, Worker, claim, column_sum_team, real, vector_dot, vector_scale, vector_sum
+from tinynn.kernels.gemm cimport column_sum_team
+from tinynn.kernels.machine cimport Range, Worker, claim, real, simd, vector_dot, vector_sum
 from tinynn.kernels.normalization cimport Statistics, careful_statistics, deviation_of, needs_care, unlikely
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
 # Numbers worth a claim.
 cdef enum: GRAIN = 4096
@@ -39,7 +40,7 @@ cdef void layer_normalization_forward(
             for c in range(C):
                 x_normal[c] = x[row * C + c] - mean
             deviation[row] = <real> sqrt(vector_dot(x_normal, x_normal, C, worker) / <real> C + epsilon)
-            vector_scale(x_normal, x_normal, 1 / deviation[row], C, worker)
+            simd(worker, x_normal).scale(x_normal, x_normal, 1 / deviation[row], C)
             for c in range(C):
                 y[row * C + c] = x_normal[c]
             if gamma != NULL:
@@ -100,30 +101,27 @@ cdef void layer_normalization_backward(
 
 # --- as an op: sizes (rows of a sample, C), scalars (epsilon) ---------------------------------------------------------
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
     cdef Py_ssize_t B = call.rows * call.sizes[0], C = call.sizes[1]
-    cdef real* normal = <real*> call.workspace
-    layer_normalization_forward(<real*> call.outputs[0], normal, normal + B * C, <const real*> call.inputs[0],
-                                <const real*> call.parameters[0], <const real*> call.parameters[1], call.scalars[0], B,
-                                C, worker)
+    normal = call.workspace
+    layer_normalization_forward(call.outputs[0], normal, normal + B * C, call.inputs[0], call.parameters[0],
+                                call.parameters[1], call.scalars[0], B, C, worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     cdef Py_ssize_t B = call.rows * call.sizes[0], C = call.sizes[1]
-    cdef real* normal = <real*> call.workspace
-    layer_normalization_backward(<real*> call.d_inputs[0], <real*> call.d_parameters[0], <real*> call.d_parameters[1],
-                                 <real*> call.temporary, <const real*> call.d_outputs[0], normal, normal + B * C,
-                                 <const real*> call.parameters[0], call.accumulate, B, C, worker)
+    normal = call.workspace
+    layer_normalization_backward(call.d_inputs[0], call.d_parameters[0], call.d_parameters[1], call.temporary,
+                                 call.d_outputs[0], normal, normal + B * C, call.parameters[0], call.accumulate, B, C,
+                                 worker)
 
 
 cdef class LayerNormalization(Op):
     """Input [x (..., C)], parameters [gamma (C) or None, beta (C) or None], attribute epsilon."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(..., C)"], ["(C)?", "(C)?"]

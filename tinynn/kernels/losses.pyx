@@ -5,10 +5,9 @@
     binary cross-entropy        L = -sum_k [t log q + (1-t) log(1-q)] / K       dp = (p - t) / (p (1-p)) / K
       from logits               the same with q = s(z)                          dz = ((1-t) s(z) - t s(-z)) / K
 
-Probabilities are clipped to [1e-7, 1 - 1e-7], as in Keras: where the clip acts, nothing moves with p and the gradient
-is zero. The form from logits needs no clip: it never leaves the logarithms. Its second output is the prediction with
-the layer's activation applied.
-In backward the gradient of a row is multiplied by the row's weight, which arrives as the gradient of its loss.
+Probabilities are clipped to [1e-7, 1 - 1e-7], as in Keras; where they are clipped, the gradient is zero. The form from
+logits works with logarithms throughout and needs no clipping. Its second output is the prediction with the layer's
+activation applied. In backward a row's gradient is multiplied by its weight, which arrives as the gradient of its loss.
 The losses over classes are in categorical.pyx.
 """
 
@@ -16,10 +15,8 @@ import math
 
 from tinynn.kernels.op import register, register_fusion
 
-from tinynn.kernels.machine cimport (
-    RELU, SIGMOID, Range, Worker, claim, real, vector_activation, vector_dot, vector_log, vector_log1p_exp, vector_sum,
-)
-from tinynn.kernels.op cimport Call, Run, TargetOp
+from tinynn.kernels.machine cimport RELU, SIGMOID, Range, Worker, claim, real, simd, vector_dot, vector_sum
+from tinynn.kernels.op cimport DoubleCall, FloatCall, RealCall, Run, TargetOp
 
 
 # --- squared errors ------------------------------------------------------------------------------------
@@ -70,10 +67,10 @@ cdef void binary_crossentropy_forward(
         n = rows.stop * K - start
         for i in range(start, start + n):
             log_other[i] = 1 - p[i]
-        vector_activation(log_q + start, p + start, n, RELU, worker)  # what is below 0 is clipped too
-        vector_activation(log_other + start, log_other + start, n, RELU, worker)
-        vector_log(log_q + start, log_q + start, n, worker)
-        vector_log(log_other + start, log_other + start, n, worker)
+        simd(worker, log_q).activation_forward(log_q + start, p + start, n, RELU)  # numbers below 0 are clipped too
+        simd(worker, log_other).activation_forward(log_other + start, log_other + start, n, RELU)
+        simd(worker, log_q).log(log_q + start, log_q + start, n)
+        simd(worker, log_other).log(log_other + start, log_other + start, n)
         for i in range(start, start + n):
             log_q[i] = t[i] * clipped_log(log_q[i]) + (1 - t[i]) * clipped_log(log_other[i])
         for row in range(rows.start, rows.stop):
@@ -105,13 +102,13 @@ cdef void binary_crossentropy_from_logits_forward(
     while claim(worker, B, grain(K), &rows):
         start = rows.start * K
         n = rows.stop * K - start
-        vector_log1p_exp(y + start, z + start, n, worker)
+        simd(worker, y).log1p_exp(y + start, z + start, n)
         for i in range(start, start + n):
             # max(z, 0) - z t, from terms that do not cancel
             y[i] = y[i] + (z[i] * (1 - t[i]) if z[i] > 0 else -z[i] * t[i])
         for row in range(rows.start, rows.stop):
             loss[row] = vector_sum(y + row * K, K, worker) / K
-        vector_activation(y + start, z + start, n, SIGMOID, worker)
+        simd(worker, y).activation_forward(y + start, z + start, n, SIGMOID)
 
 
 cdef void binary_crossentropy_from_logits_backward(
@@ -127,7 +124,7 @@ cdef void binary_crossentropy_from_logits_backward(
         n = rows.stop * K - start
         for i in range(start, start + n):
             dz[i] = -z[i]
-        vector_activation(dz + start, dz + start, n, SIGMOID, worker)
+        simd(worker, dz).activation_forward(dz + start, dz + start, n, SIGMOID)
         for row in range(rows.start, rows.stop):
             factor = weight[row] / K
             for i in range(row * K, (row + 1) * K):
@@ -136,58 +133,45 @@ cdef void binary_crossentropy_from_logits_backward(
 
 # --- as ops: sizes (rows per sample, K, sparse, ...) ------------------------------------------------------------
 
-cdef void run_squared_error_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    squared_error_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
-                          <const real*> call.inputs[1], call.rows * call.sizes[0], call.sizes[1], call.sizes[3], worker)
+cdef void run_squared_error_forward(RealCall* call, Worker* worker) noexcept nogil:
+    squared_error_forward(call.outputs[0], call.temporary, call.inputs[0], call.inputs[1], call.rows * call.sizes[0],
+                          call.sizes[1], call.sizes[3], worker)
 
 
-cdef void run_squared_error_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_squared_error_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        squared_error_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], <const real*> call.inputs[0],
-                               <const real*> call.inputs[1], call.rows * call.sizes[0], call.sizes[1], call.sizes[3],
-                               worker)
+        squared_error_backward(call.d_inputs[0], call.d_outputs[0], call.inputs[0], call.inputs[1],
+                               call.rows * call.sizes[0], call.sizes[1], call.sizes[3], worker)
 
 
-cdef void run_binary_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    binary_crossentropy_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
-                                <const real*> call.inputs[1], call.rows * call.sizes[0], call.sizes[1], worker)
+cdef void run_binary_forward(RealCall* call, Worker* worker) noexcept nogil:
+    binary_crossentropy_forward(call.outputs[0], call.temporary, call.inputs[0], call.inputs[1],
+                                call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_binary_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_binary_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        binary_crossentropy_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0],
-                                     <const real*> call.inputs[0], <const real*> call.inputs[1],
+        binary_crossentropy_backward(call.d_inputs[0], call.d_outputs[0], call.inputs[0], call.inputs[1],
                                      call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_binary_logits_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    binary_crossentropy_from_logits_forward(<real*> call.outputs[0], <real*> call.outputs[1],
-                                            <const real*> call.inputs[0], <const real*> call.inputs[1],
+cdef void run_binary_logits_forward(RealCall* call, Worker* worker) noexcept nogil:
+    binary_crossentropy_from_logits_forward(call.outputs[0], call.outputs[1], call.inputs[0], call.inputs[1],
                                             call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_binary_logits_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_binary_logits_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        binary_crossentropy_from_logits_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0],
-                                                 <const real*> call.outputs[1], <const real*> call.inputs[0],
-                                                 <const real*> call.inputs[1], call.rows * call.sizes[0],
-                                                 call.sizes[1], worker)
+        binary_crossentropy_from_logits_backward(call.d_inputs[0], call.d_outputs[0], call.outputs[1], call.inputs[0],
+                                                 call.inputs[1], call.rows * call.sizes[0], call.sizes[1], worker)
 
 
 cdef class Loss(TargetOp):
     """Outputs [loss of each row (...,)], and [prediction] after its activation if the loss starts from logits."""
 
-    def __init__(self, name):
-        super().__init__(name)
-        self.categorical = name.startswith("categorical")
-        self.from_logits = name.endswith("logits")
-
     def shapes(self, inputs, parameters, attributes):
         shape = tuple(inputs[0])
         return [shape[:-1], shape] if self.from_logits else [shape[:-1]]
-
-    def sizes(self, inputs, parameters, attributes):
-        return math.prod(inputs[0][:-1]), inputs[0][-1], int(attributes.get("sparse", False))
 
     def temporary(self, sizes):
         return 0, 2 * sizes[0] * sizes[1]
@@ -197,17 +181,19 @@ cdef class Loss(TargetOp):
 
 
 cdef class SquaredError(Loss):
+    """Divided by the number of elements if `mean`, else by 2."""
     cdef bint mean
 
-    def __cinit__(self, name):
-        self.mean = name == "mean_squared_error"
-        self.forward[0] = <Run> run_squared_error_forward[float]
-        self.forward[1] = <Run> run_squared_error_forward[double]
-        self.backward[0] = <Run> run_squared_error_backward[float]
-        self.backward[1] = <Run> run_squared_error_backward[double]
+    def __init__(self, name, mean):
+        super().__init__(name)
+        self.mean = mean
+
+    def __cinit__(self):
+        self.forward = [<Run> run_squared_error_forward[FloatCall], <Run> run_squared_error_forward[DoubleCall]]
+        self.backward = [<Run> run_squared_error_backward[FloatCall], <Run> run_squared_error_backward[DoubleCall]]
 
     def sizes(self, inputs, parameters, attributes):
-        return *Loss.sizes(self, inputs, parameters, attributes), int(self.mean)
+        return *TargetOp.sizes(self, inputs, parameters, attributes), int(self.mean)
 
     def flops(self, sizes):
         return 3 * sizes[0] * sizes[1]
@@ -216,23 +202,20 @@ cdef class SquaredError(Loss):
 cdef class BinaryCrossentropy(Loss):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_binary_forward[float]
-        self.forward[1] = <Run> run_binary_forward[double]
-        self.backward[0] = <Run> run_binary_backward[float]
-        self.backward[1] = <Run> run_binary_backward[double]
+        self.forward = [<Run> run_binary_forward[FloatCall], <Run> run_binary_forward[DoubleCall]]
+        self.backward = [<Run> run_binary_backward[FloatCall], <Run> run_binary_backward[DoubleCall]]
 
 
 cdef class BinaryCrossentropyFromLogits(Loss):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_binary_logits_forward[float]
-        self.forward[1] = <Run> run_binary_logits_forward[double]
-        self.backward[0] = <Run> run_binary_logits_backward[float]
-        self.backward[1] = <Run> run_binary_logits_backward[double]
+        self.from_logits = True
+        self.forward = [<Run> run_binary_logits_forward[FloatCall], <Run> run_binary_logits_forward[DoubleCall]]
+        self.backward = [<Run> run_binary_logits_backward[FloatCall], <Run> run_binary_logits_backward[DoubleCall]]
 
 
-half_squared_error = SquaredError("half_squared_error")
-mean_squared_error = SquaredError("mean_squared_error")
+half_squared_error = SquaredError("half_squared_error", False)
+mean_squared_error = SquaredError("mean_squared_error", True)
 binary_crossentropy = BinaryCrossentropy("binary_crossentropy")
 binary_crossentropy_from_logits = BinaryCrossentropyFromLogits("binary_crossentropy_from_logits")
 for each in (half_squared_error, mean_squared_error, binary_crossentropy, binary_crossentropy_from_logits):

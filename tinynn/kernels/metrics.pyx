@@ -13,7 +13,7 @@ from tinynn.kernels.op import register
 from libc.stdint cimport int64_t
 
 from tinynn.kernels.machine cimport Range, Worker, claim, real, vector_sum
-from tinynn.kernels.op cimport Call, Run, TargetOp
+from tinynn.kernels.op cimport DoubleCall, FloatCall, RealCall, Run, TargetOp, labels_of
 
 
 cdef inline Py_ssize_t grain(Py_ssize_t K) noexcept nogil:
@@ -73,22 +73,19 @@ cdef void mean_absolute_error_forward(
             error[row] = vector_sum(temporary + row * K, K, worker) / K
 
 
-cdef void run_categorical_accuracy(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    cdef const int64_t* labels = NULL
-    if call.sizes[2]:
-        labels = <const int64_t*> call.inputs[1]
-    categorical_accuracy_forward(<real*> call.outputs[0], <const real*> call.inputs[0], <const real*> call.inputs[1],
-                                 labels, call.rows * call.sizes[0], call.sizes[1], worker)
+cdef void run_categorical_accuracy(RealCall* call, Worker* worker) noexcept nogil:
+    categorical_accuracy_forward(call.outputs[0], call.inputs[0], call.inputs[1], labels_of(call, call.sizes[2]),
+                                 call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_binary_accuracy(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    binary_accuracy_forward(<real*> call.outputs[0], <const real*> call.inputs[0], <const real*> call.inputs[1],
-                            call.scalars[0], call.rows * call.sizes[0], call.sizes[1], worker)
+cdef void run_binary_accuracy(RealCall* call, Worker* worker) noexcept nogil:
+    binary_accuracy_forward(call.outputs[0], call.inputs[0], call.inputs[1], call.scalars[0], call.rows * call.sizes[0],
+                            call.sizes[1], worker)
 
 
-cdef void run_mean_absolute_error(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    mean_absolute_error_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
-                                <const real*> call.inputs[1], call.rows * call.sizes[0], call.sizes[1], worker)
+cdef void run_mean_absolute_error(RealCall* call, Worker* worker) noexcept nogil:
+    mean_absolute_error_forward(call.outputs[0], call.temporary, call.inputs[0], call.inputs[1],
+                                call.rows * call.sizes[0], call.sizes[1], worker)
 
 
 cdef class Metric(TargetOp):
@@ -97,9 +94,6 @@ cdef class Metric(TargetOp):
     def shapes(self, inputs, parameters, attributes):
         return [tuple(inputs[0][:-1])]
 
-    def sizes(self, inputs, parameters, attributes):
-        return math.prod(inputs[0][:-1]), inputs[0][-1], int(attributes.get("sparse", False))
-
     def flops(self, sizes):
         return 2 * sizes[0] * sizes[1]
 
@@ -107,16 +101,14 @@ cdef class Metric(TargetOp):
 cdef class CategoricalAccuracy(Metric):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_accuracy[float]
-        self.forward[1] = <Run> run_categorical_accuracy[double]
+        self.forward = [<Run> run_categorical_accuracy[FloatCall], <Run> run_categorical_accuracy[DoubleCall]]
 
 
 cdef class BinaryAccuracy(Metric):
     """Attribute threshold: above which number a prediction says yes."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_binary_accuracy[float]
-        self.forward[1] = <Run> run_binary_accuracy[double]
+        self.forward = [<Run> run_binary_accuracy[FloatCall], <Run> run_binary_accuracy[DoubleCall]]
 
     def options(self):
         return {**Metric.options(self), "threshold": within()}
@@ -131,8 +123,7 @@ cdef class BinaryAccuracy(Metric):
 cdef class MeanAbsoluteError(Metric):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_mean_absolute_error[float]
-        self.forward[1] = <Run> run_mean_absolute_error[double]
+        self.forward = [<Run> run_mean_absolute_error[FloatCall], <Run> run_mean_absolute_error[DoubleCall]]
 
     def temporary(self, sizes):
         return 0, sizes[0] * sizes[1]

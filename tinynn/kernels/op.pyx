@@ -14,7 +14,7 @@ from tinynn.kernels.machine cimport Solo
 
 cnp.import_array()
 
-cdef enum: MOST_ARRAYS = 16
+cdef enum: MAX_ARRAYS = 16
 
 registered: dict = {}
 # (loss, names of the ops before it) -> the op that does all of them at once, in a stable form.
@@ -52,7 +52,7 @@ cdef class Op:
         return ["(...)"], []
 
     def options(self) -> dict:
-        """The attributes there are, and how each is checked; here: none."""
+        """The attributes it takes, and how each is checked; here: none."""
         return {}
 
     def required(self) -> tuple:
@@ -60,7 +60,7 @@ cdef class Op:
         return ()
 
     def check(self, inputs, parameters, attributes) -> dict:
-        """The attributes in the form that the op reads; ValueError or TypeError unless all it is given fits."""
+        """The attributes in the form that the op reads; ValueError or TypeError if something does not fit."""
         checked = check_attributes(self.name, self.options(), self.required(), attributes)
         wanted = self.signature(inputs, parameters, checked)
         check_arrays(self.name, tuple(map(tuple, wanted)), tuple(map(tuple, inputs)),
@@ -72,7 +72,7 @@ cdef class Op:
         return True
 
     def together(self, shape) -> int:
-        """How many neighbouring numbers of a row it computes with at a time; here: all."""
+        """How many neighbouring numbers of a row belong together, because it computes with all of them; here: all."""
         return math.prod(shape)
 
     def leaves_out(self) -> bool:
@@ -96,15 +96,15 @@ cdef class Op:
         return 0, 0
 
     def flops(self, sizes) -> int:
-        """Floating-point operations of the forward pass per row: decides how many threads a plan is worth."""
+        """Floating-point operations of the forward pass per row; they decide how many threads a plan uses."""
         return 0
 
     def keeps_statistics(self) -> bool:
-        """Whether its backward pass changes parameters by itself, so that it must run even if nothing before learns."""
+        """Whether its backward pass changes parameters itself, and must run even if nothing upstream is trainable."""
         return False
 
     def activations(self) -> dict:
-        """The activations this op can apply itself to its only output: op name -> attributes it then needs."""
+        """The activations that it can apply to its output itself: name of their op -> attributes to set."""
         return {}
 
 
@@ -126,6 +126,9 @@ cdef class TargetOp(Op):
     def together(self, shape):
         return shape[-1]
 
+    def sizes(self, inputs, parameters, attributes):
+        return math.prod(inputs[0][:-1]), inputs[0][-1], int(attributes.get("sparse", False))
+
 
 cdef class Rule:
     """An optimizer's update rule."""
@@ -138,11 +141,11 @@ cdef class Rule:
         return ()
 
     def states(self, configuration) -> tuple:
-        """Names of the state vectors it keeps, in the order in which the update takes them."""
+        """Names of the state vectors, in the order in which Update takes them."""
         return ()
 
     def decays(self, configuration) -> bool:
-        """Whether it treats the parameters that take part in weight decay in another way than the rest."""
+        """Whether weight decay applies, so that decayed parameters need other scalars than the rest."""
         return False
 
 
@@ -204,9 +207,9 @@ class OpRun:
         return d_inputs, d_parameters
 
     def _run(self, forward, d_outputs, d_inputs, d_parameters):
-        cdef void* pointers[6][MOST_ARRAYS]
-        cdef Py_ssize_t sizes[MOST_SIZES]
-        cdef double scalars[MOST_SIZES]
+        cdef void* pointers[6][MAX_ARRAYS]
+        cdef Py_ssize_t sizes[MAX_SIZES]
+        cdef double scalars[MAX_SIZES]
         cdef Call call
         cdef Step step
         cdef Solo solo = Solo()
@@ -217,8 +220,8 @@ class OpRun:
         memset(&step, 0, sizeof(Step))
         step.key, step.epoch, step.step = self.moment
         memset(pointers, 0, sizeof(pointers))
-        if max(len(self.inputs), len(self.outputs), len(self.parameters)) > MOST_ARRAYS:
-            raise ValueError(f"{op.name}: by hand, an op runs on at most {MOST_ARRAYS} arrays of a kind")
+        if max(len(self.inputs), len(self.outputs), len(self.parameters)) > MAX_ARRAYS:
+            raise ValueError(f"{op.name}: by hand, an op runs on at most {MAX_ARRAYS} arrays of a kind")
         for row, arrays in enumerate((self.inputs, d_inputs, self.outputs, d_outputs, self.parameters, d_parameters)):
             for column, array in enumerate(arrays):
                 pointers[<int>row][<int>column] = pointer(array)

@@ -7,7 +7,7 @@
     rmsprop  v = rho v + (1 - rho) dw^2,  change = rate dw / sqrt(v + epsilon),  w -= change
              with momentum: velocity = momentum velocity + change,  w -= velocity
 
-The numbers of a step are computed once, in double, by Prepare; Update runs over any part of the vectors.
+The scalars of a step are computed once, in double, by Prepare; Update runs over any part of the vectors.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ from tinynn.kernels.op import register
 from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 
-from tinynn.kernels.machine cimport Solo, Worker, adam_step, real, rmsprop_step, sgd_step
-from tinynn.kernels.op cimport MOST_SIZES, Prepare, Rule, Update
+from tinynn.kernels.machine cimport Solo
+from tinynn.kernels.op cimport MAX_SIZES, DoubleWorker, FloatWorker, RealWorker, Rule, Update
 
 cnp.import_array()
 
@@ -33,7 +33,7 @@ cdef void powers(double* result, double a, double b, uint64_t exponent) noexcept
     while exponent:
         factor_a[1] = a
         factor_b[1] = b
-        result[0] *= factor_a[exponent & 1]  # without a branch that no processor can foresee
+        result[0] *= factor_a[exponent & 1]  # instead of a branch that is hard to predict
         result[1] *= factor_b[exponent & 1]
         a *= a
         b *= b
@@ -49,18 +49,16 @@ cdef void prepare_sgd(double* scalars, const double* configuration, double learn
     scalars[2] = configuration[1]
 
 
-cdef void update_sgd(real* w, const real* dw, void** state, const double* scalars, Py_ssize_t n,
-                     Worker* worker) noexcept nogil:
-    sgd_step(w, dw, <real*> state[0] if scalars[1] != 0 else <real*> NULL, <real> scalars[0], <real> scalars[1],
-             scalars[2] != 0, n, worker)
+cdef void update_sgd(void* w, const void* dw, void** state, const double* scalars, Py_ssize_t n,
+                     RealWorker* worker) noexcept nogil:
+    worker.simd.sgd(w, dw, state[0] if scalars[1] != 0 else NULL, scalars[0], scalars[1], scalars[2] != 0, n)
 
 
 cdef class Sgd(Rule):
 
     def __cinit__(self):
-        self.prepare = <Prepare> prepare_sgd
-        self.update[0] = <Update> update_sgd[float]
-        self.update[1] = <Update> update_sgd[double]
+        self.prepare = prepare_sgd
+        self.update = [<Update> update_sgd[FloatWorker], <Update> update_sgd[DoubleWorker]]
 
     def configuration(self, *, momentum=0.0, nesterov=False):
         return float(momentum), float(nesterov)
@@ -84,18 +82,16 @@ cdef void prepare_adam(double* scalars, const double* configuration, double lear
     scalars[4] = learning_rate * configuration[3] if decayed else 0
 
 
-cdef void update_adam(real* w, const real* dw, void** state, const double* scalars, Py_ssize_t n,
-                      Worker* worker) noexcept nogil:
-    adam_step(w, dw, <real*> state[0], <real*> state[1], <real> scalars[0], <real> scalars[1], <real> scalars[2],
-              <real> scalars[3], <real> scalars[4], n, worker)
+cdef void update_adam(void* w, const void* dw, void** state, const double* scalars, Py_ssize_t n,
+                      RealWorker* worker) noexcept nogil:
+    worker.simd.adam(w, dw, state[0], state[1], scalars[0], scalars[1], scalars[2], scalars[3], scalars[4], n)
 
 
 cdef class Adam(Rule):
 
     def __cinit__(self):
-        self.prepare = <Prepare> prepare_adam
-        self.update[0] = <Update> update_adam[float]
-        self.update[1] = <Update> update_adam[double]
+        self.prepare = prepare_adam
+        self.update = [<Update> update_adam[FloatWorker], <Update> update_adam[DoubleWorker]]
 
     def configuration(self, *, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=0.0):
         return float(beta_1), float(beta_2), float(epsilon), float(weight_decay)
@@ -118,18 +114,17 @@ cdef void prepare_rmsprop(double* scalars, const double* configuration, double l
     scalars[4] = configuration[2]
 
 
-cdef void update_rmsprop(real* w, const real* dw, void** state, const double* scalars, Py_ssize_t n,
-                         Worker* worker) noexcept nogil:
-    rmsprop_step(w, dw, <real*> state[0], <real*> state[1] if scalars[3] != 0 else <real*> NULL, <real> scalars[0],
-                 <real> scalars[1], <real> scalars[2], <real> scalars[3], <real> scalars[4], n, worker)
+cdef void update_rmsprop(void* w, const void* dw, void** state, const double* scalars, Py_ssize_t n,
+                         RealWorker* worker) noexcept nogil:
+    worker.simd.rmsprop(w, dw, state[0], state[1] if scalars[3] != 0 else NULL, scalars[0], scalars[1], scalars[2],
+                        scalars[3], scalars[4], n)
 
 
 cdef class RMSprop(Rule):
 
     def __cinit__(self):
-        self.prepare = <Prepare> prepare_rmsprop
-        self.update[0] = <Update> update_rmsprop[float]
-        self.update[1] = <Update> update_rmsprop[double]
+        self.prepare = prepare_rmsprop
+        self.update = [<Update> update_rmsprop[FloatWorker], <Update> update_rmsprop[DoubleWorker]]
 
     def configuration(self, *, rho=0.9, momentum=0.0, epsilon=1e-7):
         return float(rho), float(momentum), float(epsilon)
@@ -147,9 +142,9 @@ for each in (sgd, adam, rmsprop):
 
 def update_in_place(Rule rule, w, dw, states, options, double learning_rate, uint64_t step):
     """Take one step of a rule: w and the states are changed, contiguous vectors like dw; options as it configures."""
-    cdef double scalars[MOST_SIZES]
-    cdef double configuration[MOST_SIZES]
-    cdef void* state[MOST_SIZES]
+    cdef double scalars[MAX_SIZES]
+    cdef double configuration[MAX_SIZES]
+    cdef void* state[MAX_SIZES]
     cdef Solo solo = Solo()
     cdef Update run = rule.update[1 if dw.dtype == np.float64 else 0]
     cdef void* weights = cnp.PyArray_DATA(w)

@@ -4,7 +4,7 @@
     average  y[i, j] = mean over the window                                       dx += dy / positions of the window
     x (B, H, W, C)   y (B, H', W', C)
 
-Of a window that hangs over the edge of the image only the positions inside count.
+In a window that reaches beyond the image, only the positions inside count.
 """
 
 import math
@@ -16,10 +16,8 @@ from tinynn.kernels.op import register
 
 from libc.string cimport memset
 
-from tinynn.kernels.machine cimport (
-    Range, Windows, Worker, average_pool, average_pool_backward, claim, max_pool, max_pool_backward, real,
-)
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.machine cimport Range, Windows, Worker, claim, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
 # What a call's sizes say.
 cdef struct Geometry:
@@ -47,7 +45,7 @@ cdef struct Place:
 
 
 cdef Place windows_from(Windows* windows, Py_ssize_t i, Py_ssize_t j, const Geometry* g) noexcept nogil:
-    """The windows from output pixel (i, j) on: one that hangs over a side, or all up to the next such"""
+    """The windows from output pixel (i, j) on: one that reaches beyond a side, or all up to the next one that does"""
     cdef Place place
     cdef Py_ssize_t row = i * g.row_stride - g.top, column = j * g.column_stride - g.left
     cdef Py_ssize_t first_row = max(row, 0), first_column = max(column, 0)
@@ -84,9 +82,9 @@ cdef void pooling2d_forward(
                 while j < g.columns:
                     at = windows_from(&windows, i, j, g)
                     if largest:
-                        max_pool(y + image * y_size + at.y, x + image * x_size + at.x, &windows, worker)
+                        simd(worker, y).max_pool(y + image * y_size + at.y, x + image * x_size + at.x, &windows)
                     else:
-                        average_pool(y + image * y_size + at.y, x + image * x_size + at.x, &windows, worker)
+                        simd(worker, y).average_pool(y + image * y_size + at.y, x + image * x_size + at.x, &windows)
                     j += windows.count
 
 
@@ -94,7 +92,7 @@ cdef void pooling2d_backward(
         real* dx,                                           # OUT (B, H, W, C)
         const real* dy, const real* x, const real* y,       # IN (B, H', W', C) (B, H, W, C) (B, H', W', C)
         Py_ssize_t B, const Geometry* g, bint largest, Worker* worker) noexcept nogil:
-    """dx += dy where it came from"""
+    """dx += dy where y came from"""
     cdef Py_ssize_t image, i, j, x_size = g.H * g.W * g.C, y_size = g.rows * g.columns * g.C
     cdef Windows windows
     cdef Place at
@@ -110,24 +108,24 @@ cdef void pooling2d_backward(
                     at.x += image * x_size
                     at.y += image * y_size
                     if largest:
-                        max_pool_backward(dx + at.x, dy + at.y, x + at.x, y + at.y, &windows, worker)
+                        simd(worker, dx).max_pool_backward(dx + at.x, dy + at.y, x + at.x, y + at.y, &windows)
                     else:
-                        average_pool_backward(dx + at.x, dy + at.y, &windows, worker)
+                        simd(worker, dx).average_pool_backward(dx + at.x, dy + at.y, &windows)
                     j += windows.count
 
 
 # --- as ops: sizes (H, W, C, P, Q, strides, top, left, H', W', largest) -----------------------------------------------
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
     cdef Geometry g = geometry_of(call.sizes)
-    pooling2d_forward(<real*> call.outputs[0], <const real*> call.inputs[0], call.rows, &g, call.sizes[11], worker)
+    pooling2d_forward(call.outputs[0], call.inputs[0], call.rows, &g, call.sizes[11], worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     cdef Geometry g = geometry_of(call.sizes)
     if call.d_inputs[0] != NULL:
-        pooling2d_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], <const real*> call.inputs[0],
-                           <const real*> call.outputs[0], call.rows, &g, call.sizes[11], worker)
+        pooling2d_backward(call.d_inputs[0], call.d_outputs[0], call.inputs[0], call.outputs[0], call.rows, &g,
+                           call.sizes[11], worker)
 
 
 cdef class Pooling2D(Op):
@@ -139,10 +137,8 @@ cdef class Pooling2D(Op):
         self.largest = largest
 
     def __cinit__(self, *arguments):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(H, W, C)"], []
