@@ -6,6 +6,7 @@ from tinynn.kernels.op import Op
 
 class Loss(Op):
     categorical: bool
+    from_logits: bool
 
 half_squared_error: Op
 mean_squared_error: Op
