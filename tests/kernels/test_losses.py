@@ -7,6 +7,7 @@ from tests import oracles
 from tests.kernels.cases import CATEGORICAL_LOSSES, PAIR_LOSSES
 from tests.numerics import ODD_SIZES, assert_close, assert_same_bits, finite_differences
 from tinynn import kernels
+from tinynn.kernels import op as ops
 
 LOSSES = PAIR_LOSSES + CATEGORICAL_LOSSES
 FROM_LOGITS = tuple(name for name in LOSSES if name.endswith("logits"))
@@ -245,3 +246,22 @@ def test_labels_out_of_range(name, label, dtype, rng):
     for function in pair(name):
         with pytest.raises(ValueError, match=r"\btarget\b"):
             function(prediction, np.array([0, label, 3]))
+
+
+@pytest.mark.parametrize(
+    ("name", "categorical", "from_logits"),
+    [
+        ("half_squared_error", False, False),
+        ("mean_squared_error", False, False),
+        ("binary_crossentropy", False, False),
+        ("binary_crossentropy_from_logits", False, True),
+        ("categorical_crossentropy", True, False),
+        ("categorical_crossentropy_from_logits", True, True),
+        ("categorical_crossentropy_from_sigmoid_logits", True, True),
+    ],
+)
+def test_a_loss_says_what_it_is(name, categorical, from_logits):
+    loss = ops.registered[name]
+    assert (loss.categorical, loss.from_logits) == (categorical, from_logits)
+    outputs = loss.shapes([(3, 5), (3, 5)], [], {})
+    assert outputs == ([(3,), (3, 5)] if from_logits else [(3,)])

@@ -2,6 +2,7 @@ from tinynn.kernels.op import Op
 
 class Loss(Op):
     categorical: bool
+    from_logits: bool
 
 half_squared_error: Loss
 mean_squared_error: Loss

@@ -140,8 +140,7 @@ cdef void tree_backward(
                 memcpy(d + i * half + i, dc, elements(i, level, N, K) * sizeof(real))
                 continue
             terms = elements(i + 1, level, N, K)
-            convolve(d + i * half + i, dc, 1, levels[level] + place(i + 1, half), terms, half + 1,
-                            logarithms, worker)
+            convolve(d + i * half + i, dc, 1, levels[level] + place(i + 1, half), terms, half + 1, logarithms, worker)
             convolve(d + (i + 1) * half + i + 1, dc, 1, a, half + 1, terms, logarithms, worker)
         above = d
         level -= 1
