@@ -1,6 +1,6 @@
 """Every workload in tinynn and in every framework installed: the same work, alternating, as a Markdown table.
 
-How to run it, and what is fair about it: README.md, "The comparison".
+How to run it, and what makes it fair: README.md, "The comparison".
 """
 
 import argparse
@@ -33,6 +33,9 @@ ROUNDS = 5
 PAUSE = 0.05
 """Seconds between two processes, in which the threads of the first one stop spinning."""
 
+TABLES = {ROOT / "README.md": report.short, ROOT / "docs" / "performance.md": report.render}
+"""The documents that hold a table between two markers, and what writes each."""
+
 
 def parser():
     cores = available_cores()
@@ -48,7 +51,9 @@ def parser():
         "--build-seconds", type=float, default=180.0, metavar="S", help="most for building one network (default: 180)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--readme", action="store_true", help="put the table into README.md, between its markers")
+    parser.add_argument(
+        "--readme", action="store_true", help="also write the tables in README.md and docs/performance.md"
+    )
     parser.add_argument("--list", action="store_true", help="print the workloads and end")
     parser.add_argument("--curves", action="store_true", help="instead: tinynn's time over batch, width and time steps")
     return parser
@@ -73,9 +78,11 @@ def main(arguments=None):
 
         print(curves.report(options.threads, options.seconds / 10))
         return
-    try:  # before the minutes that it takes, not after
-        if options.readme:
-            report.check_markers(ROOT / "README.md")
+    if options.readme and options.only:
+        command.error("--readme: the tables need all workloads; leave --only out")
+    try:  # now, not after half an hour of measuring
+        for path in TABLES if options.readme else ():
+            report.check_markers(path)
         if options.json:
             options.json.touch()
     except (OSError, ValueError) as error:
@@ -88,8 +95,8 @@ def main(arguments=None):
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     text = report.render(results)
     print(text, end="")
-    if options.readme:
-        report.write_between_markers(ROOT / "README.md", text)
+    for path, table in TABLES.items() if options.readme else ():
+        report.write_between_markers(path, table(results))
 
 
 def available_cores():

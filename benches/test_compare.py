@@ -226,6 +226,32 @@ def test_table():
     ]
 
 
+def test_short_table():
+    """A peer's time is that of its fastest variant; the last line counts all rows, shown or not."""
+    found = results()
+    found["rows"][0]["name"], found["rows"][2]["name"] = report.SHORT[:2]
+    found["rows"][0]["times"]["torch-compiled"] = times(3e-3)
+    caption, _, *lines = report.short(found).splitlines()
+    assert caption == (
+        "Abacus, 2 cores, avx2, 1 threads; tinynn 0; PyTorch 3; Python 3.11.7, NumPy 2.4; 2018-06-12. "
+        "Milliseconds a step, the best of each framework; lower is better."
+    )
+    assert lines == [
+        "| workload | tinynn | PyTorch | JAX | Keras | scikit-learn | fastest peer / tinynn |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| {report.SHORT[0]} | **2.00** | 3.00 | 4.00 |  |  | 1.50 |",
+        f"| {report.SHORT[1]} |  | 8.00 |  |  |  |  |",
+        "",
+        "Over all 2 workloads the last column is 1.50 to 8.00, geometric mean 3.46.",
+    ]
+
+
+def test_short_table_is_made_of_what_there_is():
+    assert set(report.SHORT) <= set(BY_NAME)
+    variants = [variant for variants in report.FRAMEWORKS.values() for variant in variants]
+    assert sorted(variants) == sorted(peers.COLUMNS)
+
+
 @pytest.mark.parametrize(
     "number, text",
     [(0, "0"), (1234.5, "1234"), (99.96, "100.0"), (12.34, "12.3"), (0.5, "0.500"), (1.234e-4, "0.000123"), (None, "")],
@@ -252,8 +278,19 @@ def test_no_place_for_the_table(tmp_path, text):
     assert readme.read_text(encoding="utf-8") == text
 
 
-def test_the_readme_has_a_place_for_the_table():
-    report.check_markers(ROOT / "README.md")
+def test_readme_writes_both_documents(tmp_path, monkeypatch):
+    assert compare.TABLES == {ROOT / "README.md": report.short, ROOT / "docs" / "performance.md": report.render}
+    for path in compare.TABLES:
+        report.check_markers(path)
+    tables = {tmp_path / path.name: table for path, table in compare.TABLES.items()}
+    for path in tables:
+        path.write_text(f"{report.BEGIN}\nold\n{report.END}\n", encoding="utf-8")
+    monkeypatch.setattr(compare, "TABLES", tables)
+    monkeypatch.setattr(compare, "compare", lambda *rest: results())
+    compare.main(["--readme", "--frameworks", "tinynn", "--threads", "1"])
+    for path, table in tables.items():
+        written = path.read_text(encoding="utf-8")
+        assert written == f"{report.BEGIN}\n{table(results()).strip()}\n{report.END}\n"
 
 
 # --- processes ----------------------------------------------------------------------------------------------
@@ -318,10 +355,12 @@ def test_list():
         (["--only", "CNN"], "--only 'CNN': no workload's name contains it; there are"),
         (["--frameworks", "caffe"], "--frameworks caffe: not known; there are tinynn, torch,"),
         (["--threads", "0"], "--threads 0: this process may use 1 to"),
+        (["--readme", "--only", "MLP"], "--readme: the tables need all workloads; leave --only out"),
         (["--seconds", "0"], "--seconds and --build-seconds must be above 0"),
     ],
 )
-def test_errors_name_what_there_is(arguments, message, capsys):
+def test_errors_name_what_there_is(arguments, message, capsys, monkeypatch):
+    monkeypatch.setattr(compare, "compare", None)  # nothing is measured before
     with pytest.raises(SystemExit):
         compare.main(arguments)
     assert message in capsys.readouterr().err

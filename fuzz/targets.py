@@ -22,7 +22,7 @@ from safetensors.numpy import save as save_tensors
 from tinynn import Sequential, layers, losses, metrics, optimizers
 from tinynn.datasets import offline, read_idx, read_idx_header, write_idx
 from tinynn.datasets.mnist import TEST_LABELS
-from tinynn.model.files import canonical, digest, from_bytes, to_bytes
+from tinynn.io.format import canonical, digest
 from tinynn.optimizers import schedules
 
 #: What a loaded model may need to be tried out.
@@ -62,12 +62,12 @@ def load(content: bytes) -> None:
 def read(content: bytes) -> Sequential | None:
     """The model in a file's content, after these checks."""
     try:
-        model = from_bytes(content, "FILE")
+        model = Sequential._from_bytes(content, "FILE")
     except ValueError as error:
         assert "load: FILE" in str(error), error
         return None
-    written = to_bytes(model)
-    assert to_bytes(from_bytes(written)) == written
+    written = model._to_bytes()
+    assert Sequential._from_bytes(written)._to_bytes() == written
     return model
 
 
@@ -85,7 +85,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(item)
 
 
-SEEDS = [to_bytes(model) for model in models()]
+SEEDS = [model._to_bytes() for model in models()]
 PARTS = [parts(content) for content in SEEDS]
 
 #: What is put in: odd values, then whatever stands elsewhere in a description.
@@ -131,13 +131,13 @@ def use(model: Sequential) -> None:
     """Predict and train, if that takes little: it may fail, but not crash."""
     try:
         shape = tuple(n or 2 for n in model.input_shape or (2,))
-        plan = model._plan("predict", shape)
+        plan = model._core.plan("predict", shape)
         if plan.layout(2)["bytes"] > MOST_BYTES or plan.program.flops > MOST_FLOPS:
             return
         x = np.ones((2, *shape), np.float32)
         y = model.predict(x)
         assert y.shape[0] == 2
-        if model.optimizer is not None and model._plan("train", shape).layout(2)["bytes"] <= MOST_BYTES:
+        if model.optimizer is not None and model._core.plan("train", shape).layout(2)["bytes"] <= MOST_BYTES:
             model.fit(x, np.zeros(y.shape[:-1], int) if model.loss.labels else y, epochs=1, verbose=0)
     except (ArithmeticError, AttributeError, MemoryError, NotImplementedError, RecursionError, TypeError, ValueError):
         pass

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import settings
 
 from tests.numerics import BLOCK_SIZES, ODD_SIZES, SMALL_SIZES
+from tinynn import set_num_threads
 
 # The same examples in every run, however slow the machine; nothing is kept from one run for the next.
 settings.register_profile("tinynn", derandomize=True, deadline=None, database=None)
@@ -21,6 +22,13 @@ def dtype(request):
 def rng():
     """A random generator with the same numbers in every run."""
     return np.random.default_rng(20180612)
+
+
+@pytest.fixture
+def threads():
+    """`set_num_threads`, for this test only: afterwards the default is restored, also if it fails."""
+    yield set_num_threads
+    set_num_threads(None)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The fuzz targets work: they run on what they begin with, and on damage to it, without the fuzzer."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -30,11 +31,12 @@ def test_seeds(name, monkeypatch, rng):
 
 def test_a_target_notices(monkeypatch):
     """A file that reads as what it is not, and an error that names no file."""
-    count = iter(range(10))
-    monkeypatch.setattr(targets, "to_bytes", lambda model: next(count))
-    monkeypatch.setattr(targets, "from_bytes", lambda content, name="": content)
-    with pytest.raises(AssertionError):
-        targets.load(b"")
+    one, other = targets.SEEDS[:2]
+    for contents in ([one, one], [one, other]):
+        with monkeypatch.context() as patch:
+            patch.setattr(targets.Sequential, "_to_bytes", lambda model, contents=contents: contents.pop(0))
+            with pytest.raises(AssertionError) if contents[1] is other else contextlib.nullcontext():
+                targets.load(one)
 
     def nameless(path):
         raise ValueError("damaged")

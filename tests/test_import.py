@@ -18,11 +18,11 @@ def test_import_loads_nothing_before_it_is_used():
 
 
 @pytest.mark.parametrize("name", tinynn.__all__)
-def test_every_public_name_is_found_first_thing(name):
+def test_every_public_name_can_be_imported_first(name):
     in_a_new_process(f"import tinynn; assert tinynn.{name} is not None; assert {name!r} in dir(tinynn)")
     in_a_new_process(f"from tinynn import {name}")
 
 
-def test_what_is_not_there_is_named():
+def test_a_missing_attribute_is_named():
     with pytest.raises(AttributeError, match="module 'tinynn' has no attribute 'Sequentail'"):
         _ = tinynn.Sequentail

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
         optimizers,
         regularizers,
     )
+    from tinynn.augmentation import Augmentation
     from tinynn.config import show_config
     from tinynn.engine.pool import get_num_threads, set_num_threads
-    from tinynn.model.augmentation import Augmentation
-    from tinynn.model.files import load
     from tinynn.model.gradient_check import check_gradients
+    from tinynn.model.loading import load
     from tinynn.model.many import fit_many
     from tinynn.model.sequential import Sequential
+    from tinynn.version import __version__ as __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "Augmentation",
     "Sequential",
@@ -51,19 +51,20 @@ __all__ = [
 # Where the names stand that are no modules. Everything is imported when it is first used, so that a program that
 # only may need tinynn does not wait for it.
 _HOMES = {
-    "Augmentation": "tinynn.model.augmentation",
+    "__version__": "tinynn.version",
+    "Augmentation": "tinynn.augmentation",
     "Sequential": "tinynn.model.sequential",
     "check_gradients": "tinynn.model.gradient_check",
     "get_num_threads": "tinynn.engine.pool",
     "fit_many": "tinynn.model.many",
-    "load": "tinynn.model.files",
+    "load": "tinynn.model.loading",
     "set_num_threads": "tinynn.engine.pool",
     "show_config": "tinynn.config",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in __all__ and name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name) if name in _HOMES else import_module(f"{__name__}.{name}")
     globals()[name] = value
@@ -71,4 +72,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_HOMES})

@@ -163,8 +163,8 @@ def check_choice(function: str, argument: str, value: Any, known: Collection[Any
         pass
     *most, last = map(repr, known)
     options = f"{', '.join(most)} or {last}" if most else last
-    found = described(value, kind=not isinstance(value, str))
-    raise ValueError(f"{function}: {argument} must be {options}, got {found}")
+    got = described(value, kind=not isinstance(value, str))
+    raise ValueError(f"{function}: {argument} must be {options}, got {got}")
 
 
 def check_pair(function: str, argument: str, value: Any) -> tuple[int, int]:

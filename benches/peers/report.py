@@ -1,4 +1,4 @@
-"""The table: what the comparison found, as Markdown, and into the README between two markers."""
+"""What the comparison found, as Markdown tables: the full one, a short one, and where they go in the documents."""
 
 import math
 import os
@@ -9,6 +9,23 @@ from benches.peers.roofline import EXPONENTIALS, FLOPS, STREAM, TERMS
 
 BEGIN, END = "<!-- compare: begin -->", "<!-- compare: end -->"
 NOTHING = ""
+
+SHORT = (
+    "improved rnn towers B 128",
+    "MLP 784-128-10 B 32",
+    "LSTM B 32 T 50 I 16 H 32",
+    "convolutions 28x28, 16 and 32 5x5, B 32",
+    "predict one row 784-128-10",
+)
+"""The workloads in the short table."""
+
+FRAMEWORKS = {
+    "PyTorch": ("torch", "torch-compiled"),
+    "JAX": ("jax", "jax-scan"),
+    "Keras": ("keras",),
+    "scikit-learn": ("sklearn",),
+}
+"""The columns of the short table, each with the variants of which it shows the fastest."""
 
 
 def three_digits(number):
@@ -30,7 +47,7 @@ def fastest_peer(row):
 
 
 def ratio(row):
-    """How many times the fastest peer's best time is tinynn's, or None."""
+    """The fastest peer's best time divided by tinynn's, or None."""
     peer, ours = fastest_peer(row), row["times"].get("tinynn")
     return None if peer is None or ours is None else peer / ours["best"]
 
@@ -40,8 +57,29 @@ def geometric_mean(rows):
     return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
 
 
+def short(results):
+    """A few rows with the best time of each framework, and the ratios of all rows."""
+    head = ["workload", "tinynn", *FRAMEWORKS, "fastest peer / tinynn"]
+    table = [head] + [_short_cells(row) for row in results["rows"] if row["name"] in SHORT]
+    lines = [f"{_machine(results)}. Milliseconds a step, the best of each framework; lower is better.", ""]
+    lines += markdown(table)
+    ratios = [r for r in map(ratio, results["rows"]) if r is not None]
+    if ratios:
+        least, mean, most = map(three_digits, (min(ratios), geometric_mean(results["rows"]), max(ratios)))
+        lines += ["", f"Over all {len(ratios)} workloads the last column is {least} to {most}, geometric mean {mean}."]
+    return "\n".join(lines) + "\n"
+
+
+def _short_cells(row):
+    ours = row["times"].get("tinynn")
+    cells = [row["name"], f"**{milliseconds(ours['best'])}**" if ours else NOTHING]
+    for variants in FRAMEWORKS.values():
+        cells.append(milliseconds(min((row["times"][v]["best"] for v in variants if v in row["times"]), default=None)))
+    return [*cells, three_digits(ratio(row))]
+
+
 def render(results):
-    """The whole report: where it was measured, the table, and what stands below it."""
+    """The full report: where it was measured, the table, and what stands below it."""
     rows = results["rows"]
     variants = [v for v in COLUMNS if any(v in row["times"] or v in row["missing"] for row in rows)]
     footnotes = Footnotes()
@@ -56,16 +94,21 @@ def render(results):
 
 
 def caption(results):
+    return f"{_machine(results)}. Milliseconds a step, the best{_limits(results['rows'])}."
+
+
+def _machine(results):
+    """Where and with what it was measured, and when."""
     machine = results["machine"]
     return (
         f"{machine['name']}, {machine['cores']} cores, {machine['instruction_set']}, {machine['threads']} threads; "
         f"{'; '.join(results['versions'].values())}; Python {machine['python']}, NumPy {machine['numpy']}; "
-        f"{results['date']}. Milliseconds a step, the best" + _limits(results["rows"]) + "."
+        f"{results['date']}"
     )
 
 
 def _limits(rows):
-    """The rates that the limits of the rows stand on, from the lowest to the highest."""
+    """The measured rates behind the limits of the rows, from lowest to highest."""
     rates = {term: [row["rates"][term] for row in rows if term in row["rates"] and _counts(row)] for term in TERMS}
     if not all(rates.values()):
         return ""
@@ -79,7 +122,7 @@ def _limits(rows):
 
 
 def _counts(row):
-    """A step that is over in less than a microsecond at the limit has other limits."""
+    """Whether the limit means anything: a step of less than a microsecond is bound by calls, not by arithmetic."""
     return row["limit"] is not None and row["limit"] >= 1e-6
 
 
@@ -103,7 +146,7 @@ def _cells(row, variants, footnotes):
 
 
 class Footnotes:
-    """Why cells are empty; equal reasons share a number."""
+    """Why cells are empty; cells with the same reason share a number."""
 
     def __init__(self):
         self.reasons = {}
@@ -123,14 +166,14 @@ class Footnotes:
 
 
 def markdown(table):
-    """Rows of cells as a Markdown table; the first row is its head, numbers are on the right."""
+    """Rows of cells as a Markdown table: the first row is the head, numbers are right-aligned."""
     head, *rows = table
     rule = ["---"] + ["---:"] * (len(head) - 1)
     return [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
 
 
 def check_markers(path):
-    """The file's text, if there is a place for the table in it."""
+    """Return the file's text; it must have one place for a table."""
     text = Path(path).read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise ValueError(f"{Path(path).name}: expected one line {BEGIN} and below it one line {END}")
@@ -138,7 +181,7 @@ def check_markers(path):
 
 
 def write_between_markers(path, text):
-    """Replace what stands between the markers; the file is replaced as a whole, or not at all."""
+    """Replace the text between the markers; an error leaves the file as it was."""
     path = Path(path)
     old = check_markers(path)
     before, after = old[: old.index(BEGIN) + len(BEGIN)], old[old.index(END) :]

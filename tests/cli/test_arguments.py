@@ -4,10 +4,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tinynn import set_num_threads
-from tinynn.cli import COMMANDS, parser
+from tinynn.cli.program import COMMANDS, parser
 
-SUBPARSERS = parser()._subparsers._group_actions[0].choices
-OPTIONS = sorted({name for each in SUBPARSERS.values() for action in each._actions for name in action.option_strings})
+SUBPARSERS = [parser([name])._subparsers._group_actions[0].choices[name] for name in COMMANDS]
+OPTIONS = sorted({name for each in SUBPARSERS for action in each._actions for name in action.option_strings})
 NUMBERS = ("0", "1", "2", "-1", "3.5", "-1e-3", "nan", "-inf", "1e400", "1_0", "٣", "9" * 20, "9" * 5000, "1,,2", "")
 FILES = (".", "..", "/", "/dev/null", "missing", "folder/a.png", "a.png", "a.svg", "a.csv", "a\nb", "a\0b", "\udc80")
 WORDS = ("shared", "baseline", "conv", "rnn", "lstm", "fixed", "-", "--", "---", "-x", "=", "--x=", "@file", "\x1b[0m")
@@ -25,7 +25,7 @@ def words():
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.one_of(*[st.sampled_from(COMMANDS)] * 9, words()), st.lists(words(), max_size=6))
+@given(st.one_of(*[st.sampled_from(list(COMMANDS))] * 9, words()), st.lists(words(), max_size=6))
 @example("info", ["a\nb"])
 @example("train", ["--digits", "9" * 20])
 @example("train", ["--network", "baseline", "--digits", "9" * 20])

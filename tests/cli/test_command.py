@@ -3,12 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 import warnings
 
 import pytest
 
 import tinynn
-from tinynn.cli import COMMANDS, backprop, main
+from tinynn.cli import backprop, main
+from tinynn.cli.program import COMMANDS
 
 
 def test_help_names_every_command(tinynn_command):
@@ -22,6 +24,19 @@ def test_help_of_a_command(here, name):
     result = here(name, "--help")
     assert result.code == 0
     assert result.out.startswith(f"usage: tinynn {name} ")
+
+
+def test_only_the_command_that_runs_is_imported():
+    code = (
+        "import sys\n"
+        "from tinynn.cli.program import parser\n"
+        "parser(['--help'])\n"
+        "assert 'numpy' not in sys.modules\n"
+        "parser(['--debug', 'info', '--data', 'train'])\n"
+        "assert 'tinynn.cli.info' in sys.modules\n"
+        "assert 'tinynn.cli.train' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_errors_are_one_line_and_code_2(tinynn_command):

@@ -58,7 +58,7 @@ def test_it_says_that_the_offline_digits_are_training_images(here, models, monke
     monkeypatch.setenv("XDG_CACHE_HOME", "/nonexistent/cache")
     result = here("evaluate", models["shared"], "--sums", 10)
     assert result.code == 0, result.err
-    assert "one trained on all of MNIST has seen them" in result.out
+    assert "a model trained on MNIST has seen them" in result.out
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_it_says_that_the_offline_digits_are_training_images(here, models, monke
         (["missing"], "missing: No such file or directory"),
         (["."], ".: Is a directory"),
         (["text"], "text is not a safetensors file, or is damaged"),
-        (["other"], "other: reads samples of shape (4,), expected (digits, 28, 28)"),
-        (["images"], "images: puts out (3,) for 2 images, expected (19,)"),
-        (["MODEL", "--images", "5,0"], "argument --images: expected a whole number of at least 1, got '0'"),
-        (["MODEL", "--images", ""], "argument --images: expected"),
+        (["other"], "other: the model's input must be of shape (digits, 28, 28), got (4,)"),
+        (["images"], "images: the model's output for 2 images must be of shape (19,), a number for each sum, got (3,)"),
+        (["MODEL", "--images", "5,0"], "argument --images: must be a whole number of at least 1, got '0'"),
+        (["MODEL", "--images", ""], "argument --images: must be"),
         (["BASELINE", "--images", "3"], "adds 2 images; leave --images out"),
         (["BASELINE", "--copies", "2"], "--copies: "),
-        (["MODEL", "--copies", "-1"], "argument --copies: expected a whole number of at least 0"),
+        (["MODEL", "--copies", "-1"], "argument --copies: must be a whole number of at least 0"),
         (["BASELINE", "BASELINE"], "MODEL: only networks that read digits can be averaged"),
-        (["MODEL", "--sums", "0"], "argument --sums: expected a whole number of at least 1, got '0'"),
-        (["MODEL", "--batch-size", "0"], "argument --batch-size: expected"),
+        (["MODEL", "--sums", "0"], "argument --sums: must be a whole number of at least 1, got '0'"),
+        (["MODEL", "--batch-size", "0"], "argument --batch-size: must be"),
         (["MODEL", "--data", "nowhere"], "nowhere does not exist"),
     ],
 )
@@ -108,7 +108,7 @@ def test_gallery_and_report(here, models, digits_directory, tmp_path):
     files = ("--gallery", "g.png", "--report", "r.html", "--history", "h.csv")
     result = here("evaluate", models["shared"], "--sums", 20, "--images", "3,30", *files)
     assert result.code == 0, result.err
-    assert "Gallery drawn into g.png" in result.out
+    assert "Gallery written to g.png" in result.out
     assert "Report written to r.html" in result.out
     assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "r.html").read_text()
@@ -124,7 +124,7 @@ def test_gallery_and_report(here, models, digits_directory, tmp_path):
         "Parameters": "101,770",
         "Fingerprint": model.fingerprint(),
         "Trained with": "sums of 2 digits, seed 0",
-        "Epochs": "20 of 400 samples, 16 in a step",
+        "Epochs": "20 of 400 samples, batches of 16",
     }
     for text in ("<td>30</td>", "Digits named right: 1.0", "reader  TimeDistributed"):
         assert text in page
@@ -203,7 +203,7 @@ def test_what_a_strangers_file_says_about_its_training_does_no_harm(here, tmp_pa
 def test_gallery_marks_what_is_wrong():
     pytest.importorskip("matplotlib")
     labels, read = np.array([1, 2, 3, 4]), np.array([1, 2, 3, 9])
-    drawn = gallery.draw(np.zeros((4, 28, 28)), labels, read, np.array([[0, 1], [2, 3]]), "title")
+    drawn = gallery.draw(gallery.Seen(np.zeros((4, 28, 28)), labels, read, np.array([[0, 1], [2, 3]]), "title"))
     titles = [axes.get_title() for axes in drawn.axes]
     assert titles == ["1", "2", "", "3", "9 (is 4)", ""]
     texts = [text.get_text() for axes in drawn.axes for text in axes.texts]
@@ -214,24 +214,24 @@ def test_gallery_marks_what_is_wrong():
     "arguments, message",
     [
         (["BASELINE", "--gallery", "g.png"], "--gallery: "),
-        (["BASELINE", "--report", "r.html"], "does not say which digits it reads; leave it out"),
-        (["MODEL", "--gallery", "g.xyz"], "--gallery: 'g.xyz' must end in .png"),
+        (["BASELINE", "--report", "r.html"], "does not say which digits it reads; leave --"),
+        (["MODEL", "--gallery", "g.xyz"], "--gallery: the file's name must end in .png"),
         (["MODEL", "--gallery", "missing/g.png"], "--gallery: cannot write missing/g.png"),
         (["MODEL", "--report", "."], "--report: cannot write .: Is a directory"),
         (["MODEL", "--report", ""], "--report: the path is empty"),
-        (["MODEL", "--gallery", ""], "--gallery: '' must end in .png"),
+        (["MODEL", "--gallery", ""], "--gallery: the file's name must end in .png"),
         (["MODEL", "--report", "/dev/null"], "--report: '/dev/null' would be replaced, but it is not a regular file"),
-        (["MODEL", "--report", "MODEL"], "is a file that is read; choose another"),
-        (["MODEL", "--report", "link", "--history", "table"], "--report: link is a file that is read; choose another"),
+        (["MODEL", "--report", "MODEL"], "is also an input; choose another file"),
+        (["MODEL", "--report", "link", "--history", "table"], "--report: link is also an input; choose another file"),
         (["MODEL", "--history", "pipe"], "--history: pipe: it is not a regular file"),
         (["MODEL", "--history", "/dev/zero"], "--history: /dev/zero: it is not a regular file"),
-        (["MODEL", "--history", "zeros"], "--history: zeros is no history"),
-        (["MODEL", "--history", "infinite"], "--history: infinite holds numbers that are not finite"),
-        (["MODEL", "--history", "long"], "--history: long is no history"),
-        (["MODEL", "--report", "a.png", "--gallery", "a.png"], "are the same file"),
+        (["MODEL", "--history", "zeros"], "--history: zeros is not a table"),
+        (["MODEL", "--history", "infinite"], "--history: infinite has numbers that are not finite"),
+        (["MODEL", "--history", "long"], "--history: long is not a table"),
+        (["MODEL", "--report", "a.png", "--gallery", "a.png"], "name the same file"),
         (["MODEL", "--history", "missing"], "missing: No such file"),
-        (["MODEL", "--history", "empty"], "--history: empty is no history"),
-        (["MODEL", "--history", "other"], "--history: other has no columns loss and accuracy"),
+        (["MODEL", "--history", "empty"], "--history: empty is not a table"),
+        (["MODEL", "--history", "other"], "--history: other must have the columns loss and accuracy"),
     ],
 )
 def test_nonsense_about_pictures(here, models, tmp_path, arguments, message):

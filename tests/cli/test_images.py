@@ -122,17 +122,17 @@ def test_a_npy_file_of_one_large_image(digit, tmp_path):
 
 
 def test_too_many_for_one_sum(tmp_path, monkeypatch):
-    monkeypatch.setattr(images_module, "MOST", 4)
+    monkeypatch.setattr(images_module, "MAX_IMAGES", 4)
     write_idx(tmp_path / "a", np.stack([in_mnists_form(3)] * 5))
     assert len(read_images(f"{tmp_path / 'a'}:1:")[0]) == 4
-    with pytest.raises(ValueError, match="a: give at most 4 images, got 5; choose some, for example .*a:0:4"):
+    with pytest.raises(ValueError, match="a: must be at most 4 images, got 5; select some, such as .*a:0:4"):
         read_images(str(tmp_path / "a"))
 
 
-def test_no_more_are_read_than_are_of_use(tmp_path):
+def test_one_more_than_needed_is_read(tmp_path):
     write_idx(tmp_path / "a", np.stack([in_mnists_form(3)] * 50))
-    assert len(read_images(str(tmp_path / "a"), most=3)[0]) == 4
-    assert len(read_images(f"{tmp_path / 'a'}:48:", most=3)[0]) == 2
+    assert len(read_images(str(tmp_path / "a"), needed=3)[0]) == 4
+    assert len(read_images(f"{tmp_path / 'a'}:48:", needed=3)[0]) == 2
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_numbers_that_are_no_brightness(tmp_path, values):
     images = np.zeros((2, 28, 28))
     images[1, 14, 14] = values
     np.save(tmp_path / "a.npy", images)
-    with pytest.raises(ValueError, match="a.npy: holds numbers from .*expected 0 to 255"):
+    with pytest.raises(ValueError, match="a.npy: numbers must be from 0 to 255, .*got "):
         read_images(str(tmp_path / "a.npy"))
 
 
@@ -242,15 +242,15 @@ TOO_LARGE = "an image must have at most 16,777,216 pixels, got "
         ("a.ico", ico(png(1, 80_000_000)), TOO_LARGE + "80,000,000"),
         ("a.ico", ico(png(5000, 5000)), TOO_LARGE + "25,000,000"),
         ("a.tif", tiff(40_000, 40_000), TOO_LARGE + "1,600,000,000"),
-        ("a.tif", tiff(16, 16, 16384, 32768), "its tiles are of 16,384 x 32,768 pixels"),
+        ("a.tif", tiff(16, 16, 16384, 32768), "its tiles must have at most 16,777,216 pixels, got 16,384 x 32,768"),
         ("a.bmp", BMP, TOO_LARGE + "2,500,000,000"),
         ("a.ppm", b"P5 100000 100000 255\n", TOO_LARGE + "10,000,000,000"),
         ("a.png", png(28, 28, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**8)))), "Decompressed data too large"),
-        ("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "EPS is a program, which is not run"),
+        ("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "EPS files are programs and are not"),
         ("a.npy", npy((100_000, 100_000), 0), "cut short: expected 10,000,000,000 bytes"),
         ("a", idx(1, 50_000, 50_000) + bytes(100), "truncated"),
         ("a", gzip.compress(idx(1, 50_000, 50_000) + bytes(100)), TOO_LARGE + "50,000 x 50,000"),
-        ("a", gzip.compress(idx(3_000_000, 28, 28)), "must hold at most 1,073,741,824 bytes, got 2,352,000,000"),
+        ("a", gzip.compress(idx(3_000_000, 28, 28)), "must have at most 1,073,741,824 bytes, got 2,352,000,000"),
     ],
     ids="png largest-png large-png ico smaller-ico tiff tiled-tiff bmp ppm text eps npy idx idx.gz many-in-idx".split(),
 )

@@ -89,17 +89,17 @@ def test_a_file_whose_name_looks_like_a_slice(here, models, digits, tmp_path):
         (["three.png", "cut.png"], "cut.png: cannot be read as an image"),
         (["three.png", "empty.png"], "empty.png: cannot be read as an image"),
         (["three.png:0:1"], "three.png is one image; :START:STOP is for IDX and .npy files"),
-        (["both.npy:5:7"], "both.npy:5:7: has no images; both.npy holds 2"),
-        (["labels"], "labels: holds uint8 of shape (3,), expected (count, 28, 28)"),
+        (["both.npy:5:7"], "both.npy:5:7: no images are selected; both.npy has 2"),
+        (["labels"], "labels: must be of shape (count, 28, 28), got uint8 of shape (3,)"),
         (["cut.npy"], "cut.npy: cut short: expected 1,568 bytes after the header, found 1,508"),
-        (["objects.npy"], "objects.npy: holds object of shape (1,), expected numbers from 0 to 255"),
-        (["nan.npy"], "nan.npy: holds numbers from nan to nan, expected 0 to 255, or 0.0 to 1.0"),
-        (["negative.npy"], "negative.npy: holds numbers from -1 to 1, expected 0 to 255"),
+        (["objects.npy"], "objects.npy: must have numbers from 0 to 255, got object of shape (1,)"),
+        (["nan.npy"], "nan.npy: numbers must be from 0 to 255, or from 0.0 to 1.0, got nan to nan"),
+        (["negative.npy"], "negative.npy: numbers must be from 0 to 255, or from 0.0 to 1.0, got -1 to 1"),
         (
             ["complex.npy"],
-            "complex.npy: holds complex128 of shape (2, 28, 28), expected numbers from 0 to 255",
+            "complex.npy: must have numbers from 0 to 255, got complex128 of shape (2, 28, 28)",
         ),
-        (["none.npy"], "none.npy: has no images; none.npy holds 0"),
+        (["none.npy"], "none.npy: no images are selected; none.npy has 0"),
         (["both.npy", "pipe"], "pipe: it is not a regular file"),
         (["both.npy", "pipe:0:1"], "pipe: it is not a regular file"),
         (["both.npy", "/dev/zero:0:1"], "/dev/zero: it is not a regular file"),
@@ -127,7 +127,7 @@ def test_nonsense_is_one_line(here, models, digits, tmp_path, arguments, message
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["three.png"], "adds 2 images, got 1; give 2, of an IDX file for example FILE:0:2"),
+        (["three.png"], "adds 2 images, got 1; give 2, for example IDX-FILE:0:2"),
         (["three.png", "five.png", "both.npy", "missing.png"], "adds 2 images, got at least 3"),
     ],
 )
@@ -162,5 +162,5 @@ def test_without_pillow_idx_and_npy_still_work(here, models, digits, monkeypatch
     assert here("predict", models["shared"], "both.npy").out.startswith("Sum: 8 (")
     result = here("predict", models["shared"], "three.png", "five.png")
     assert result.code == 2
-    assert "three.png: not IDX nor .npy; reading other images needs Pillow" in result.err
+    assert "three.png: neither IDX nor .npy; reading other images needs Pillow" in result.err
     assert "install tinynn's extra 'images'" in result.err

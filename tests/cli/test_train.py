@@ -32,12 +32,12 @@ def test_shared_with_everything(tinynn_command, tmp_path, digits_directory):
     assert lines[1] == "          350 of them to train with, 50 others to validate with"
     assert lines[2] == "Network:  shared, sums of 2 digits, 101,770 parameters"
     assert (
-        lines[3] == "Training: 2 epochs of 64 fresh sums, images changed at random, 16 in a step, "
+        lines[3] == "Training: 2 epochs of 64 new sums, images changed at random, batches of 16, "
         "learning rate up to 0.002, 1 thread"
     )
     assert [line.split(" - ")[0] for line in lines[4:6]] == ["Epoch 1/2", "Epoch 2/2"]
     assert all("val_accuracy: " in line for line in lines[4:6])
-    assert "10 sums of validation images: (* marks a digit read wrong)" in lines
+    assert "10 sums of validation images: (* marks a wrong digit)" in lines
     assert sum(line.endswith(("right", "wrong")) for line in lines) == 10
     assert "Model saved to model.safetensors; test it with: tinynn evaluate model.safetensors" in lines
 
@@ -67,7 +67,7 @@ def test_networks_of_the_report(here, tmp_path, network, cell):
     assert result.code == 0, result.err
     assert f"Network:  {network} ({cell}), sums of 2 digits" in result.out
     assert "fixed sums" in result.out
-    assert "10 sums of validation images: (this network names no single digits)" in result.out
+    assert "10 sums of validation images: (this network does not read single digits)" in result.out
     assert (tmp_path / f"digit-sum-{network}.safetensors").is_file()
 
 
@@ -75,10 +75,10 @@ def test_conv_with_and_without_changed_images(here, tmp_path):
     result = here("train", *SMALL, "--network", "conv")
     assert result.code == 0, result.err
     assert "Network:  conv, sums of 2 digits, 80,202 parameters" in result.out
-    assert "64 fresh sums, images changed at random, 16 in a step" in result.out
+    assert "64 new sums, images changed at random, batches of 16" in result.out
     weights = tinynn.load(tmp_path / "digit-sum-conv.safetensors").parameters
     result = here("train", *SMALL, "--network", "conv", "--no-augment")
-    assert "64 fresh sums, 16 in a step" in result.out
+    assert "64 new sums, batches of 16" in result.out
     assert (tinynn.load(tmp_path / "digit-sum-conv.safetensors").parameters != weights).any()
     assert "images changed at random" in here("train", *SMALL, "--network", "baseline", "--augment").out
 
@@ -127,7 +127,7 @@ def test_the_seed_decides_everything_and_threads_nothing(here, tmp_path):
 def test_an_older_model_is_replaced_and_that_is_said(here, tmp_path):
     (tmp_path / "model").write_bytes(b"old")
     result = here("train", *SMALL, "--out", "model")
-    assert "Model saved to model, in place of an older file" in result.out
+    assert "Model saved to model, replacing an older file" in result.out
     tinynn.load(tmp_path / "model")
 
 
@@ -155,7 +155,7 @@ def test_interrupted_it_keeps_nothing_but_the_history(start, tmp_path):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert (
-        err == "\ntinynn train: interrupted; no model was saved; the epochs that ended are in history.csv\n"
+        err == "\ntinynn train: interrupted; no model was saved; the completed epochs are in history.csv\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
     lines = (tmp_path / "history.csv").read_text().splitlines()
@@ -194,7 +194,7 @@ def test_what_was_ended_goes_on_and_ends_with_the_same_bits(start, here, tmp_pat
     else:
         code, what = (143, "terminated") if number == signal.SIGTERM else (130, "interrupted")
         again = "tinynn train --resume 'a checkpoint' --out model --history history.csv"
-        assert result == (code, f"\ntinynn train: {what}; go on with: {again}\n")
+        assert result == (code, f"\ntinynn train: {what}; continue with: {again}\n")
     assert not (tmp_path / "model").exists()
     assert (tmp_path / "history.csv").read_bytes() != table
 
@@ -225,15 +225,15 @@ def test_what_cannot_be_resumed(here, tmp_path):
     assert here("train", *SMALL, "--checkpoint", "checkpoint", "--out", "model").code == 0
     for arguments, message in (
         (("--resume", "nowhere"), "--resume: cannot read nowhere: No such file or directory"),
-        (("--resume", "model"), "--resume: model: it is no checkpoint of tinynn train; give the file that"),
-        (("--checkpoint", "checkpoint"), "--checkpoint: checkpoint is there already; go on from it with --resume"),
+        (("--resume", "model"), "--resume: model: it is not a checkpoint of tinynn train; give the file that"),
+        (("--checkpoint", "checkpoint"), "--checkpoint: checkpoint exists; continue from it with --resume"),
         (("--out", "model.onnx"), "--out must not end in .onnx, got 'model.onnx': models are written as safetensors"),
         (("--checkpoint", "c.keras"), "--checkpoint must not end in .keras, got 'c.keras'"),
-        (("--resume", "checkpoint", "--seed", 0), "--seed: checkpoint knows that; leave --seed out, or begin anew"),
-        (("--resume", "checkpoint", "--no-resample"), "--resample: checkpoint knows that"),
-        (("--resume", "checkpoint", "--all-images"), "--all-images: checkpoint knows that"),
-        (("--resume", "checkpoint", "--out", "./checkpoint"), "--out and --resume are the same file, checkpoint"),
-        (("--resume", "checkpoint", "--checkpoint", "model"), "--checkpoint: model is there already"),
+        (("--resume", "checkpoint", "--seed", 0), "--seed: checkpoint has it already; leave --seed out, or"),
+        (("--resume", "checkpoint", "--no-resample"), "--resample: checkpoint has it already"),
+        (("--resume", "checkpoint", "--all-images"), "--all-images: checkpoint has it already"),
+        (("--resume", "checkpoint", "--out", "./checkpoint"), "--out and --resume name the same file, checkpoint"),
+        (("--resume", "checkpoint", "--checkpoint", "model"), "--checkpoint: model exists"),
         (("--resume", ""), "--resume: the path is empty; give the file that --checkpoint named"),
         (("--resume", "."), "--resume: cannot read .: Is a directory"),
     ):
@@ -275,23 +275,23 @@ def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, m
         ),
         (["--network", "baseline", "--cell", "lstn"], "unknown cell 'lstn'; known: lstm, rnn, gru"),
         (["--protocol", "random"], "argument --protocol: invalid choice: 'random'"),
-        (["--protocol", "fixed", "--sums", "9"], "--sums: the fixed protocol puts every training image into one sum"),
+        (["--protocol", "fixed", "--sums", "9"], "--sums: the fixed protocol determines the sums"),
         (["--protocol", "fixed", "--resample"], "--resample: the fixed protocol"),
-        (["--protocol", "fixed", "--digits", "1000"], "350 images make no sum of 1000"),
+        (["--protocol", "fixed", "--digits", "1000"], "images must be at least 1000, enough for one sum, got 350"),
         (["--cell", "gru"], "--cell: the network shared has no recurrent cell; leave --cell out"),
-        (["--digits", "0"], "argument --digits: expected a whole number of at least 1, got '0'"),
-        (["--digits", "ten"], "argument --digits: expected a whole number of at least 1, got 'ten'"),
-        (["--epochs", "0"], "argument --epochs: expected a whole number of at least 1, got '0'"),
-        (["--sums", "-5"], "argument --sums: expected a whole number of at least 1, got '-5'"),
-        (["--batch-size", "1.5"], "argument --batch-size: expected a whole number"),
-        (["--threads", "0"], "argument --threads: expected"),
-        (["--seed", "-1"], "argument --seed: expected a whole number of at least 0, got '-1'"),
-        (["--lr", "-0.1"], "argument --lr: expected a finite number above 0, got '-0.1'"),
-        (["--lr", "-1e-3"], "argument --lr: expected a finite number above 0, got '-1e-3'"),
-        (["--lr", "nan"], "argument --lr: expected a finite number above 0, got 'nan'"),
+        (["--digits", "0"], "argument --digits: must be a whole number of at least 1, got '0'"),
+        (["--digits", "ten"], "argument --digits: must be a whole number of at least 1, got 'ten'"),
+        (["--epochs", "0"], "argument --epochs: must be a whole number of at least 1, got '0'"),
+        (["--sums", "-5"], "argument --sums: must be a whole number of at least 1, got '-5'"),
+        (["--batch-size", "1.5"], "argument --batch-size: must be a whole number"),
+        (["--threads", "0"], "argument --threads: must be"),
+        (["--seed", "-1"], "argument --seed: must be a whole number of at least 0, got '-1'"),
+        (["--lr", "-0.1"], "argument --lr: must be a finite number above 0, got '-0.1'"),
+        (["--lr", "-1e-3"], "argument --lr: must be a finite number above 0, got '-1e-3'"),
+        (["--lr", "nan"], "argument --lr: must be a finite number above 0, got 'nan'"),
         (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean --epochs?"),
-        (["--digits", "10_001"], "argument --digits: expected a whole number of at most 10,000, got '10_001'"),
-        (["--epochs", "9" * 20], "argument --epochs: expected a whole number of at most 1,000,000,000, got '99999"),
+        (["--digits", "10_001"], "argument --digits: must be a whole number of at most 10,000, got '10_001'"),
+        (["--epochs", "9" * 20], "argument --epochs: must be a whole number of at most 1,000,000,000, got '99999"),
         (["--data", "nowhere"], "no MNIST: nowhere does not exist"),
         (["--out", "."], "--out: cannot write .: Is a directory"),
         (["--out", "folder"], "--out: cannot write folder: Is a directory"),
@@ -304,18 +304,18 @@ def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, m
         (["--out", "loop"], "--out: cannot write loop: "),
         (["--out", "/proc/x"], "--out: cannot write /proc/x"),
         (["--out", "astray"], "/missing; create it first"),
-        (["--out", "folder/a", "--history", "link"], "--out and --history are the same file, link; choose two"),
+        (["--out", "folder/a", "--history", "link"], "--out and --history name the same file, link; choose two"),
         (["--out", "a" * 300], "--out: cannot write aaa"),
         (["--out", "a\0b"], "--out: embedded null"),
-        (["--out", "missing/model"], "--out: cannot write missing/model, there is no folder missing"),
+        (["--out", "missing/model"], "--out: cannot write missing/model: there is no folder missing"),
         (["--history", "missing/a.csv"], "--history: cannot write missing/a.csv"),
         (["--plot", "missing/a.png"], "--plot: cannot write missing/a.png"),
-        (["--plot", "a.xyz"], "--plot: 'a.xyz' must end in .png"),
-        (["--out", "a", "--history", "./a"], "--out and --history are the same file"),
-        (["--out", "a", "--checkpoint", "./a"], "--out and --checkpoint are the same file"),
+        (["--plot", "a.xyz"], "--plot: the file's name must end in .png"),
+        (["--out", "a", "--history", "./a"], "--out and --history name the same file"),
+        (["--out", "a", "--checkpoint", "./a"], "--out and --checkpoint name the same file"),
         (["--checkpoint", "missing/a"], "--checkpoint: cannot write missing/a"),
-        (["--checkpoint", "a", "--checkpoint-every", "0"], "--checkpoint-every: expected a finite number above 0"),
-        (["--checkpoint-every", "5"], "--checkpoint-every: there is no checkpoint to write; give --checkpoint"),
+        (["--checkpoint", "a", "--checkpoint-every", "0"], "--checkpoint-every: must be a finite number above 0"),
+        (["--checkpoint-every", "5"], "--checkpoint-every: there is no checkpoint to write; add --checkpoint"),
     ],
 )
 def test_nonsense_is_one_line_before_any_work(here, tmp_path, arguments, message):
@@ -431,7 +431,7 @@ def with_notes(path, change):
     """Change the notes in a model file, with a right SHA-256."""
     from safetensors import numpy as safetensors
 
-    from tinynn.model.files import canonical, digest
+    from tinynn.io.format import canonical, digest
 
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")

@@ -144,7 +144,7 @@ def test_items(images, labels):
 
 @pytest.mark.parametrize("index", [200, -201, 10**30])
 def test_an_index_out_of_range(images, labels, index):
-    with pytest.raises(IndexError, match=f"index {index} is out of range, there are 200 sums"):
+    with pytest.raises(IndexError, match=f"index must be from -200 to 199, got {index}"):
         make(images, labels)[index]
 
 
@@ -241,26 +241,26 @@ class TestFromSums:
                 [[0, 300]],
                 [3],
                 ValueError,
-                r"indices\[0, 1\] is 300, expected 0..299 \(there are 300 images\)",
+                r"indices\[0, 1\] must be in 0..299 \(there are 300 images\), got 300",
             ),
-            ([[0, 0], [-2, 0]], [3, 3], ValueError, r"indices\[1, 0\] is -2"),
-            ([[0, 0], [-1, 0]], [3, 3], ValueError, "an index of -1 may stand only behind the last image of a sample"),
-            ([[0, 0, 0], [0, -1, 0]], [3, 3], ValueError, "an index of -1 may stand only behind the last image"),
-            ([[0, 0], [0, -1]], [18, 10], ValueError, r"sums\[1\] is 10, expected 0..9 \(sums of 1 digits\)"),
-            ([[0, 0]], [19], ValueError, r"sums\[0\] is 19, expected 0..18 \(sums of 2 digits\)"),
-            ([[0, 0]], [-1], ValueError, r"sums\[0\] is -1"),
-            ([[0, 0]], [1, 2], ValueError, r"sums has shape \(2,\), but indices has 1 rows"),
-            ([[0, 0]], 1, ValueError, r"sums has shape \(\)"),
-            ([[0, 0]], [1.0], TypeError, "sums has dtype float64, expected an integer dtype"),
-            ([[0.0, 0]], [1], TypeError, "indices has dtype float64"),
-            ([0, 0], [1], ValueError, r"indices has shape \(2,\), expected \(size, digits\)"),
+            ([[0, 0], [-2, 0]], [3, 3], ValueError, r"indices\[1, 0\] must be in 0.*, got -2"),
+            ([[0, 0], [-1, 0]], [3, 3], ValueError, "indices must be -1 only after a sample's last image"),
+            ([[0, 0, 0], [0, -1, 0]], [3, 3], ValueError, "indices must be -1 only after a sample's last image"),
+            ([[0, 0], [0, -1]], [18, 10], ValueError, r"sums\[1\] must be in 0..9 \(sums of 1 digits\), got 10"),
+            ([[0, 0]], [19], ValueError, r"sums\[0\] must be in 0..18 \(sums of 2 digits\), got 19"),
+            ([[0, 0]], [-1], ValueError, r"sums\[0\] must be in 0.*, got -1"),
+            ([[0, 0]], [1, 2], ValueError, r"sums must be of shape \(1,\), one sum per row of indices, got \(2,\)"),
+            ([[0, 0]], 1, ValueError, r"sums must be of shape .*, got \(\)"),
+            ([[0, 0]], [1.0], TypeError, "sums must be of an integer dtype, got float64"),
+            ([[0.0, 0]], [1], TypeError, "indices must be of an integer dtype, got float64"),
+            ([0, 0], [1], ValueError, r"indices must be of shape \(size, digits\), both at least 1, got \(2,\)"),
             (
                 np.zeros((0, 2), int),
                 [],
                 ValueError,
-                r"indices has shape \(0, 2\), expected .* both at least 1",
+                r"indices must be of shape .* both at least 1, got \(0, 2\)",
             ),
-            (np.zeros((2, 0), int), [0, 0], ValueError, r"indices has shape \(2, 0\)"),
+            (np.zeros((2, 0), int), [0, 0], ValueError, r"indices must be of shape .* got \(2, 0\)"),
         ],
     )
     def test_bad_arguments_are_named(self, images, indices, sums, error, message):
@@ -280,7 +280,7 @@ class TestFromSums:
         ({"digits": 0}, ValueError, "digits must be at least 1, got 0"),
         ({"digits": 2.5}, TypeError, "digits must be an integer, got 2.5 of type float"),
         ({"fewest": 0}, ValueError, "fewest must be at least 1, got 0"),
-        ({"fewest": 11}, ValueError, "fewest is 11, but must be at most digits, 10"),
+        ({"fewest": 11}, ValueError, "fewest must be at most digits, 10, got 11"),
         ({"fewest": "2"}, TypeError, "fewest must be an integer, got '2' of type str"),
         ({"size": 0}, ValueError, "size must be at least 1, got 0"),
         ({"size": True}, TypeError, "size must be an integer, got True"),
@@ -288,23 +288,23 @@ class TestFromSums:
         (
             {"images": np.zeros((0, 28, 28), np.uint8), "labels": np.zeros(0, int)},
             ValueError,
-            "images is empty",
+            "images must have at least one image",
         ),
-        ({"images": np.zeros((4, 0, 28), np.uint8)}, ValueError, r"images is empty \(shape \(4, 0, 28\)\)"),
-        ({"images": np.zeros(4, np.uint8)}, ValueError, r"images has shape \(4,\), expected \(count, height"),
+        ({"images": np.zeros((4, 0, 28), np.uint8)}, ValueError, r"images must have .*, got shape \(4, 0, 28\)"),
+        ({"images": np.zeros(4, np.uint8)}, ValueError, r"images must be of shape \(count, height, .* got \(4,\)"),
         (
             {"images": np.zeros((4, 2), np.int64)},
             TypeError,
-            "images has dtype int64, expected uint8, float32",
+            "images must be uint8, float32 or float64, got int64",
         ),
-        ({"images": np.zeros((4, 2), complex)}, TypeError, "images has dtype complex128"),
-        ({"images": np.zeros((4, 2), object)}, TypeError, "images has dtype object"),
-        ({"labels": [0, 1, 2]}, ValueError, r"labels has shape \(3,\), but there are 4 images"),
-        ({"labels": np.eye(4, dtype=int)}, ValueError, r"labels has shape \(4, 4\).*one label per image"),
-        ({"labels": [0, 1, 10, 11]}, ValueError, r"labels\[2\] is 10, expected 0..9 .*; 2 of 4 are out"),
-        ({"labels": [0, -1, 1, 2]}, ValueError, r"labels\[1\] is -1, expected 0..9"),
-        ({"labels": [0.0, 1, 2, 3]}, TypeError, "labels has dtype float64, expected an integer dtype"),
-        ({"labels": ["0", "1", "2", "3"]}, TypeError, "labels has dtype <U1"),
+        ({"images": np.zeros((4, 2), complex)}, TypeError, "images must be uint8, .* got complex128"),
+        ({"images": np.zeros((4, 2), object)}, TypeError, "images must be uint8, .* got object"),
+        ({"labels": [0, 1, 2]}, ValueError, r"labels must be of shape \(4,\), one label per image, got \(3,\)"),
+        ({"labels": np.eye(4, dtype=int)}, ValueError, r"labels must be of shape .*one label per image, got \(4, 4\)"),
+        ({"labels": [0, 1, 10, 11]}, ValueError, r"labels\[2\] must be in 0..9 .*, got 10; 2 of 4 are out"),
+        ({"labels": [0, -1, 1, 2]}, ValueError, r"labels\[1\] must be in 0..9 .*, got -1"),
+        ({"labels": [0.0, 1, 2, 3]}, TypeError, "labels must be of an integer dtype, got float64"),
+        ({"labels": ["0", "1", "2", "3"]}, TypeError, "labels must be of an integer dtype, got <U1"),
     ],
 )
 def test_bad_arguments_are_named(change, error, message):
@@ -333,5 +333,5 @@ def test_disjoint_sums_use_every_image_once(rng):
 
 
 def test_too_few_images_for_disjoint_sums():
-    with pytest.raises(ValueError, match="DigitSums.disjoint: 3 images make no sum of 4"):
+    with pytest.raises(ValueError, match="DigitSums.disjoint: images must be at least 4, enough for one sum, got 3"):
         DigitSums.disjoint(np.zeros((3, 2, 2), np.uint8), [0, 1, 2], digits=4)

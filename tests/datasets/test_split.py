@@ -64,7 +64,7 @@ def test_stratified_takes_the_first_in_order():
 
 @pytest.mark.parametrize("validation", [4, 5000])
 def test_nothing_left_to_train_on(validation):
-    with pytest.raises(ValueError, match=f"validation={validation:,} leaves nothing .* there are 4 images"):
+    with pytest.raises(ValueError, match=f"validation must be less than 4, the number of images, got {validation:,}"):
         split_images(np.zeros((4, 2)), np.zeros(4, dtype=int), validation)
 
 
@@ -73,9 +73,9 @@ def test_nothing_left_to_train_on(validation):
     [
         ({"validation": 0}, ValueError, "validation must be at least 1, got 0"),
         ({"validation": 0.1}, TypeError, "validation must be an integer, got 0.1"),
-        ({"images": np.zeros((0, 2))}, ValueError, "images is empty"),
-        ({"labels": np.zeros(3, dtype=int)}, ValueError, r"labels has shape \(3,\), but there are 4 images"),
-        ({"labels": np.zeros(4)}, TypeError, "labels has dtype float64, expected an integer dtype"),
+        ({"images": np.zeros((0, 2))}, ValueError, "images must have at least one image"),
+        ({"labels": np.zeros(3, dtype=int)}, ValueError, r"labels must be of shape \(4,\), .* got \(3,\)"),
+        ({"labels": np.zeros(4)}, TypeError, "labels must be of an integer dtype, got float64"),
         ({"rng": "x"}, TypeError, "rng must be an int"),
     ],
 )

@@ -53,8 +53,8 @@ def test_a_batch_too_large_leaves_the_model_usable():
         with pytest.raises(MemoryError, match=r"a batch of 10,000 samples needs [\d,]+ bytes; take a smaller batch"):
             function(x, y, **arguments, **({} if function == model.train_on_batch else {"batch_size": 10**4}))
     assert model.parameters.tobytes() == before.tobytes()
-    assert model._iteration == 0
-    assert not model._training.is_held()
+    assert model._core.iteration == 0
+    assert not model._core.lock.is_held()
 
 
 LIMITED = """
@@ -87,9 +87,9 @@ for function, *arguments in ((model.train_on_batch, x, y), (model.test_on_batch,
         raise SystemExit("no MemoryError")
 for threads in (100, 1):
     assert trained(threads)[1] == expected, threads
-iteration = model._iteration
+iteration = model._core.iteration
 model.train_on_batch(x[:100], y[:100])
-assert model._iteration == iteration + 1
+assert model._core.iteration == iteration + 1
 assert np.isfinite(model.parameters).all()
 """
 

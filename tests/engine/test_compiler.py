@@ -5,7 +5,7 @@ import pytest
 
 from tinynn import Sequential, layers
 from tinynn.engine.compiler import LossSpec, compile_program
-from tinynn.engine.network import Network
+from tinynn.engine.graph import Network
 from tinynn.kernels import op as ops
 
 
@@ -13,9 +13,9 @@ def program(chained, shape, loss=None, training=True, output=None):
     """The program of a model, as its own plan has it."""
     model = Sequential(chained, shape)
     if loss is None:
-        return model._plan("predict", shape, output).program
+        return model._core.plan("predict", shape, output).program
     model.compile("sgd", loss)
-    return model._plan("train" if training else "evaluate", shape).program
+    return model._core.plan("train" if training else "evaluate", shape).program
 
 
 def names(compiled):

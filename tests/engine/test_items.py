@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests import oracles
-from tinynn import Sequential, layers, set_num_threads
+from tinynn import Sequential, layers
 
 STEPS, FEATURES = 6, 2
 
@@ -75,23 +75,20 @@ def test_a_sample_predicts_what_it_does_unpadded(cell, chain, dtype, rng):
         assert found[row].tobytes() == model.predict(data.alone(row).astype(dtype))[0].tobytes()
 
 
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_gradients_are_the_mean_of_those_of_unpadded_samples(cell, chain, threads, rng):
+def test_gradients_are_the_mean_of_those_of_unpadded_samples(cell, chain, count, threads, rng):
     data = Sequences(rng)
     model = Sequential(CHAINS[chain](CELLS[cell]), (STEPS, FEATURES), dtype="float64")
     model.compile("sgd", "mse")
-    set_num_threads(threads)
-    try:
-        loss, found = model.compute_gradients(data), model.gradients.copy()
-    finally:
-        set_num_threads(None)
+    threads(count)
+    loss, found = model.compute_gradients(data), model.gradients.copy()
     losses, expected = [], np.zeros_like(found)
-    for row, count in enumerate(data.counts):
+    for row, length in enumerate(data.counts):
         one = CHAINS[chain](CELLS[cell])
-        one = [layers.Reshape((count, 3)) if isinstance(layer, layers.Reshape) else layer for layer in one]
-        alone = Sequential(one, (count, FEATURES), dtype="float64")
+        one = [layers.Reshape((length, 3)) if isinstance(layer, layers.Reshape) else layer for layer in one]
+        alone = Sequential(one, (length, FEATURES), dtype="float64")
         alone.set_weights(model.get_weights())
         alone.compile("sgd", "mse")
         losses.append(alone.compute_gradients(data.alone(row), data.targets[row : row + 1]))
@@ -140,18 +137,15 @@ def test_training_with_full_samples_among_others_or_alone(batch, steps, rng):
     assert weights[0] == weights[1]
 
 
-@pytest.mark.parametrize("threads", [2, 7])
-def test_any_number_of_threads_gives_the_same_bits(threads, rng):
+@pytest.mark.parametrize("many", [2, 7])
+def test_any_number_of_threads_gives_the_same_bits(many, threads, rng):
     data = Sequences(rng, 70, targets=(16,))
     weights = []
-    for count in (1, threads):
-        set_num_threads(count)
-        try:
-            model = Sequential([layers.Dense(120, "tanh"), layers.LSTM(100, True), layers.GRU(16)], (STEPS, FEATURES))
-            model.compile("adam", "mse")
-            model.fit(data, batch_size=32, epochs=2, verbose=0)
-        finally:
-            set_num_threads(None)
+    for count in (1, many):
+        threads(count)
+        model = Sequential([layers.Dense(120, "tanh"), layers.LSTM(100, True), layers.GRU(16)], (STEPS, FEATURES))
+        model.compile("adam", "mse")
+        model.fit(data, batch_size=32, epochs=2, verbose=0)
         weights.append(model.parameters.tobytes())
     assert weights[0] == weights[1]
 
@@ -165,30 +159,30 @@ class Halves(layers.Layer):
 
 
 REFUSED = {
-    "flatten": ([layers.Flatten, lambda: layers.Dense(3)], "layer 'dense' takes all items together"),
+    "flatten": ([layers.Flatten, lambda: layers.Dense(3)], "layer 'dense' combines all items"),
     "states, flattened": (
         [lambda: layers.LSTM(3, True), layers.Flatten, lambda: layers.Dense(3)],
-        "layer 'dense' takes",
+        "layer 'dense' combines",
     ),
-    "reshape": ([lambda: layers.Reshape((2, 6)), lambda: layers.LSTM(3)], "layer 'lstm' takes all items together"),
-    "wrong sequence": ([lambda: layers.Reshape((3, 4)), lambda: layers.GRU(3)], "layer 'gru' takes all items together"),
+    "reshape": ([lambda: layers.Reshape((2, 6)), lambda: layers.LSTM(3)], "layer 'lstm' combines all items"),
+    "wrong sequence": ([lambda: layers.Reshape((3, 4)), lambda: layers.GRU(3)], "layer 'gru' combines all items"),
     "pooling": (
         [lambda: layers.Reshape((STEPS, FEATURES, 1)), layers.MaxPooling2D, layers.Flatten],
-        "layer 'max_pooling2d' takes all items together",
+        "layer 'max_pooling2d' combines all items",
     ),
     "convolution": (
         [lambda: layers.Reshape((STEPS, FEATURES, 1)), lambda: layers.Conv2D(2, 2), layers.Flatten],
-        "layer 'conv2d' takes all items together",
+        "layer 'conv2d' combines all items",
     ),
     "normalization over a sample": (
         [layers.Flatten, layers.LayerNormalization],
-        "layer 'layer_normalization' takes all items together",
+        "layer 'layer_normalization' combines all items",
     ),
-    "softmax over a sample": ([layers.Flatten, lambda: layers.Activation("softmax")], "layer 'activation' takes all"),
-    "repeat": ([layers.Flatten, lambda: layers.RepeatVector(2), layers.Flatten], "layer 'repeat_vector' takes all"),
-    "wrong numbers": ([lambda: layers.Reshape((2, 6)), layers.SumDistribution], "layer 'sum_distribution' takes all"),
-    "pairs": ([Halves, layers.Flatten], "layer 'halves' takes all items together"),
-    "a layer in Python": ([layers.PythonLayer, lambda: layers.LSTM(3)], "layer 'python_layer' takes all"),
+    "softmax over a sample": ([layers.Flatten, lambda: layers.Activation("softmax")], "layer 'activation' combines"),
+    "repeat": ([layers.Flatten, lambda: layers.RepeatVector(2), layers.Flatten], "layer 'repeat_vector' combines all"),
+    "wrong numbers": ([lambda: layers.Reshape((2, 6)), layers.SumDistribution], "layer 'sum_distribution' combines"),
+    "pairs": ([Halves, layers.Flatten], "layer 'halves' combines all items"),
+    "a layer in Python": ([layers.PythonLayer, lambda: layers.LSTM(3)], "layer 'python_layer' combines all"),
 }
 
 
@@ -209,7 +203,7 @@ def test_a_loss_of_every_item_is_refused(rng):
     model.compile("sgd", "mse")
     before = model.parameters.tobytes()
     for use in (model.fit, model.evaluate):
-        with pytest.raises(ValueError, match="but the loss and the metrics are taken of every item; give every sample"):
+        with pytest.raises(ValueError, match="but the loss and the metrics are computed for every item; give every"):
             use(data, verbose=0)
     assert model.parameters.tobytes() == before
 
@@ -219,7 +213,7 @@ def test_statistics_over_items_are_refused_in_training_only(rng):
     model = Sequential([layers.TimeDistributed(layers.BatchNormalization()), layers.GRU(3)], data.sample_shape)
     model.compile("sgd", "mse")
     with pytest.raises(
-        ValueError, match="fit: .* 'time_distributed/batch_normalization' takes its statistics over all"
+        ValueError, match="fit: .* 'time_distributed/batch_normalization' computes statistics over all"
     ):
         model.fit(data, verbose=0)
     row = model.predict(data.alone(5))[0]

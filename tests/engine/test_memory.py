@@ -42,5 +42,5 @@ def test_what_a_model_learns_with_begins_on_a_line(tmp_path):
     resumed = tinynn.load(file)
     resumed.fit(x, y, epochs=2, resume=file, verbose=0)
     for each in (model, loaded, resumed):
-        assert len(each._states) == 3
-        assert all(map(begins_on_a_line, (each.parameters, each.gradients, *each._states.values())))
+        assert len(each._core.states) == 3
+        assert all(map(begins_on_a_line, (each.parameters, each.gradients, *each._core.states.values())))

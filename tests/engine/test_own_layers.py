@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinynn import Sequential, layers
 from tinynn.engine.compiler import LossSpec, compile_program
-from tinynn.engine.network import MOST_CHARACTERS, Network, Parameter, Tensor
+from tinynn.engine.graph import MOST_CHARACTERS, Network, Parameter, Tensor
 from tinynn.kernels.op import registered
 
 
@@ -258,8 +258,8 @@ def test_within_other_layers_the_path_is_named(outer):
 @pytest.mark.parametrize(
     ("connect", "message"),
     [
-        (lambda network, x: network.new_tensor((4,), 1), "reads a tensor that nothing before it has computed"),
-        (lambda network, x: network.op("relu", network.input((4,))), "reads a tensor that nothing before"),
+        (lambda network, x: network.new_tensor((4,), 1), "reads a tensor that no op before it has computed"),
+        (lambda network, x: network.op("relu", network.input((4,))), "reads a tensor that no op before"),
         (
             lambda network, x: Tensor(x.buffer, (4000,), 1, x.network),
             "reads 4000 numbers per sample of a tensor that has 4",
@@ -267,7 +267,7 @@ def test_within_other_layers_the_path_is_named(outer):
         (lambda network, x: network.op("relu", Tensor(x.buffer, (9,), 1, x.network)), "reads 9 numbers per sample"),
         (
             lambda network, x: network.op("relu", Tensor(x.buffer + 1, (4,), 1, x.network)),
-            "reads a tensor that nothing",
+            "reads a tensor that no op",
         ),
     ],
 )
@@ -285,7 +285,7 @@ def test_a_branch_must_not_read_another_one():
                 results.append(network.op("add", [parts[i], *results]))
         return results[1]
 
-    with pytest.raises(ValueError, match="in a branch those of this branch"):
+    with pytest.raises(ValueError, match="in a branch only those of that branch"):
         built(connect, (2, 3)).predict(np.ones((1, 2, 3), "f4"))
 
 
@@ -293,7 +293,7 @@ def test_folded_steps_must_be_unfolded_for_a_loss():
     model = built(lambda network, x: network.fold_steps(x), (5, 3))
     assert model.predict(np.ones((2, 5, 3), "f4")).shape == (2, 5, 3)
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="the model puts out 5 rows for each sample; a layer has folded steps"):
+    with pytest.raises(ValueError, match="the model must output one row per sample, got 5; unfold the steps"):
         model.evaluate(np.ones((2, 5, 3), "f4"), np.ones((2, 3), "f4"))
 
 

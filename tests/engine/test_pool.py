@@ -20,10 +20,7 @@ TASKS = Path("/proc/self/task")
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(autouse=True)
-def default():
-    yield
-    set_num_threads(None)
+pytestmark = pytest.mark.usefixtures("threads")  # which restores the default
 
 
 def test_default_is_what_the_process_may_use():
@@ -63,7 +60,7 @@ def test_any_number(n):
 )
 def test_wrong_numbers_change_nothing(n, error):
     set_num_threads(2)
-    with pytest.raises(error, match="set_num_threads: n is"):
+    with pytest.raises(error, match="set_num_threads: n must be"):
         set_num_threads(n)
     assert get_num_threads() == 2
 
@@ -158,7 +155,7 @@ def test_numbers_in_the_environment(environment, expected):
 
 @pytest.mark.parametrize("wrong", ["0", "257", "-1", "1.5", "two", "4,2", "1e2", "\u00b2", "9" * 5000])
 def test_nonsense_in_our_own_variable_is_worth_a_warning(wrong):
-    with pytest.warns(RuntimeWarning, match="TINYNN_NUM_THREADS is .* must be a whole number from 1 to 256; it is"):
+    with pytest.warns(RuntimeWarning, match="TINYNN_NUM_THREADS must be a whole number from 1 to 256, got .*; it is"):
         assert pool._read_environment({"TINYNN_NUM_THREADS": wrong}) == (0, ANY)
 
 
@@ -193,7 +190,7 @@ def test_the_default_is_that_of_the_environment(environment, expected):
 
 def test_nonsense_in_the_environment_does_not_end_a_program():
     warned = in_a_process_of_its_own("import tinynn; tinynn.get_num_threads()", TINYNN_NUM_THREADS="many")
-    assert "RuntimeWarning: TINYNN_NUM_THREADS is 'many', but must be a whole number from 1 to 256" in warned
+    assert "RuntimeWarning: TINYNN_NUM_THREADS must be a whole number from 1 to 256, got 'many'" in warned
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])

@@ -40,8 +40,8 @@ def lines(text: str, start: str) -> list[str]:
         "w5 = 1 - 0.1 * (-0.0384292) 1.003842921 1.0038 1.004",
         "dL/dw1 = a [w4 s'(z2) w2 + w4 s'(z3) w3] s'(z1) x wrong",
         "dL/dw1 = a [w4 s'(z2) w2 + w5 s'(z3) w3] s'(z1) x right",
-        "so w1 becomes 2.000256 instead of 2.000156: the report prints 2.0003, right is 2.0002.",
-        "2. The set_weights of its program loops over an integer, which Python refuses",
+        "so w1 becomes 2.000256 instead of 2.000156: the report prints 2.0003, correct is 2.0002.",
+        "2. set_weights in its program loops over an integer, which raises an error",
     ],
 )
 def test_every_equation_of_the_report_with_its_numbers(line):
@@ -119,7 +119,7 @@ def test_extreme_inputs_are_explained_too():
     text = WorkedExample(x=-1e-7, y=1e6, weights=[-123456.789, 1e-9, -3e4, 0.0, -0.0]).explain()
     assert "-1.23456789e" not in text  # the weight is shown as given
     assert "-123456.789" in text
-    with pytest.raises(FloatingPointError, match="take a smaller lr"):
+    with pytest.raises(FloatingPointError, match="use a smaller lr"):
         WorkedExample(x=1e-3, y=1e5).explain(lr=1e308)
 
 

@@ -1,13 +1,15 @@
+"""Files that are whole or not there: written, locked, and left behind by writers that were killed."""
+
 import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
-import threading
 
 import pytest
 
+from tests.threads import run_threads
 from tinynn.io.atomic import (
     atomic_file,
     check_writable,
@@ -71,7 +73,7 @@ def make_socket(path):
 
 
 @pytest.mark.parametrize("make", [make_fifo, make_socket])
-def test_what_is_no_file_is_neither_read_nor_replaced(tmp_path, monkeypatch, make):
+def test_special_files_are_neither_read_nor_replaced(tmp_path, monkeypatch, make):
     monkeypatch.chdir(tmp_path)  # a socket's path must be short
     make("odd")
     with pytest.raises((ValueError, OSError), match="odd"):
@@ -190,11 +192,7 @@ def test_one_writer_at_a_time_among_threads(tmp_path):
             except BlockingIOError:
                 refused.append(1)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_threads(*[work] * 4)
     assert not inside
     assert len(refused) < 200
     assert os.listdir(tmp_path) == ["data"]

@@ -6,8 +6,8 @@ import types
 import numpy as np
 import pytest
 
+from tests.callbacks.helpers import FakeModel, epochs_of, train
 from tests.judges import required
-from tests.model.test_callbacks import FakeModel, epochs_of, train
 from tinynn import callbacks
 
 os.environ["KERAS_BACKEND"] = "jax"

@@ -79,7 +79,7 @@ def images(dtype):
     """Convolutions with and without padding, in more bands than threads; both poolings."""
     rng = np.random.default_rng(4)
     x, y = rng.integers(0, 256, (50, 3, 20, 19)).astype(np.uint8), rng.integers(0, 10, 50)
-    recogniser = [
+    recognizer = [
         layers.Reshape((20, 19, 1)),
         layers.Conv2D(16, 3, padding="same", activation="relu"),
         layers.MaxPooling2D(),
@@ -91,7 +91,7 @@ def images(dtype):
         layers.Dense(4, "softmax"),
     ]
     model = Sequential(
-        [layers.Rescaling(1 / 255), layers.TimeDistributed(recogniser), layers.SumDistribution()],
+        [layers.Rescaling(1 / 255), layers.TimeDistributed(recognizer), layers.SumDistribution()],
         (3, 20, 19),
         rng=5,
         dtype=dtype,
@@ -117,7 +117,7 @@ def trained(name, dtype):
     model, x, y, keywords = MODELS[name](dtype)
     history = model.fit(x, y, validation_data=(x[:50], y[:50]), verbose=0, **keywords)
     values = [value for values in history.history.values() for value in values]
-    kept = model._states.values()
+    kept = model._core.states.values()
     return digest_of(model.parameters, *kept, model.predict(x), values, model.evaluate(x, y, batch_size=41))
 
 

@@ -1,6 +1,6 @@
 """Three small trainings whose bits are known. ``python -m tests.model.fingerprints`` prints their fingerprints as JSON.
 
-Nothing in them comes from a library of mathematics: the data are whole numbers, the initial weights uniform.
+They use no mathematical library: the data are whole numbers, the initial weights uniform.
 """
 
 import json
@@ -50,7 +50,7 @@ def recurrent():
 
 
 def images():
-    """Convolution, pooling and batch normalisation of images that are changed at random."""
+    """Convolution, pooling and batch normalization of images that are changed at random."""
     model = Sequential(
         [
             layers.Rescaling(1 / 256),

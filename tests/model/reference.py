@@ -138,3 +138,13 @@ def check_gradients(chained, input_shape, rng, loss="mean_squared_error", batch=
         np.testing.assert_allclose(directions @ gradients, slopes, rtol=2e-8, atol=2e-9)
     model.parameters[:] = start
     return model, x, y
+
+
+def to_bytes(model, optimizer=True):
+    """The content of the model's file."""
+    return model._to_bytes(optimizer)
+
+
+def from_bytes(content, name="the model's bytes", compile=True):
+    """The model in a file's content."""
+    return Sequential._from_bytes(content, name, compile)

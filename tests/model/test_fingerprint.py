@@ -5,15 +5,12 @@ the change log says so, for trainings of earlier versions can then no longer be 
 """
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.model.fingerprints import fingerprints
+from tests.processes import run_python
 from tinynn import Sequential, kernels, layers
 
 FUSED = {"dense": "841cb281776f6ea9", "recurrent": "1de18fc495aeb500", "images": "e5e81aa9e53dcdcd"}
@@ -32,17 +29,8 @@ def test_known_bits_with_any_number_of_threads(threads):
 
 @pytest.mark.parametrize("name", [name for name in kernels.instruction_sets() if name != kernels.instruction_set()])
 def test_known_bits_of_every_instruction_set(name):
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.model.fingerprints"],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "TINYNN_CPU": name},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"instruction_set": name, "fingerprints": known(name)}
+    found = json.loads(run_python("-m", "tests.model.fingerprints", TINYNN_CPU=name))
+    assert found == {"instruction_set": name, "fingerprints": known(name)}
 
 
 def test_it_stands_for_every_bit_and_name():

@@ -1,266 +1,18 @@
-"""The check of gradients: right models of every kind pass, and a wrong kernel of every kind is caught and named."""
+"""The check of gradients: layers and losses in Python, kinks, sizes and data, and its report."""
 
 import ctypes
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from tests.model.reference import randomized, target_for
-from tinynn import Sequential, check_gradients, layers, losses
+from tests.model.reference import from_bytes, randomized, to_bytes
+from tests.model.small_layers import FourthPower, Scale, frozen
+from tests.model.spoiling import all_by_a_hundredth, followed, spoiled
+from tinynn import Sequential, check_gradients, layers, optimizers
 from tinynn.datasets import DigitSums
-from tinynn.engine.network import product
 from tinynn.kernels import op as ops
-from tinynn.model import files, optimizers
 
-# --- a wrong kernel: what an op's backward pass wrote, changed ----------------------------------------------
-
-
-class Call(ctypes.Structure):
-    """The head of the engine's Call: see kernels/op.pxd."""
-
-    _fields_ = [("rows", ctypes.c_ssize_t)] + [
-        (name, ctypes.POINTER(ctypes.c_void_p))
-        for name in "sizes scalars inputs d_inputs outputs d_outputs parameters d_parameters".split()
-    ]
-
-
-RUN = ctypes.CFUNCTYPE(None, ctypes.POINTER(Call), ctypes.c_void_p)
-
-
-def backward_in_float64(op):
-    """Where an Op keeps the address of its backward pass: the last of its fields name, forward[2], backward[2]."""
-    assert ctypes.c_void_p.from_address(id(op) + object.__basicsize__).value == id(op.name)
-    return ctypes.c_void_p.from_address(id(op) + ops.Op.__basicsize__ - ctypes.sizeof(ctypes.c_void_p))
-
-
-def all_by_a_hundredth(gradient):
-    gradient *= 1.01
-
-
-def one_by_a_tenth(gradient):
-    gradient[np.argmax(abs(gradient))] *= 1.1
-
-
-def spoiled(op, what, number, size, spoil):
-    """Make the op write a wrong gradient: `size` is that of a parameter, or of a row of an input."""
-
-    def then(call):
-        gradient = getattr(call, what)[number]
-        if gradient:
-            count = size * (call.rows if what == "d_inputs" else 1)
-            spoil(np.ctypeslib.as_array((ctypes.c_double * count).from_address(gradient)))
-
-    return followed(op, then)
-
-
-@contextmanager
-def followed(op, then):
-    """Let a function look at each call of the op's backward pass when it is done."""
-    address = backward_in_float64(op)
-    original = address.value
-    run = RUN(original)
-
-    def run_and_then(call, worker):
-        run(call, worker)
-        then(call.contents)
-
-    kept = RUN(run_and_then)
-    address.value = ctypes.cast(kept, ctypes.c_void_p).value
-    try:
-        yield
-    finally:
-        address.value = original
-
-
-# --- models with every op ----------------------------------------------------------------------------------
-
-
-class Scale(layers.PythonLayer):
-    """y = x s, one s for each feature."""
-
-    def parameters(self, network, input_shape):
-        return [network.parameter("scale", (input_shape[-1],), lambda s, d, g: np.ones(s, d))]
-
-    def forward(self, x, scale):
-        return x * scale
-
-    def backward(self, dy, x, y, scale):
-        return dy * scale, (dy * x).sum(axis=tuple(range(x.ndim - 1)))
-
-
-class SumOfSteps(layers.Layer):
-    """A layer made of ops."""
-
-    def connect(self, network, x):
-        return network.op("tanh", network.op("add", network.op_outputs("split", x)))
-
-
-class FourthPower(losses.Loss):
-    """A loss in Python."""
-
-    def forward(self, prediction, target):
-        return ((prediction - target) ** 4).sum(axis=-1)
-
-    def backward(self, prediction, target):
-        return 4 * (prediction - target) ** 3
-
-
-def frozen(layer):
-    layer.trainable = False
-    return layer
-
-
-def around(*middle, shape=(3,)):
-    return lambda: [layers.Dense(4), *(make() for make in middle), layers.Dense(2)], shape, "mean_squared_error"
-
-
-def around_dense(*arguments, shape=(3,), **options):
-    return lambda: [Scale(), layers.Dense(*arguments, **options), Scale()], shape, "mean_squared_error"
-
-
-def of_images(middle, shape):
-    return lambda: [middle(), layers.Flatten(), layers.Dense(2)], shape, "mean_squared_error"
-
-
-def ending(activation, loss):
-    return lambda: [layers.Dense(4, "tanh"), layers.Dense(3, activation)], (3,), loss
-
-
-# Layers, shape of a sample, and loss; the first word names the op to spoil, which is there once only.
-CASES = {
-    "relu": around(layers.LayerNormalization, lambda: layers.Activation("relu")),
-    "sigmoid": around(layers.LayerNormalization, lambda: layers.Activation("sigmoid")),
-    "tanh": around(layers.LayerNormalization, lambda: layers.Activation("tanh")),
-    "softmax": around(lambda: layers.Activation("softmax")),
-    "dense": around_dense(3),
-    "dense with relu": around_dense(5, "relu"),
-    "dense with tanh": around_dense(3, "tanh", use_bias=False),
-    "dense of sequences": around_dense(3, "sigmoid", shape=(3, 2)),
-    "conv2d": of_images(lambda: layers.Conv2D(3, 2, activation="tanh"), (4, 3, 2)),
-    "conv2d padded": of_images(lambda: layers.Conv2D(2, 3, 2, "same", activation="relu"), (5, 4, 2)),
-    "max_pooling2d": of_images(lambda: layers.MaxPooling2D(2), (4, 4, 2)),
-    "max_pooling2d padded": of_images(lambda: layers.MaxPooling2D(3, 2, "same"), (4, 5, 2)),
-    "average_pooling2d": of_images(lambda: layers.AveragePooling2D(2), (4, 4, 2)),
-    "batch_normalization": around(layers.BatchNormalization),
-    "fixed_batch_normalization": around(lambda: frozen(layers.BatchNormalization())),
-    "layer_normalization": around(layers.LayerNormalization),
-    "rnn": around(lambda: layers.SimpleRNN(3), shape=(3, 2)),
-    "rnn of sequences": around(lambda: layers.SimpleRNN(3, return_sequences=True), shape=(3, 2)),
-    "lstm": around(lambda: layers.LSTM(2), shape=(3, 2)),
-    "lstm of sequences": around(lambda: layers.LSTM(2, return_sequences=True, use_bias=False), shape=(3, 2)),
-    "gru": around(lambda: layers.GRU(2), shape=(3, 2)),
-    "gru reset before": around(lambda: layers.GRU(2, reset_after=False, return_sequences=True), shape=(3, 2)),
-    "dropout": around(lambda: layers.Dropout(0.4)),
-    "rescaling": around(lambda: layers.Rescaling(0.7, 0.1)),
-    "repeat": around(lambda: layers.RepeatVector(3)),
-    "split": around(lambda: layers.Towers(layers.Dense(3, "tanh"), 2), shape=(2, 3)),
-    "stack": around(lambda: layers.Towers(layers.Dense(3, "tanh"), 2), shape=(2, 3)),
-    "add": around(SumOfSteps, shape=(3, 2)),
-    "sum_distribution": around(lambda: layers.Dense(3, "softmax"), layers.SumDistribution, shape=(2, 3)),
-    "half_squared_error": ending(None, "half_squared_error"),
-    "mean_squared_error": ending("tanh", "mean_squared_error"),
-    "python_loss": ending(None, FourthPower()),
-    "binary_crossentropy": ending("softmax", "binary_crossentropy"),
-    "binary_crossentropy_from_logits": ending(None, losses.BinaryCrossentropy(from_logits=True)),
-    "binary_crossentropy_from_logits fused": ending("sigmoid", "binary_crossentropy"),
-    "categorical_crossentropy": (
-        lambda: [layers.Dense(3, "sigmoid"), Scale()],
-        (3,),
-        "sparse_categorical_crossentropy",
-    ),
-    "categorical_crossentropy_from_logits": ending(
-        None, losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
-    ),
-    "categorical_crossentropy_from_logits fused": ending("softmax", "sparse_categorical_crossentropy"),
-    "categorical_crossentropy_from_sigmoid_logits fused": ending("sigmoid", "categorical_crossentropy"),
-    "sum_distribution_crossentropy_from_logits fused": (
-        lambda: [layers.Dense(3, "softmax"), layers.SumDistribution()],
-        (2, 3),
-        "sparse_categorical_crossentropy",
-    ),
-}
-
-
-def made(name, rng):
-    """A model in float32, and a batch for it."""
-    chained, shape, loss = CASES[name]
-    model = randomized(Sequential(chained(), shape), rng)
-    for path, parameter in model._parameters.items():
-        if path.endswith("moving_variance"):
-            model.parameters[parameter.offset : parameter.offset + parameter.size] = 0.7
-    model.compile("adam", loss)
-    x = rng.normal(size=(3, *shape)).astype("float32")
-    target = loss if isinstance(loss, str) else type(loss).__name__.removesuffix("Crossentropy").lower() + "_"
-    return model, x, target_for(target, model.predict(x).shape, rng)
-
-
-def op_in(model, name):
-    """The op to spoil, and its node."""
-    op = name.split()[0]
-    (node,) = [node for node in model._plan("train", model.input_shape).program.nodes if node.op == op]
-    return ops.registered[op], node
-
-
-def spoilings():
-    """Every gradient that each case's op writes, and how the message then begins."""
-    for name in CASES:
-        model, _, _ = made(name, np.random.default_rng(0))
-        _, node = op_in(model, name)
-        culprit = f"the loss {type(model.loss).__name__}" if node.layer == "loss" else f"layer '{node.layer}'"
-        inputs = node.inputs[:1] if node.layer == "loss" else node.inputs
-        for number, tensor in enumerate(inputs):
-            if name == "stack":
-                begins = f"layer 'towers': the gradient of 'tower_{number}/dense/bias'"
-            elif name.endswith(" fused"):
-                begins = f"layer '{list(model._parameters)[-1].replace('/', chr(39) + ': the gradient of ' + chr(39))}'"
-            else:
-                begins = f"{culprit}: the gradient of its input"
-            yield name, "d_inputs", number, product(tensor.shape), begins
-        for number, parameter in enumerate(node.parameters):
-            if parameter is not None and parameter.trainable:
-                tensor = parameter.path.rpartition("/")[2]
-                yield name, "d_parameters", number, parameter.size, f"{culprit}: the gradient of '{tensor}'"
-
-
-SPOILINGS = list(spoilings())
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_right_models_pass(name, rng):
-    model, x, y = made(name, rng)
-    report = check_gradients(model, x, y)
-    learned = [path for path, parameter in model._parameters.items() if parameter.trainable]
-    assert [f"{tensor.layer}/{tensor.tensor}" for tensor in report.tensors] == ["/x", *learned]
-    assert all(tensor.checked == min(100, np.prod(tensor.shape)) for tensor in report.tensors)
-    assert report.ok
-    assert sum(tensor.kinks for tensor in report.tensors) == 0
-
-
-def test_every_kernel_is_spoiled():
-    with_backward = {
-        name for name, op in ops.registered.items() if isinstance(op, ops.Op) and backward_in_float64(op).value
-    }
-    # A layer in Python runs as the same op as the check's own.
-    assert {name.split()[0] for name in CASES} == with_backward - {"python"}
-
-
-@pytest.mark.parametrize("spoil", [all_by_a_hundredth, one_by_a_tenth])
-@pytest.mark.parametrize(
-    "name, what, number, size, begins", SPOILINGS, ids=[f"{s[0]} {s[1]}[{s[2]}]" for s in SPOILINGS]
-)
-def test_a_wrong_kernel_is_caught_and_named(name, what, number, size, begins, spoil, rng):
-    model, x, y = made(name, rng)
-    op, _ = op_in(model, name)
-    with spoiled(op, what, number, size, spoil), pytest.raises(AssertionError) as caught:
-        check_gradients(model, x, y)
-    message = str(caught.value)
-    assert message.startswith(f"check_gradients: {begins} is wrong: element (")
-    assert ("But each layer by itself is right" in message) == name.endswith(" fused")
-    assert "WRONG" in message
-
-
-# --- layers and losses of one's own ----------------------------------------------------------------------
+# --- user-defined layers and losses -------------------------------------------------------------------
 
 
 class Wrong(Scale):
@@ -328,7 +80,7 @@ def test_a_layer_that_is_not_a_function_is_named(rng):
         check_gradients(model, np.ones((4, 3)), np.ones((4, 2)))
 
 
-# --- kinks -----------------------------------------------------------------------------------------------
+# --- kinks -------------------------------------------------------------------------------------------
 
 
 class Relu(layers.PythonLayer):
@@ -405,7 +157,7 @@ def test_a_wrong_gradient_does_not_hide_in_ties(rng):
         check_gradients(model, np.zeros((4, 6, 6, 1), np.uint8), rng.normal(size=(4, 2)))
 
 
-# --- sizes, weights, data --------------------------------------------------------------------------------
+# --- sizes, weights, data ----------------------------------------------------------------------------
 
 
 def test_an_element_that_was_not_looked_at_is_found_along_a_direction(rng):
@@ -439,7 +191,7 @@ def test_small_gradients_are_judged_by_their_size(weight, rng):
         check_gradients(model, *data)
 
 
-def test_what_a_first_layer_does_without_the_gradient_of_its_input(rng):
+def test_a_first_layer_is_checked_without_its_input_gradient(rng):
     """Training does not ask for it, and a kernel may go another way then."""
     model = Sequential([layers.Dense(4), layers.Activation("tanh")], (3,))
     model.compile("sgd", "mse")
@@ -455,7 +207,7 @@ def test_what_a_first_layer_does_without_the_gradient_of_its_input(rng):
         check_gradients(model, rng.normal(size=(4, 3)), rng.normal(size=(4, 4)))
 
 
-def test_whole_numbers_that_are_no_quantities(rng):
+def test_integer_inputs_such_as_token_numbers(rng):
     class Embedding(layers.PythonLayer):
         def parameters(self, network, input_shape):
             return [network.parameter("table", (5, 2), lambda s, d, g: g.normal(size=s))]
@@ -498,7 +250,7 @@ def test_any_length(rng):
     assert report.tensors[0].shape == (2, 4, 3)
 
 
-def test_what_is_frozen_is_left_out(rng):
+def test_frozen_parameters_are_skipped(rng):
     model = Sequential([layers.Dense(3, "tanh"), frozen(layers.Dense(4, "tanh")), layers.Dense(2)], (3,))
     model.compile("sgd", "mse")
     report = check_gradients(model, rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))
@@ -513,7 +265,7 @@ def test_a_model_in_which_nothing_learns(rng):
     assert check_gradients(model, np.ones((4, 3)), np.ones((4, 3)), check_input=False).tensors == []
 
 
-# --- the model stays as it is ----------------------------------------------------------------------------
+# --- the model stays as it is ------------------------------------------------------------------------
 
 
 def test_the_model_stays_as_it_is(rng):
@@ -530,16 +282,16 @@ def test_the_model_stays_as_it_is(rng):
     model.fit(x, y, epochs=2, batch_size=8, verbose=0)
     model.stop_training = True
     model.compute_gradients(x, y)
-    other = files.from_bytes(files.to_bytes(model))
-    before, gradients = files.to_bytes(model), model.gradients.copy()
+    other = from_bytes(to_bytes(model))
+    before, gradients = to_bytes(model), model.gradients.copy()
     check_gradients(model, x[:5], y[:5])
-    assert files.to_bytes(model) == before
+    assert to_bytes(model) == before
     assert model.gradients.tobytes() == gradients.tobytes()
     assert model.stop_training
     assert [layer.trainable for layer in model.layers] == [True] * 4
     for each in (model, other):
         each.fit(x, y, epochs=2, batch_size=8, verbose=0)
-    assert files.to_bytes(model) == files.to_bytes(other)
+    assert to_bytes(model) == to_bytes(other)
 
 
 def test_dropout_has_the_mask_of_the_next_step(rng):
@@ -557,7 +309,7 @@ def test_dropout_has_the_mask_of_the_next_step(rng):
         model.apply_gradients()
 
 
-# --- report and errors -----------------------------------------------------------------------------------
+# --- report and errors -------------------------------------------------------------------------------
 
 
 def test_the_report_is_a_table(rng):

@@ -1,4 +1,4 @@
-"""Files of strangers: every truncation and every flipped bit, and descriptions that ask for too much, hash and all."""
+"""Files from strangers: truncated, with flipped bits, or with a valid hash and a description that asks for too much."""
 
 import os
 import re
@@ -11,8 +11,9 @@ import pytest
 from safetensors.numpy import save as save_tensors
 
 import tinynn
+from tests.model.reference import to_bytes
 from tinynn import Sequential, layers, optimizers
-from tinynn.model.files import canonical, digest, to_bytes
+from tinynn.io.format import canonical, digest
 from tinynn.optimizers import schedules
 
 # --- damage ------------------------------------------------------------------------------------------------
@@ -120,11 +121,11 @@ def warm_ups(depth):
 
 HUGE = "ValueError .* more than 1,099,511,627,776 numbers"
 MANY = "ValueError .* more than 150,000 layers and tensors"
-BEYOND = "ValueError .* from 1 to 2147483647, got"
+BEYOND = r"ValueError .* must be from 1 to 2147483647"
 LARGE = 2**31 - 1
 IMAGE = (4, 4, 1)
 
-#: What the file is, and what comes of it: an error from `load`, or what `predict`, `evaluate` and `fit` end with.
+#: The file, and its outcome: an error from `load`, or how `predict`, `evaluate` and `fit` end.
 CASES = {
     "repeat": (described([layer("RepeatVector", n=10**15)]), HUGE),
     "repeat the repeated": (described([layer("RepeatVector", n=10**7), layer("Flatten")] * 3), HUGE),
@@ -162,7 +163,7 @@ CASES = {
     "sums": (described([layer("SumDistribution")], [2**20, 2**20]), "MemoryError .* 8.00 TiB"),
     "towers": (
         described([layer("Towers", layers=[layer("Flatten")], count=10**9)], [10**9, 1]),
-        "ValueError .* at most 4096",
+        "ValueError .* from 1 to 4096",
     ),
     "towers in towers": (described([within("Towers", 3, count=700)], [700, 700, 700, 1]), MANY),
     "towers of many": (
@@ -301,7 +302,7 @@ print(most() - before)
 
 @pytest.mark.parametrize("name", MULTIPLIED)
 def test_a_small_file_takes_little_memory(name, tmp_path):
-    """In a process of its own, for memory that was used once counts for ever."""
+    """In a process of its own, because the peak is that of the whole process."""
     path = tmp_path / "model"
     path.write_bytes(MULTIPLIED[name])
     environment = {**os.environ, "PYTHONPATH": str(Path(tinynn.__file__).parents[1])}

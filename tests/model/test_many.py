@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from tinynn import Sequential, callbacks, fit_many, get_num_threads, layers, optimizers, set_num_threads
+from tinynn import Sequential, callbacks, fit_many, get_num_threads, layers, optimizers
 
 
 def build(count, width=7):
@@ -38,7 +38,7 @@ def test_same_bits_as_one_after_the_other(workers, width, data):
         assert history.history == wanted.history
 
 
-def test_each_has_its_own_callbacks_and_thread(data):
+def test_each_has_its_own_callbacks_and_thread(data, threads):
     seen = {}
 
     class Note(callbacks.Callback):
@@ -46,14 +46,9 @@ def test_each_has_its_own_callbacks_and_thread(data):
             seen.setdefault(self.model.parameters.size, set()).add(threading.current_thread().name)
             assert get_num_threads() == 1
 
-    before = get_num_threads()
-    set_num_threads(4)
-    try:
-        fit_many([*build(1, 3), *build(1, 4)], *data, callbacks=[[Note()], [Note()]], epochs=2)
-        assert get_num_threads() == 4
-    finally:
-        set_num_threads(None)
-    assert get_num_threads() == before
+    threads(4)
+    fit_many([*build(1, 3), *build(1, 4)], *data, callbacks=[[Note()], [Note()]], epochs=2)
+    assert get_num_threads() == 4
     assert len(seen) == 2
     assert all(name.startswith("fit_many") for names in seen.values() for name in names)
 
@@ -69,7 +64,7 @@ def test_an_error_names_its_model_and_lets_the_others_end(data):
     assert (models[2].parameters == alone.parameters).all()
 
 
-def test_none_is_none(data):
+def test_no_models(data):
     assert fit_many([], *data) == []
 
 
@@ -91,7 +86,7 @@ def interrupt():
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
-def test_interrupted_it_ends_the_models_at_work(data):
+def test_an_interrupt_ends_the_models_at_work(data):
     models = build(4)
     at_work = threading.Barrier(2, action=interrupt)
 
@@ -107,7 +102,7 @@ def test_interrupted_it_ends_the_models_at_work(data):
     assert trained == [True, True, False, False]
 
 
-def test_interrupted_it_ends_a_model_that_is_just_beginning(data):
+def test_an_interrupt_ends_a_model_that_is_just_beginning(data):
     class Late(Sequential):
         def fit(self, *arguments, **others):
             interrupt()
@@ -145,7 +140,7 @@ def test_folds(data):
     assert [len(history.epoch) for history in found] == [2, 3, 4]
 
 
-def test_what_each_says_wins_over_what_is_said_for_all(data):
+def test_each_overrides_the_common_arguments(data):
     histories = fit_many(build(2), *data, epochs=3, each=[{}, {"epochs": 1}])
     assert [len(history.epoch) for history in histories] == [3, 1]
 

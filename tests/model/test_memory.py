@@ -70,7 +70,7 @@ def test_weights_in_any_memory(data):
     weights = [data.draw(disguised(data.draw(altered(weight)))) for weight in model.get_weights()]
     before = model.parameters.tobytes()
     clean, other = [np.array(weight, np.float32, order="C") for weight in weights], sequences()
-    names = list(model._parameters)
+    names = list(model._core.parameters)
     expected = outcome(lambda: other.set_weights(clean) or other.parameters, names)
     assert outcome(lambda: model.set_weights(weights) or model.parameters, names) == expected
     assert not isinstance(expected, type) or model.parameters.tobytes() == before

@@ -113,12 +113,12 @@ def test_who_names_digits():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"models": []}, ValueError, "Ensemble: models is empty"),
+        ({"models": []}, ValueError, "Ensemble: models must have at least one model"),
         ({"models": [1]}, TypeError, r"Ensemble: models\[0\] must be a Sequential, got int"),
         (
             {"models": [Sequential([layers.Dense(2)], (3,), name="other")]},
             ValueError,
-            r"models\[0\] \(other\) does not say which digits it reads",
+            r"models\[0\] must read single digits, got other",
         ),
         ({"augment": 3}, TypeError, "Ensemble: augment must be a tinynn.Augmentation"),
         ({"augment": Augmentation(), "copies": 0}, ValueError, "Ensemble: copies must be at least 1"),

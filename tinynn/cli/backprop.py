@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from tinynn.cli.common import add_quiet, check_outputs, write_output
+from tinynn.cli.common import add_quiet
+from tinynn.cli.outputs import check_outputs, write_output
+from tinynn.graph import WorkedExample
+
+DESCRIPTION = "Prints every equation of a small network's forward and backward pass, with its numbers."
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    text = "Backpropagation by hand: every equation of the worked example with the numbers put in."
-    parser = commands.add_parser("backprop", parents=[common], help="the worked example", description=text)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     parser.add_argument("--lr", type=float, default=0.1, help="learning rate (default: 0.1)")
     parser.add_argument("--steps", type=int, default=1, help="number of updates (default: 1)")
     parser.add_argument("--x", type=float, default=2.0, help="the input (default: 2)")
@@ -24,14 +25,12 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="W",
         help="w1 to w5 (default: 2 1 2 4 1)",
     )
-    parser.add_argument("--svg", metavar="FILE", help="draw the graph with values and gradients of the last step")
+    parser.add_argument("--svg", metavar="FILE", help="draw the graph with the values and gradients of the last step")
     add_quiet(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the equations, and draw the picture if asked to."""
-    from tinynn.graph import WorkedExample
-
     check_outputs(svg=options.svg)
     example = WorkedExample(x=options.x, y=options.y, weights=options.weights)
     explanation = example.explain(lr=options.lr, steps=options.steps)

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tinynn.cli.common import positive_number, table, whole_number
+import numpy as np
 
-#: Name, sizes, what runs it once, how many steps that is, and floating-point operations of a step (or None).
+from tinynn import Sequential, layers, set_num_threads, show_config
+from tinynn.cli.common import add_threads, positive_number
+from tinynn.datasets import DigitSums
+from tinynn.kernels import dense_backward, dense_forward, lstm_backward, lstm_forward
+from tinynn.networks import digit_sum, recipe
+from tinynn.tables import table
+
+DESCRIPTION = "Times kernels and training steps on this machine, in a few seconds."
+
+#: Name, sizes, a function that runs it, the number of steps in a run, and the floating-point operations in a step.
 Measurement = tuple[str, str, Callable[[], Any], int, float | None]
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    text = "Measures kernels and training steps on this machine; takes a few seconds."
-    parser = commands.add_parser("bench", parents=[common], help="short measurements", description=text)
-    parser.add_argument("--threads", type=whole_number(1), metavar="T", help="how many threads")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_threads(parser)
     parser.add_argument(
-        "--seconds", type=positive_number, default=0.5, metavar="S", help="time for each (default: 0.5)"
+        "--seconds", type=positive_number, default=0.5, metavar="S", help="time for each measurement (default: 0.5)"
     )
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure, and print a table of medians."""
-    import statistics
-
-    import tinynn
-
     if options.threads is not None:
-        tinynn.set_num_threads(options.threads)
-    tinynn.show_config()
+        set_num_threads(options.threads)
+    show_config()
     rows = [("float32", "size", "median", "fastest", "GFLOP/s")]
     for name, size, work, steps, operations in (*kernels(), *training()):
         times = [seconds / steps for seconds in measured(work, options.seconds)]
@@ -42,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def measured(work: Callable[[], Any], seconds: float) -> list[float]:
-    """Times of as many runs as fit into so many seconds, at least three, after one to warm up."""
+    """Time as many runs as fit into `seconds`, at least three, after one to warm up."""
     work()
     times: list[float] = []
     end = time.perf_counter() + seconds
@@ -54,7 +58,7 @@ def measured(work: Callable[[], Any], seconds: float) -> list[float]:
 
 
 def duration(seconds: float) -> str:
-    """A time for people.
+    """A time in a readable unit.
 
     Examples
     --------
@@ -66,10 +70,6 @@ def duration(seconds: float) -> str:
 
 def kernels() -> Iterator[Measurement]:
     """Kernels, called as functions."""
-    import numpy as np
-
-    from tinynn.kernels import dense_backward, dense_forward, lstm_backward, lstm_forward
-
     rng = np.random.default_rng(0)
 
     def numbers(*shape: int) -> np.ndarray:
@@ -88,31 +88,18 @@ def kernels() -> Iterator[Measurement]:
     size = f"{batch} x {steps} x {inputs} -> {units}"
     product = 2.0 * batch * steps * 4 * units * (inputs + units)
     yield "lstm_forward", size, lambda: lstm_forward(sequence, *weights), 1, product
-    yield (
-        "lstm_backward (and forward)",
-        size,
-        lambda: lstm_backward(dh, sequence, *weights),
-        1,
-        3 * product,
-    )
+    yield "lstm_backward (and forward)", size, lambda: lstm_backward(dh, sequence, *weights), 1, 3 * product
 
 
 def training() -> Iterator[Measurement]:
-    """Steps of training, as `fit` takes them; a run is an epoch of 20."""
-    import numpy as np
-
-    import tinynn
-    from tinynn.datasets import DigitSums
-    from tinynn.networks import digit_sum, recipe
-
+    """Training steps, as `fit` takes them; a run is an epoch of 20."""
     steps = 20
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (1000, 28, 28), np.uint8)
     labels = np.arange(1000) % 10
 
-    layers = tinynn.layers
     batch = 32
-    model = tinynn.Sequential(
+    model = Sequential(
         [layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(128, "relu"), layers.Dense(10, "softmax")],
         input_shape=(28, 28),
     )

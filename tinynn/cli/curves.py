@@ -1,4 +1,4 @@
-"""Curves of a training as a picture, with matplotlib: the extra ``plot``."""
+"""The curves of a training as a picture, with matplotlib (the extra ``plot``)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ TRAINING, VALIDATION, GUESS = "#7a8ca3", "#c1440e", "#888888"
 
 
 def draw(history: Mapping[str, Sequence[float]], digits: int, title: str) -> Any:
-    """Draw loss and accuracy of training and validation, epoch by epoch; returns the figure.
+    """Draw loss and accuracy of training and validation, epoch by epoch; return the figure.
 
     Parameters
     ----------
     history : mapping of str to list of float
-        ``loss``, ``accuracy`` and, if there was a validation, ``val_loss`` and ``val_accuracy``: a number for
-        each epoch.
+        ``loss``, ``accuracy`` and, with validation, ``val_loss`` and ``val_accuracy``: a number for each epoch.
     digits : int
-        Digits in a sum: what guessing would achieve is drawn, too.
+        Digits in a sum, which determine the results of guessing. They are drawn, too.
     title : str
-        Stands above; empty: nothing does.
+        The title; an empty one is left out.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -49,7 +48,7 @@ def draw(history: Mapping[str, Sequence[float]], digits: int, title: str) -> Any
             color=GUESS,
             linestyle="--",
             linewidth=1,
-            label=f"guessing blindly: {written.format(guess)}",
+            label=f"guessing: {written.format(guess)}",
         )
         axes.set_xlabel("epoch")
         axes.set_xlim(0.5, len(epochs) + 0.5)
@@ -63,7 +62,7 @@ def draw(history: Mapping[str, Sequence[float]], digits: int, title: str) -> Any
     left.set_ylim(bottom=0)
     kind = "validation" if "val_accuracy" in history else "training"
     last = history["val_accuracy" if kind == "validation" else "accuracy"][-1]
-    right.set_title(f"Exact sums: {last:.1%} of the {kind} sums at the end", loc="left", fontsize=10)
+    right.set_title(f"Exact sums: {last:.1%} of the {kind} sums after the last epoch", loc="left", fontsize=10)
     right.set_ylim(0, 1.02)
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
     return drawn

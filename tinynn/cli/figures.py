@@ -1,4 +1,4 @@
-"""Pictures with matplotlib, the extra ``plot``: made without a screen, written to a file or as bytes."""
+"""Pictures with matplotlib (the extra ``plot``), drawn without a screen."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def figure(width: float, height: float) -> Any:
-    """An empty matplotlib figure, in inches.
+    """An empty matplotlib figure; width and height in inches.
 
     Raises
     ------
     ImportError
-        Without matplotlib.
+        If matplotlib is missing.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -26,14 +26,14 @@ def figure(width: float, height: float) -> Any:
 
 
 def check(option: str, path: str | None = None) -> None:
-    """Find out before the work begins whether a picture can be drawn.
+    """Check before the work begins that a picture can be drawn.
 
     Raises
     ------
     ImportError
-        Without matplotlib; names the option.
+        If matplotlib is missing; the message names the option.
     ValueError
-        For a path whose ending matplotlib does not know, or cannot draw here.
+        If matplotlib does not know the path's suffix, or cannot write that format here.
     """
     try:
         empty = figure(1, 1)
@@ -43,21 +43,22 @@ def check(option: str, path: str | None = None) -> None:
     if path is None:
         return
     if ending(path) not in known:
-        raise ValueError(f"{option}: {path!r} must end in .png, or another format of matplotlib's: {', '.join(known)}")
-    empty.text(0.5, 0.5, "text")  # some formats need it to be set by programs of their own, and say so in many ways
+        raise ValueError(f"{option}: the file's name must end in .png or another format of matplotlib's "
+                         f"({', '.join(known)}), got {path!r}")
+    empty.text(0.5, 0.5, "text")  # some formats need other programs for text, and raise many kinds of errors
     try:
         content(empty, path)
     except Exception as error:
-        raise ValueError(f"{option}: matplotlib cannot write {ending(path)} here: {error}; take .png") from error
+        raise ValueError(f"{option}: matplotlib cannot write {ending(path)} here: {error}; use .png") from error
 
 
 def ending(path: str) -> str:
-    """The format that a path's ending names."""
+    """The format that a path's suffix names."""
     return Path(path).suffix.lower().lstrip(".")
 
 
 def content(drawn: Any, path: str = "picture.png") -> bytes:
-    """A figure as the content of a file with this path."""
+    """A figure as the content of a file, in the format of its path."""
     stream = io.BytesIO()
     drawn.savefig(stream, dpi=150, format=ending(path))
     return stream.getvalue()

@@ -1,7 +1,8 @@
-"""Sums as pictures: the images, what was read in each, mistakes marked."""
+"""Sums as pictures: the images, the digits read in them, mistakes marked."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,24 +12,36 @@ from tinynn.cli.figures import figure
 RIGHT, WRONG = "#2a7f3f", "#c1440e"
 
 
-def draw(images: np.ndarray, labels: np.ndarray, read: np.ndarray, rows: np.ndarray, title: str) -> Any:
-    """Draw sums, one in a row; returns the figure.
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """Images, what was read on them, and some sums of them.
 
-    Parameters
+    Attributes
     ----------
     images, labels : ndarray
-        The images (n, 28, 28) and their digits.
+        The images (n, 28, 28) and their digits (n,).
     read : ndarray, shape (n,)
         The digit read on each image.
     rows : ndarray, shape (sums, digits)
-        The images of each sum.
+        The images of each sum to be drawn.
     title : str
-        Stands above; empty: nothing does.
+        Describes the sums.
     """
+
+    images: np.ndarray
+    labels: np.ndarray
+    read: np.ndarray
+    rows: np.ndarray
+    title: str
+
+
+def draw(seen: Seen, titled: bool = True) -> Any:
+    """Draw the sums, one in a row, with the title if it is wanted; return the figure."""
+    images, labels, read, rows = seen.images, seen.labels, seen.read, seen.rows
     digits = rows.shape[1]
     drawn = figure(0.62 * digits + 1.9, 0.78 * len(rows) + 0.5)
-    if title:
-        drawn.suptitle(title, x=0.012, ha="left", fontsize=11, fontweight="bold")
+    if titled:
+        drawn.suptitle(seen.title, x=0.012, ha="left", fontsize=11, fontweight="bold")
     grid = drawn.subplots(len(rows), digits + 1, squeeze=False, width_ratios=[1] * digits + [2.6])
     for row, panels in zip(rows, grid, strict=True):
         for image, axes in zip(row, panels[:-1], strict=True):
@@ -50,7 +63,7 @@ def draw(images: np.ndarray, labels: np.ndarray, read: np.ndarray, rows: np.ndar
     return drawn
 
 
-def confusions(labels: np.ndarray, read: np.ndarray, most: int = 10) -> list[tuple[int, int, int, list[int]]]:
+def confusions(labels: np.ndarray, read: np.ndarray, max_pairs: int = 10) -> list[tuple[int, int, int, list[int]]]:
     """The most frequent mistakes: (digit, read as, how often, up to eight of the images).
 
     Examples
@@ -61,7 +74,7 @@ def confusions(labels: np.ndarray, read: np.ndarray, most: int = 10) -> list[tup
     wrong = np.flatnonzero(labels != read)
     pairs, counts = np.unique(np.stack([labels[wrong], read[wrong]], axis=1), axis=0, return_counts=True)
     found = []
-    for number in np.argsort(-counts, kind="stable")[:most]:
+    for number in np.argsort(-counts, kind="stable")[:max_pairs]:
         digit, answer = map(int, pairs[number])
         where = np.flatnonzero((labels == digit) & (read == answer))
         found.append((digit, answer, int(counts[number]), where[:8].tolist()))

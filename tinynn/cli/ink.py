@@ -1,7 +1,7 @@
-"""The ink of the digit on a picture, however the paper is lit.
+"""The ink of the digit in a picture, whatever the light.
 
-First the paper: a smooth surface through what most pixels agree on. What differs from it, by more than grain does, is
-ink, of which `tinynn.cli.parts` chooses the digit.
+First the paper is estimated: a smooth surface through most of the pixels. Pixels that differ from it by more than the
+grain are ink, and `tinynn.cli.parts` selects the digit among them.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import numpy.typing as npt
 
 from tinynn.cli.parts import Floats, Mask, digit_and_frames
 
-FAINTEST = 10 / 255  # ink differs from its paper by more
-INK = 0.35  # of the strongest ink, at least, is in a stroke
-BLUR = 64  # pixels of the longer side, from which on the grain of single pixels is taken off
-COARSE = 64  # pixels to which the longer side is shrunk, to fit the paper
-BOTH_SIDES = 0.01  # what differs to one side, by the other: more is no digit on smooth paper
-WIDEST = 1 / 4  # of the longer side: a stroke is narrower, a shadow is not
+MIN_CONTRAST = 10 / 255  # between ink and its paper
+MIN_INK = 0.35  # of a stroke's pixel, as a share of the strongest ink
+MIN_BLURRED = 64  # pictures with so many pixels along the longer side are blurred, which removes the grain
+COARSE = 64  # the paper is fitted to a picture shrunk to so many pixels along the longer side
+MAX_OTHER_SIDE = 0.01  # deviations to the other side, as a share: with more the paper is not smooth
+MAX_STROKE = 1 / 4  # width of a stroke, as a share of the longer side; shadows are wider
 
 
 def shrunk(pixels: npt.NDArray[np.generic], factor: int) -> Floats:
-    """Means of squares of `factor` by `factor` pixels; at the end of an axis of fewer."""
+    """Means of squares of `factor` by `factor` pixels; squares at the end of an axis may be smaller."""
     if factor == 1:
         return pixels.astype(np.float32)
     sums: npt.NDArray[Any] = pixels
@@ -35,43 +35,43 @@ def shrunk(pixels: npt.NDArray[np.generic], factor: int) -> Floats:
 
 
 def factor_to(length: int, shape: tuple[int, ...]) -> int:
-    """By how much to shrink a picture so that its longer side is at most `length`."""
+    """The factor that shrinks a picture's longer side to at most `length`."""
     return -(-max(shape) // length)
 
 
 def digit_on(pixels: Floats, where: Mask | None = None) -> tuple[Floats, bool]:
-    """Find the digit on a picture.
+    """Find the digit in a picture.
 
     Parameters
     ----------
     pixels : numpy.ndarray
-        float32 of shape (height, width), 0 to 255.
+        float32 of shape (height, width), from 0 to 255.
     where : numpy.ndarray, optional
         Mask of the pixels that may be part of the digit.
 
     Returns
     -------
     ink : numpy.ndarray
-        float32 of that shape, 0 to 1; 0 everywhere if nothing is drawn.
+        float32 of the same shape, from 0 to 1; 0 everywhere if nothing is drawn.
     light : bool
         Whether the digit is lighter than the paper.
     """
-    large = max(pixels.shape) >= BLUR
+    large = max(pixels.shape) >= MIN_BLURRED
     smooth = _blurred(pixels) if large else pixels
     paper = _paper(pixels)
     light, lit_by_halves = _polarity(smooth - paper)
     if light:
         pixels, smooth, paper = 255 - pixels, 255 - smooth, 255 - paper
     rough, grain = _darkness(smooth, paper)
-    if _strongest(rough.ravel()) < FAINTEST:
+    if _strongest(rough.ravel()) < MIN_CONTRAST:
         return np.zeros_like(pixels), light
     if lit_by_halves or _shaded(rough, _strokes(rough, grain)):
-        # The edge of a shadow: what is dark for wider than a stroke is paper, too.
-        paper = _closed(smooth, round(WIDEST / 2 * max(pixels.shape)))
+        # The edge of a shadow: dark areas wider than a stroke are paper, too.
+        paper = _closed(smooth, round(MAX_STROKE / 2 * max(pixels.shape)))
         rough, grain = _darkness(smooth, paper - _spread(smooth - paper) / 2)
     allowed = np.ones(pixels.shape, bool) if where is None else where
     digit, frames = digit_and_frames(_strokes(rough, grain, allowed), rough)
-    if frames.any():  # once more, without it: it may have been much darker than the digit
+    if frames.any():  # again without them: a frame may be much darker than the digit
         allowed = allowed & ~_grown(frames)
         digit, _ = digit_and_frames(_strokes(rough, grain, allowed), rough)
     if not digit.any():
@@ -83,19 +83,19 @@ def digit_on(pixels: Floats, where: Mask | None = None) -> tuple[Floats, bool]:
 def _paper(pixels: Floats) -> Floats:
     """The paper's brightness at each pixel.
 
-    A polynomial of the place, fitted by least squares in which pixels count the less the farther they are from the
-    fit: at first nearly all count, at the end only paper does. The lowest degree that fits about as well as the best.
+    A polynomial of the position, fitted by least squares that give pixels far from the fit less weight: at first nearly
+    all pixels count, at the end only paper. The lowest degree that fits nearly as well as the best one is taken.
     """
     small = shrunk(pixels, factor_to(COARSE, pixels.shape))
-    most = 4 if max(small.shape) >= 40 else 2 if max(small.shape) >= 24 else 0
+    highest = 4 if max(small.shape) >= 40 else 2 if max(small.shape) >= 24 else 0
     rows, columns = (_powers(length) for length in small.shape)
-    terms = [(degree - k, k) for degree in range(most + 1) for k in range(degree + 1)]
+    terms = [(degree - k, k) for degree in range(highest + 1) for k in range(degree + 1)]
     design = np.stack([np.outer(rows[:, i], columns[:, j]).ravel() for i, j in terms], axis=1)
     values = small.ravel().astype(np.float64)
     fit = np.full(len(values), _level(small))
-    scale = 255.0 if most else max(0.1 * float(np.ptp(values)), 1)
+    scale = 255.0 if highest else max(0.1 * float(np.ptp(values)), 1)
     fits = []
-    for degree in range(most + 1):
+    for degree in range(highest + 1):
         used = design[:, : (degree + 1) * (degree + 2) // 2]
         for _ in range(6):
             scale = min(scale, max(_spread(values - fit), 1))
@@ -120,7 +120,7 @@ def _powers(length: int) -> npt.NDArray[np.float64]:
 
 
 def _level(small: Floats) -> float:
-    """Where the fit of the paper begins: the brightness at the border, unless a frame runs there."""
+    """The first estimate of the paper: the brightness at the border, unless there is a frame."""
     near = 0.2 * max(float(np.ptp(small)), 1)
     border = _ring(small, 0)
     level = float(np.median(border))
@@ -131,25 +131,25 @@ def _level(small: Floats) -> float:
 
 
 def _ring(values: npt.NDArray[Any], depth: int) -> npt.NDArray[Any]:
-    """The pixels that are `depth` from the border."""
+    """The pixels at a distance of `depth` from the border."""
     inner = values[depth : values.shape[0] - depth, depth : values.shape[1] - depth]
     return np.concatenate([inner[0], inner[-1], inner[1:-1, 0], inner[1:-1, -1]])
 
 
 def _spread(differences: npt.NDArray[np.floating]) -> float:
-    """A standard deviation, from the quarter that is least: at least that much is paper."""
+    """A standard deviation, from the smallest quarter of the differences: at least that much is paper."""
     return 3.1 * float(np.quantile(np.abs(differences), 0.25))
 
 
 def _polarity(difference: Floats) -> tuple[bool, bool]:
-    """Whether the ink is lighter than the paper, and whether there is much on both sides of it: no smooth paper."""
+    """Whether the ink is lighter than the paper, and whether the paper is uneven: large deviations to both sides."""
     grain = min(_spread(difference), 0.1 * float(np.ptp(difference)))
     far = np.clip(np.abs(difference) - 3 * grain, 0, None).astype(np.float64) ** 3
     above, below = float(far[difference > 0].sum()), float(far[difference < 0].sum())
-    if min(above, below) <= BOTH_SIDES * max(above, below):
+    if min(above, below) <= MAX_OTHER_SIDE * max(above, below):
         return above > below, False
     # Only what is narrow can be a stroke.
-    size = round(WIDEST / 2 * max(difference.shape))
+    size = round(MAX_STROKE / 2 * max(difference.shape))
     above, below = (
         float(((side + _closed(-side, size)).astype(np.float64) ** 3).sum())
         for side in (np.clip(difference, 0, None), np.clip(-difference, 0, None))
@@ -158,9 +158,9 @@ def _polarity(difference: Floats) -> tuple[bool, bool]:
 
 
 def _darkness(pixels: Floats, paper: Floats) -> tuple[Floats, float]:
-    """What part of the paper's light is missing at each pixel, 0 to 1, and the grain.
+    """The share of the paper's light that is missing at each pixel, from 0 to 1, and the grain.
 
-    The grain is that of the pixels lighter than the paper: none of them is ink.
+    The grain is measured on pixels lighter than the paper, which are never ink.
     """
     level = np.maximum(paper, max(0.25 * float(paper.max()), 8))
     missing = (paper - pixels) / level
@@ -173,18 +173,18 @@ def _strokes(darkness: Floats, grain: float, where: Mask | None = None) -> Mask:
     values = darkness.ravel() if where is None else darkness[where]
     if not values.size:
         return np.zeros(darkness.shape, bool)
-    mask = darkness > max(FAINTEST, 4 * grain, INK * _strongest(values))
+    mask = darkness > max(MIN_CONTRAST, 4 * grain, MIN_INK * _strongest(values))
     return mask if where is None else mask & where
 
 
 def _strongest(values: Floats) -> float:
-    """The mean of the few largest."""
+    """The mean of the few largest values."""
     count = min(max(4, values.size // 300), values.size)
     return float(np.partition(values, -count)[-count:].mean())
 
 
 def _shaded(darkness: Floats, strokes: Mask) -> bool:
-    """Whether something wide and less dark than ink lies at the border, as shadows do."""
+    """Whether there is something wide and less dark than ink at the border, as shadows are."""
     shade = strokes & (darkness < 0.8 * _strongest(darkness.ravel()))
     width = max(2, round(0.06 * max(shade.shape)))
     wide = -_largest_around(-shade.astype(np.float32), width) > 0.5
@@ -192,19 +192,19 @@ def _shaded(darkness: Floats, strokes: Mask) -> bool:
 
 
 def _closed(values: Floats, reach: int) -> Floats:
-    """Fill what is darker than its surroundings and narrower than a square that reaches that far from its middle."""
+    """Fill everything that is darker than its surroundings and narrower than a square of 2 `reach` + 1 pixels."""
     return -_largest_around(-_largest_around(values, reach), reach)
 
 
 def _largest_around(values: Floats, reach: int) -> Floats:
-    """The largest value in a square around each pixel; what is outside of the picture does not count."""
+    """The largest value in a square around each pixel, inside the picture."""
     width = 2 * reach + 1
     for axis in (0, 1):
         margins = [(0, 0), (0, 0)]
         margins[axis] = (reach, reach)
         along = np.moveaxis(np.pad(values, margins, constant_values=-np.inf), axis, 0)
         done = 1
-        while done < width:  # maxima of twice as many at each step
+        while done < width:  # each step doubles the width of the maxima
             step = min(done, width - done)
             along = np.maximum(along[:-step], along[step:])
             done += step
@@ -213,7 +213,7 @@ def _largest_around(values: Floats, reach: int) -> Floats:
 
 
 def _blurred(values: Floats) -> Floats:
-    """Each pixel with its neighbours, in weights of 1 2 1 along both axes."""
+    """Each pixel averaged with its neighbours, with weights 1 2 1 along both axes."""
     for axis in (0, 1):
         margins = [(0, 0), (0, 0)]
         margins[axis] = (1, 1)

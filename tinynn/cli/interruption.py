@@ -1,4 +1,4 @@
-"""Signals that end a training between two steps, where its checkpoint can be written."""
+"""Signals that end a training between two steps, when a checkpoint can be written."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import signal
 from typing import Any
 
 from tinynn.callbacks import Callback
-from tinynn.cli.common import Terminated
+from tinynn.cli.console import Terminated
 
 
 class Interruption(Callback):
-    """While a model trains, SIGINT and SIGTERM wait until a step is done; a second one of a kind acts at once."""
+    """While a model trains, SIGINT and SIGTERM wait for the end of the step; a second one of the same kind does not."""
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}

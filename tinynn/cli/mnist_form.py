@@ -1,4 +1,4 @@
-"""MNIST's form: a light digit on black, in a box of 20 x 20, its centre of mass in the middle of 28 x 28 pixels."""
+"""MNIST's form: a light digit on black that fits into 20 x 20, its centre of mass in the middle of 28 x 28 pixels."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from tinynn.cli.parts import Floats
 
 Image = npt.NDArray[np.uint8]
 
-SIDE = 28  # of an MNIST image
-BOX = 20  # in which the digit of an MNIST image stands
-LOOK = 256  # pixels of the longer side in which the digit is looked for
+SIDE = 28  # pixels of an MNIST image
+BOX = 20  # pixels of its digit's longer side
+LOOK = 256  # pixels of the longer side of the picture in which a digit is searched
 
 
 def like_mnist(pixels: npt.NDArray[Any], shape: tuple[int, ...] | None = None) -> tuple[Image, list[str]]:
-    """Bring an image into MNIST's form.
+    """Convert an image to MNIST's form.
 
     Parameters
     ----------
     pixels : numpy.ndarray
         Numbers from 0 to 255 of shape (height, width).
     shape : tuple of int, optional
-        That of the image before it was shrunk, for `changes`; by default that of `pixels`.
+        The image's shape before it was shrunk, for `changes`; by default that of `pixels`.
 
     Returns
     -------
     image : numpy.ndarray
         uint8 of shape (28, 28), light on black. `pixels` themselves if they have the form.
     changes : list of str
-        What was done: nothing to an image that has the form.
+        What was done; empty for an image that already has the form.
     """
     dark_on_light = "dark on light, inverted"
     if has_form(pixels):
@@ -51,9 +51,9 @@ def like_mnist(pixels: npt.NDArray[Any], shape: tuple[int, ...] | None = None) -
 def has_form(pixels: npt.NDArray[Any]) -> bool:
     """Whether an image is in MNIST's form.
 
-    All of MNIST's 70,000 images are: the longer side of the digit is 19 or 20 pixels, its centre of mass less than 0.53
-    from (14, 14), its lightest pixel at least 254, and what is around it is 0. There is some room, for copies of them
-    in black and white.
+    In all of MNIST's 70,000 images the digit's longer side has 19 or 20 pixels, its centre of mass is within 0.53 of
+    (14, 14), its lightest pixel is at least 254, and the background is 0. The limits leave room for black-and-white
+    copies.
     """
     if pixels.shape != (SIDE, SIDE) or pixels.dtype != np.uint8 or pixels.max() < 200:
         return False
@@ -65,9 +65,9 @@ def has_form(pixels: npt.NDArray[Any]) -> bool:
 
 
 def find_digit(pixels: Floats) -> tuple[Floats, bool]:
-    """The digit's ink, 0 to 1, on the picture or on a part of it, and whether it is lighter than the paper.
+    """The digit's ink, from 0 to 1, in the picture or a part of it, and whether it is lighter than the paper.
 
-    A small digit on a large picture is looked at a second time, from nearer.
+    A small digit in a large picture is searched again in a window around it, at a higher resolution.
     """
     factor = factor_to(LOOK, pixels.shape)
     ink, light = digit_on(shrunk(pixels, factor))
@@ -85,7 +85,7 @@ def find_digit(pixels: Floats) -> tuple[Floats, bool]:
 
 
 def scaled(ink: Floats) -> Image:
-    """As MNIST was made: the digit fits into 20 x 20, its centre of mass is in pixel (14, 14) of 28 x 28."""
+    """Scale and centre as MNIST does: the digit fits into 20 x 20, with its centre of mass at (14, 14) of 28 x 28."""
     rows, columns = (np.flatnonzero((ink > 0.25).any(axis=axis)) for axis in (1, 0))
     ink = np.where(ink < 0.12, 0, ink)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     factor = BOX / max(ink.shape)
@@ -102,7 +102,7 @@ def scaled(ink: Floats) -> Image:
 
 
 def _weights(length: int, wanted: int) -> npt.NDArray[np.float64]:
-    """How much of each of `length` pixels is in each of `wanted`: their mean, or what lies between two of them."""
+    """The share of each of `length` pixels in each of `wanted`: means when shrinking, interpolation when enlarging."""
     pixels = np.arange(length)
     if wanted <= length:
         edges = np.arange(wanted + 1)[:, None] * length / wanted

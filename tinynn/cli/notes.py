@@ -1,19 +1,19 @@
-"""What `tinynn train` writes into a model's notes, read back with care: a stranger may have written the file.
+"""What `tinynn train` saves in a model's notes. They are checked when read, because a file may come from anywhere.
 
-Notes decide what is trained, never where anything is read or written: paths come from the command line alone.
+Notes say what is trained, never where anything is read or written: paths come only from the command line.
 """
 
 from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import tinynn
+from tinynn import Sequential
+from tinynn.cli.common import MAX_COUNT
 
-#: What decides the bits of a training, with its value where that is no recipe's. A model's notes keep all of it, and a
-#: training that resumes has it from there.
+#: The options that determine a training's bits, and their defaults; None stands for the network's recipe. They are
+#: saved in the model's notes, from which a training is resumed.
 RECIPE = {
     "network": "shared",
     "cell": None,
@@ -30,29 +30,28 @@ RECIPE = {
     "seed": 0,
 }
 
-#: The most that the options take, and so the notes.
-MOST_DIGITS, MOST = 10_000, 10**9
+MAX_DIGITS = 10_000  # in a sum
 
-TRAIN = "tinynn train"  # the entry of the notes that holds the above
-CHECKPOINT = "checkpoint"  # one that only checkpoints have
-PATHS = "paths"  # one that older checkpoints have in its place; not used
+TRAIN = "tinynn train"  # the notes' entry with the above
+CHECKPOINT = "checkpoint"  # an entry that only checkpoints have
+PATHS = "paths"  # its name in older checkpoints
 
 
-def whole(least: int, most: float) -> tuple[Callable[[Any], bool], str]:
+def whole(minimum: int, maximum: float) -> tuple[Callable[[Any], bool], str]:
     """The test of a whole number, and what it must be."""
-    bound = f"from {least} to {most:,}" if most < float("inf") else f"of at least {least}"
-    return lambda value: type(value) is int and least <= value <= most, f"a whole number {bound}"
+    bound = f"from {minimum} to {maximum:,}" if maximum < float("inf") else f"of at least {minimum}"
+    return lambda value: type(value) is int and minimum <= value <= maximum, f"a whole number {bound}"
 
 
 TEXT = (lambda value: isinstance(value, str) and len(value) < 100, "a name")
 TRUTH = (lambda value: isinstance(value, bool), "true or false")
 RATE = (lambda value: type(value) in (int, float) and 0 < value < 1e300, "a finite number above 0")
-COUNT = whole(1, MOST)
-#: For each entry of a recipe: whether it may be missing (None), the test of its value, and what that must be.
+COUNT = whole(1, MAX_COUNT)
+#: For each entry of a recipe: whether it may be None, the test of its value, and what the value must be.
 RULES: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
     "network": (False, *TEXT),
     "cell": (True, *TEXT),
-    "digits": (False, *whole(1, MOST_DIGITS)),
+    "digits": (False, *whole(1, MAX_DIGITS)),
     "sums": (True, *COUNT),
     "epochs": (True, *COUNT),
     "batch_size": (True, *COUNT),
@@ -66,17 +65,17 @@ RULES: dict[str, tuple[bool, Callable[[Any], bool], str]] = {
 }
 
 
-def recipe_of(model: tinynn.Sequential) -> dict[str, Any]:
-    """What the training of a model was given: the entries of `RECIPE`.
+def recipe_of(model: Sequential) -> dict[str, Any]:
+    """The options with which a model was trained: the entries of `RECIPE`.
 
     Raises
     ------
     ValueError
-        If the model's notes do not say so, or say something impossible.
+        If the model's notes lack them or are invalid.
     """
     noted = model.notes.get(TRAIN)
     if not isinstance(noted, dict):
-        raise ValueError(f"its notes have no entry {TRAIN!r} with what was trained")
+        raise ValueError(f"its notes have no entry {TRAIN!r} with the training's options")
     compare_names(f"notes[{TRAIN!r}]", noted, RULES)
     for name, (optional, fits, wanted) in RULES.items():
         value = noted[name]
@@ -85,16 +84,16 @@ def recipe_of(model: tinynn.Sequential) -> dict[str, Any]:
     return dict(noted)
 
 
-def resumed(model: tinynn.Sequential) -> tuple[dict[str, Any], bool]:
-    """What the training that wrote a checkpoint was given, and whether it kept a history.
+def resumed(model: Sequential) -> tuple[dict[str, Any], bool]:
+    """The options of the training that wrote a checkpoint, and whether it kept a history.
 
     Raises
     ------
     ValueError
-        If it was not written by ``tinynn train --checkpoint``, or its notes do not fit it.
+        If it was not written by ``tinynn train --checkpoint``, or its notes are invalid.
     """
     if not {CHECKPOINT, PATHS} & model.notes.keys():
-        raise ValueError("it is no checkpoint of tinynn train; give the file that --checkpoint named")
+        raise ValueError("it is not a checkpoint of tinynn train; give the file that --checkpoint named")
     more = CHECKPOINT if CHECKPOINT in model.notes else PATHS
     compare_names("notes", model.notes, (TRAIN, more))
     about = model.notes[more]
@@ -116,11 +115,11 @@ def compare_names(where: str, given: Mapping[str, Any], wanted: Any) -> None:
             raise ValueError(f"{where} has no entry {name!r}")
     for name in given:
         if name not in wanted:
-            raise ValueError(f"{where} has an entry that tinynn train does not know, {reprlib.repr(name)}")
+            raise ValueError(f"{where} has an unknown entry, {reprlib.repr(name)}")
 
 
-def training_of(model: tinynn.Sequential) -> list[tuple[str, str]]:
-    """What a model's file says about its training, in words: as far as that is what `fit` and `tinynn train` write."""
+def training_of(model: Sequential) -> list[tuple[str, str]]:
+    """What a model's file says about its training, in words: everything that `fit` and `tinynn train` saved."""
     facts = []
     try:
         recipe = recipe_of(model)
@@ -132,21 +131,21 @@ def training_of(model: tinynn.Sequential) -> list[tuple[str, str]]:
     epochs, batch = number(given, "epochs"), number(given, "batch_size")
     if epochs and samples and batch:
         augmented = ", images changed at random" if entry(given, "augment") else ""
-        facts.append(("Epochs", f"{epochs} of {samples} samples, {batch} in a step{augmented}"))
+        facts.append(("Epochs", f"{epochs} of {samples} samples, batches of {batch}{augmented}"))
     reached = ((name, number(metrics, name)) for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
     text = ", ".join(f"{name} {value}" for name, value in reached if value)
     return [*facts, ("At the end", text)] if text else facts or [("Trained with", "the file does not say")]
 
 
 def entry(tree: Any, name: str) -> Any:
-    """What stands under a name, or an empty dict."""
+    """The dict under a name, or an empty one."""
     found = tree.get(name) if isinstance(tree, dict) else None
     return found if isinstance(found, dict) else {}
 
 
 def number(tree: dict[str, Any], name: str) -> str:
-    """The number that stands under a name, for people; else an empty text."""
+    """The number under a name, as text; empty if there is none."""
     value = tree.get(name)
-    if type(value) is int and abs(value) <= MOST:
+    if type(value) is int and abs(value) <= MAX_COUNT:
         return f"{value:,}"
-    return f"{value:.4f}" if type(value) is float and abs(value) <= MOST else ""
+    return f"{value:.4f}" if type(value) is float and abs(value) <= MAX_COUNT else ""

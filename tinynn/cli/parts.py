@@ -1,4 +1,4 @@
-"""The connected parts of what is dark on a picture: which are the digit, and which a frame or a ruled line."""
+"""The connected parts of a picture's ink: which of them are the digit, and which a frame or a ruled line."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.intp]
 
-LINE = 0.75  # of a side of the picture, at least, is covered by a straight line of a frame
-EDGE = 0.12  # of a side: how far the outer zone of the picture, and a corner of a frame, reach
-OUTSIDE = 0.85  # of the pixels of a frame or a line, at least, lie in the outer zone
-LEAST = 0.05  # of the largest part's ink, at least, is in a part that is not dust
+MIN_LINE = 0.75  # length of a frame's line, as a share of the picture's side
+EDGE = 0.12  # width of the picture's outer zone and of a frame's corner, as a share of the side
+MIN_OUTSIDE = 0.85  # share of the pixels of a frame or a line that are in the outer zone
+MIN_INK = 0.05  # of a part, as a share of the largest part's ink; parts with less are dust
 
 
 @dataclass(frozen=True)
 class Part:
-    """One connected part: its number, its ink, and its box, of which `bottom` and `right` are not part."""
+    """One connected part: its number, its ink, and its box; `bottom` and `right` are exclusive."""
 
     number: int
     ink: float
@@ -28,9 +28,9 @@ class Part:
     bottom: int
     left: int
     right: int
-    #: the share of its pixels that lie in the outer zone of the picture
+    #: share of its pixels in the picture's outer zone
     outer: float
-    #: whether it has pixels in all four corners of its box: a frame has, a 0 has not
+    #: whether it has pixels in all four corners of its box: a frame does, a 0 does not
     corners: bool
 
     @property
@@ -39,7 +39,7 @@ class Part:
         return max(self.bottom - self.top, self.right - self.left)
 
     def surrounds(self, other: Part) -> bool:
-        """Whether the other's box lies within this one's, and is large enough for a digit in a frame."""
+        """Whether the other's box is inside this one's and large enough for a digit in a frame."""
         inside = (
             self.top < other.top
             and other.bottom < self.bottom
@@ -49,11 +49,11 @@ class Part:
         return inside and other.size > 0.2 * self.size
 
     def is_line_along(self, height: int, width: int) -> bool:
-        """Whether it runs along one side of a picture of this size, straight and near to it."""
+        """Whether it is a straight line near one side of a picture of this size."""
         rows, columns = self.bottom - self.top, self.right - self.left
-        if columns >= LINE * width and rows <= EDGE * height + 1:
+        if columns >= MIN_LINE * width and rows <= EDGE * height + 1:
             return self.bottom <= height / 4 or self.top >= height * 3 / 4
-        if rows >= LINE * height and columns <= EDGE * width + 1:
+        if rows >= MIN_LINE * height and columns <= EDGE * width + 1:
             return self.right <= width / 4 or self.left >= width * 3 / 4
         return False
 
@@ -65,7 +65,7 @@ class Part:
 
 
 def digit_and_frames(mask: Mask, ink: Floats) -> tuple[Mask, Mask]:
-    """Which pixels of the mask are the digit, and which are a frame or a line; the rest is dust."""
+    """Which of the mask's pixels are the digit, and which are frames or lines; the rest is dust."""
     inner = without_border_lines(mask)
     labels = label_parts(inner)
     parts = parts_of(labels, ink)
@@ -76,14 +76,14 @@ def digit_and_frames(mask: Mask, ink: Floats) -> tuple[Mask, Mask]:
 
 
 def without_border_lines(mask: Mask) -> Mask:
-    """Erase a frame that has a straight line along each side, and what is outside of it.
+    """Erase a frame with a straight line along each side, and everything outside it.
 
     A digit may touch the frame: connected parts alone could not separate them.
     """
     depths = []
     for turned in (mask, mask[::-1], mask.T, mask.T[::-1]):
         zone = turned[: max(2, len(turned) // 4)]
-        lines = np.flatnonzero(zone.mean(axis=1) > LINE)
+        lines = np.flatnonzero(zone.mean(axis=1) > MIN_LINE)
         if not len(lines):
             return mask
         depths.append(int(lines[-1]) + 1)
@@ -95,19 +95,19 @@ def without_border_lines(mask: Mask) -> Mask:
 
 
 def label_parts(mask: Mask) -> Labels:
-    """Number the connected parts from 1; 0 where there is none. All 8 pixels around one are its neighbours."""
+    """Number the connected parts from 1, with 0 where there is none. A pixel has 8 neighbours."""
     height, width = mask.shape
     edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     row, start = np.nonzero(edges == 1)  # runs of pixels, row by row
     stop = np.nonzero(edges == -1)[1]
-    # The runs from `first` up to `last`, in the row above, touch a run.
+    # A run touches the runs `first` to `last` - 1 in the row above.
     line = width + 2
     first = np.searchsorted((row + 1) * line + stop, row * line + start)
     last = np.searchsorted((row + 1) * line + start, row * line + stop, side="right")
     count = np.maximum(last - first, 0)
     below = np.repeat(np.arange(len(row)), count)
     above = np.arange(len(below)) + np.repeat(first - np.cumsum(count) + count, count)
-    # Each run takes the least number among its neighbours', until all that touch have the same.
+    # Each run takes the smallest of its neighbours' numbers, until all that touch have the same.
     names = np.arange(len(row))
     while (names[below] != names[above]).any():
         least = np.minimum(names[below], names[above])
@@ -138,14 +138,14 @@ def parts_of(labels: Labels, ink: Floats) -> list[Part]:
     outer = np.zeros(len(rows), bool)
     ends = []
     for place, length in zip((rows, columns), labels.shape, strict=True):
-        least, most = np.full(count, length), np.zeros(count, np.intp)
-        np.minimum.at(least, numbers, place)
-        np.maximum.at(most, numbers, place + 1)
-        low.append(least)
-        high.append(most)
+        start, stop = np.full(count, length), np.zeros(count, np.intp)
+        np.minimum.at(start, numbers, place)
+        np.maximum.at(stop, numbers, place + 1)
+        low.append(start)
+        high.append(stop)
         zone = max(1, round(EDGE * length))
         outer |= (place < zone) | (place >= length - zone)
-        within = (place - least[numbers] + 0.5) / (most - least)[numbers]
+        within = (place - start[numbers] + 0.5) / (stop - start)[numbers]
         ends.append((within < EDGE, within > 1 - EDGE))
     for i, vertical in enumerate(ends[0]):
         for j, horizontal in enumerate(ends[1]):
@@ -155,12 +155,12 @@ def parts_of(labels: Labels, ink: Floats) -> list[Part]:
 
 
 def _frames(parts: list[Part], height: int, width: int) -> list[Part]:
-    """The parts that are a frame round another part, or lie along the picture's sides beside one."""
+    """The parts that are a frame around another part, or a line at the picture's side beside one."""
     parts = _without_dust(parts)
     frames: list[Part] = []
     for part in parts:
         others = [other for other in parts if other is not part and other not in frames]
-        beside = part.outer > OUTSIDE or part.is_line_along(height, width)
+        beside = part.outer > MIN_OUTSIDE or part.is_line_along(height, width)
         if (beside and any(other.outer < 0.6 for other in others)) or (
             part.corners and any(part.surrounds(other) for other in others)
         ):
@@ -169,13 +169,13 @@ def _frames(parts: list[Part], height: int, width: int) -> list[Part]:
 
 
 def _digit(parts: list[Part]) -> list[Part]:
-    """The part with most ink, and what is near to it: strokes that do not touch."""
+    """The part with the most ink, and the parts near it: strokes that do not touch."""
     parts = _without_dust(parts)
     if not parts:
         return []
     main = max(parts, key=lambda part: part.ink * (1.05 - part.outer))
     chosen = [main]
-    waiting = [part for part in parts if part is not main and part.ink >= LEAST * main.ink]
+    waiting = [part for part in parts if part is not main and part.ink >= MIN_INK * main.ink]
     while near := [part for part in waiting if min(map(part.distance, chosen)) <= 0.12 * main.size]:
         chosen += near
         waiting = [part for part in waiting if part not in near]
@@ -183,8 +183,8 @@ def _digit(parts: list[Part]) -> list[Part]:
 
 
 def _without_dust(parts: list[Part]) -> list[Part]:
-    most = max((part.ink for part in parts), default=0.0)
-    return [part for part in parts if part.ink >= LEAST * most]
+    largest = max((part.ink for part in parts), default=0.0)
+    return [part for part in parts if part.ink >= MIN_INK * largest]
 
 
 def _any_of(labels: Labels, parts: list[Part]) -> Mask:

@@ -1,4 +1,4 @@
-"""The brightness of image files, read by Pillow within limits that hold before anything is decoded."""
+"""The brightness of image files, read by Pillow. Limits are checked before anything is decoded."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ import numpy.typing as npt
 from tinynn.cli.ink import factor_to, shrunk
 from tinynn.cli.mnist_form import SIDE
 
-PIXELS = 2**24  # of one image, at most
-FILE = 2**28  # bytes of an image file, at most: some decoders read it as a whole
-SHEET = 1024  # pixels to which the longer side of a larger image is shrunk when it is read
+MAX_PIXELS = 2**24  # of one image
+MAX_FILE_BYTES = 2**28  # of an image file: some decoders read it as a whole
+SHEET = 1024  # larger images are shrunk to so many pixels along the longer side
 BAND = 2**20  # pixels that are converted at a time
-ORIENTATION = 0x0112  # EXIF's tag
-TILE = 0x0142, 0x0143  # TIFF's tags: width and height of a tile
+ORIENTATION = 0x0112  # a tag of EXIF
+TILE = 0x0142, 0x0143  # tags of TIFF: width and height of a tile
 
 Array = npt.NDArray[Any]
 
 
 def too_large(name: str, got: str) -> str:
-    """Say that an image has too many pixels."""
-    return f"{name}: an image must have at most {PIXELS:,} pixels, got {got}; scale it down"
+    """The message about an image with too many pixels."""
+    return f"{name}: an image must have at most {MAX_PIXELS:,} pixels, got {got}; scale it down"
 
 
 def read_picture(stream: BinaryIO, name: str) -> tuple[Array, tuple[int, int]]:
-    """The brightness of an image file's first picture, 0 to 255, and its size.
+    """The brightness of an image file's first picture, from 0 to 255, and its size.
 
-    uint8, or float32 if it has more than 8 bits, or was shrunk because it has more than `SHEET` pixels along a side.
+    uint8; float32 if it has more than 8 bits, or was shrunk because it has more than `SHEET` pixels along a side.
     """
-    image_module, operations = _pillow(f"{name}: not IDX nor .npy; reading other images")
-    if (size := os.fstat(stream.fileno()).st_size) > FILE:
-        raise ValueError(f"{name}: an image file must have at most {FILE:,} bytes, got {size:,}; scale it down")
+    image_module, operations = _pillow(f"{name}: neither IDX nor .npy; reading other images")
+    if (size := os.fstat(stream.fileno()).st_size) > MAX_FILE_BYTES:
+        raise ValueError(
+            f"{name}: an image file must have at most {MAX_FILE_BYTES:,} bytes, got {size:,}; scale the image down"
+        )
     bombs = image_module.DecompressionBombWarning, image_module.DecompressionBombError
     try:
         with _careful(image_module), image_module.open(stream) as image:
             width, height = image.size
             _check_decoder(image)
-            image.draft("L", (SHEET, SHEET))  # of a JPEG only so many pixels are decoded
+            image.draft("L", (SHEET, SHEET))  # decodes only so many pixels of a JPEG
             image.load()
             picture = image_module.fromarray(_brightness(image, image_module))
             picture.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
@@ -52,7 +54,7 @@ def read_picture(stream: BinaryIO, name: str) -> tuple[Array, tuple[int, int]]:
     except bombs as error:
         got = re.search(r"\d+", str(error))
         raise ValueError(too_large(name, f"{int(got[0]):,}" if got else "more")) from None
-    except Exception as error:  # decoders raise whatever they like for a damaged file
+    except Exception as error:  # decoders raise all kinds of errors for a damaged file
         raise ValueError(f"{name}: cannot be read as an image: {_reason(error, stream, name)}") from error
     upright = pixels.shape[0] > pixels.shape[1]
     return pixels, (max(width, height), min(width, height)) if upright else (min(width, height), max(width, height))
@@ -60,9 +62,9 @@ def read_picture(stream: BinaryIO, name: str) -> tuple[Array, tuple[int, int]]:
 
 @contextlib.contextmanager
 def _careful(image_module: Any) -> Iterator[None]:
-    """Have Pillow refuse more than `PIXELS` pixels, also in an image within another, and say nothing of the rest."""
+    """Make Pillow refuse more than `MAX_PIXELS` pixels, also in nested images, and suppress its other warnings."""
     before = image_module.MAX_IMAGE_PIXELS
-    image_module.MAX_IMAGE_PIXELS = PIXELS
+    image_module.MAX_IMAGE_PIXELS = MAX_PIXELS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -73,22 +75,23 @@ def _careful(image_module: Any) -> Iterator[None]:
 
 
 def _check_decoder(image: Any) -> None:
-    """Refuse what takes more to decode than the image's size tells."""
+    """Refuse images that take more to decode than their size suggests."""
     if image.format == "EPS":
-        raise ValueError("EPS is a program, which is not run; save the image as PNG")
+        raise ValueError("EPS files are programs and are not run; save the image as PNG")
     tags = getattr(image, "tag_v2", {})
     tile = [int(tags.get(tag, 1)) for tag in TILE]
-    if math.prod(tile) > PIXELS:
-        raise ValueError(f"its tiles are of {tile[0]:,} x {tile[1]:,} pixels, more than {PIXELS:,}; save it without")
+    if math.prod(tile) > MAX_PIXELS:
+        got = f"{tile[0]:,} x {tile[1]:,}"
+        raise ValueError(f"its tiles must have at most {MAX_PIXELS:,} pixels, got {got}; save it without tiles")
 
 
 def _reason(error: Exception, stream: BinaryIO, name: str) -> str:
-    """A decoder's message, about the file by its name."""
+    """A decoder's message, with the file's name instead of the stream."""
     return str(error).replace(repr(stream), name) or type(error).__name__
 
 
 def _brightness(image: Any, image_module: Any) -> Array:
-    """The brightness of a decoded picture, 0 to 255, shrunk to `SHEET`; by bands, so that no copy is large."""
+    """The brightness of a decoded picture, from 0 to 255, shrunk to `SHEET`. It works in bands to keep copies small."""
     width, height = image.size
     factor = factor_to(SHEET, (height, width))
     deep = image.mode == "F" or image.mode.startswith("I")  # 16 bits and more
@@ -97,7 +100,7 @@ def _brightness(image: Any, image_module: Any) -> Array:
     for top in range(0, height, rows):
         band = image.crop((0, top, width, min(top + rows, height)))
         if not deep and (band.mode in ("LA", "PA", "RGBA") or "transparency" in band.info):
-            # what is drawn on nothing is drawn on paper
+            # a transparent background becomes white paper
             band = band.convert("RGBA")
             band = image_module.alpha_composite(image_module.new("RGBA", band.size, "white"), band)
         pixels = np.asarray(band if deep else band.convert("L"))
@@ -108,12 +111,12 @@ def _brightness(image: Any, image_module: Any) -> Array:
     white = max(1 if image.mode == "F" else 65535, image.getextrema()[1])
     scaled = np.clip(whole * np.float32(255 / white), 0, 255).astype(np.float32)
     if np.isnan(scaled).any():
-        raise ValueError("it holds numbers that are not finite")
+        raise ValueError("it has numbers that are not finite")
     return np.rint(scaled).astype(np.uint8) if scaled.shape == (SIDE, SIDE) else scaled
 
 
 def _pillow(purpose: str) -> tuple[Any, Any]:
-    """Pillow's modules Image and ImageOps; ImportError says what they are needed for."""
+    """Pillow's modules Image and ImageOps; the ImportError names the purpose."""
     try:
         from PIL import Image, ImageOps
     except ImportError as error:

@@ -1,41 +1,37 @@
-"""``tinynn predict``: what a model makes of images in files."""
+"""``tinynn predict``: add the digits on images in files."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
-from tinynn.cli.common import percent, table
+import numpy as np
+
+from tinynn.cli import sums
+from tinynn.cli.images import read_images
+from tinynn.networks import READER, distribution, names_digits
+from tinynn.tables import percent, table
+
+DESCRIPTION = (
+    "Adds the digits on images, one digit on each. Images in MNIST's form (28 x 28 pixels, a light digit in the middle "
+    "of black) are used as they are. In others, dark or light, of up to 16,777,216 pixels and in any light, the digit "
+    "is found, scaled and centred; frames and ruled lines are ignored."
+)
 
 
-def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    text = (
-        "Adds the digits on images, one on each. Images that have MNIST's form, 28 x 28 pixels with a light digit "
-        "in the middle of black, are taken as they are. On others, dark or light, of up to 16,777,216 pixels, the "
-        "digit is looked for, scaled and centred, whatever the light; a frame or a ruled line is left out."
-    )
-    parser = commands.add_parser(
-        "predict", parents=[common], help="add the digits on images", description=text
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     parser.add_argument("model", metavar="MODEL", help="the model file")
     parser.add_argument(
         "images",
         metavar="IMAGE",
         nargs="+",
-        help="an image file; or an IDX or .npy file with images, or some of them: FILE:START:STOP",
+        help="an image file; an IDX or .npy file for all images in it, FILE:START:STOP for some of them",
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the sum, how sure it is, and what was read."""
-    import numpy as np
-
-    from tinynn.cli import sums
-    from tinynn.cli.images import read_images
-    from tinynn.networks import READER, distribution, names_digits
-
+    """Print the sum, its probability, and the digits read."""
     model, digits = sums.load_model(options.model)
     images: list[np.ndarray] = []
     names: list[str] = []
@@ -50,8 +46,7 @@ def run(options: argparse.Namespace) -> None:
     if digits is not None and len(images) != digits:
         got = f"{'' if len(images) < digits else 'at least '}{len(images):,}"
         raise ValueError(
-            f"{options.model} adds {digits} images, got {got}; "
-            f"give {digits}, of an IDX file for example FILE:0:{digits}"
+            f"{options.model} adds {digits} images, got {got}; give {digits}, for example IDX-FILE:0:{digits}"
         )
     x = np.stack(images)[None]
     probabilities = distribution(model, x)[0]

@@ -1,16 +1,14 @@
-"""One page about models: curves, tables, gallery and confusions, with nothing to load from elsewhere."""
+"""The HTML of a report: tables, pictures and the page, with nothing to load from elsewhere."""
 
 from __future__ import annotations
 
 import base64
 import html
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-#: For a phone and for a wide window: what is wider than the page can be moved sideways within it.
+#: For phones and wide windows: content wider than the page scrolls sideways inside it.
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 60rem; margin: 2rem auto;
        padding: 0 1rem; overflow-wrap: anywhere; }
@@ -29,12 +27,12 @@ pre { font-size: .8rem; line-height: 1.35; } .note { color: #666; }
                             .matrix { font-size: .7rem; } }
 """
 
-#: Red, green and blue of the matrix's cells.
+#: Red, green and blue of the cells of the matrix.
 RIGHT, WRONG = "42, 127, 63", "193, 68, 14"
 
 
 def picture(content: bytes, text: str) -> str:
-    """An image that stands in the page itself."""
+    """An image embedded in the page."""
     return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
 
 
@@ -49,7 +47,7 @@ def wide(content: str) -> str:
 
 
 def rows_of(rows: Sequence[Sequence[str]]) -> str:
-    """A table; the first row holds the titles, cells that begin with ``<img`` are pictures."""
+    """A table. The first row has the titles; cells that begin with ``<img`` are pictures."""
     lines = []
     for number, row in enumerate(rows):
         tag = "td" if number else "th"
@@ -59,17 +57,16 @@ def rows_of(rows: Sequence[Sequence[str]]) -> str:
 
 
 def facts_of(facts: Sequence[tuple[str, str]]) -> str:
-    """A table of names and what is to be said about them."""
+    """A table of names and their values."""
     rows = (f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>" for name, text in facts)
     return f'<table class="facts">{"".join(rows)}</table>'
 
 
 def matrix(counts: np.ndarray) -> str:
-    """A table of how often each digit (rows) was read as each digit (columns), the more frequent the darker.
+    """A table of how often each digit (rows) was read as each digit (columns); darker is more frequent.
 
     Examples
     --------
-    >>> import numpy as np
     >>> matrix(np.array([[3, 1], [0, 4]])).count("<td")
     4
     """
@@ -77,12 +74,12 @@ def matrix(counts: np.ndarray) -> str:
     head = "".join(f'<th scope="col">{answer}</th>' for answer in classes)
     lines = [f"<tr><th></th>{head}</tr>"]
     for digit in classes:
-        most = max(1, int(counts[digit].sum()))
+        total = max(1, int(counts[digit].sum()))
         cells = []
         for answer in classes:
             count = int(counts[digit, answer])
-            # Rare mistakes are to be seen, too: shades go with the root of the share.
-            shade = 0.6 * (count / most) ** 0.5
+            # The root of the share, which makes rare mistakes visible.
+            shade = 0.6 * (count / total) ** 0.5
             colour = RIGHT if digit == answer else WRONG
             style = f' style="background: rgba({colour}, {shade:.3f})"' if count else ' class="none"'
             cells.append(f"<td{style}>{count}</td>")
@@ -91,16 +88,16 @@ def matrix(counts: np.ndarray) -> str:
 
 
 def page(title: str, facts: Sequence[str], sections: Sequence[tuple[str, str]]) -> str:
-    """The page.
+    """The whole page.
 
     Parameters
     ----------
     title : str
-        Of the page.
+        The page's title.
     facts : sequence of str
         Lines below the title.
     sections : sequence of (str, str)
-        Heading and HTML of each.
+        The heading and the HTML of each section.
 
     Examples
     --------

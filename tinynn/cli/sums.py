@@ -1,4 +1,4 @@
-"""What `evaluate` and `predict` have in common: models that add digits."""
+"""Loading models that add digits, for `evaluate` and `predict`."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ def load_model(path: str) -> tuple[tinynn.Sequential, int | None]:
     Returns
     -------
     model : Sequential
-        The model.
     digits : int or None
-        How many it adds; None: any number.
+        How many digits it adds; None for any number.
 
     Raises
     ------
     OSError, ValueError
-        If it cannot be read, is no model, or does something else.
+        If it cannot be read, is not a model, or does something else.
     """
     model = tinynn.load(path)
     shape = tuple(model.input_shape or ())
     if len(shape) != 3 or shape[1:] != IMAGE_SHAPE:
         raise ValueError(
-            f"{path}: reads samples of shape {shape}, expected (digits, 28, 28); is it from tinynn train?"
+            f"{path}: the model's input must be of shape (digits, 28, 28), got {shape}; is it from tinynn train?"
         )
     digits = shape[0] or 2
     classes = model.predict(np.zeros((1, digits, *IMAGE_SHAPE), np.uint8)).shape[1:]
     if classes != (9 * digits + 1,):
         raise ValueError(
-            f"{path}: puts out {classes} for {digits} images, expected ({9 * digits + 1},), a number for "
-            "each sum; is it from tinynn train?"
+            f"{path}: the model's output for {digits} images must be of shape ({9 * digits + 1},), a number for each "
+            f"sum, got {classes}; is it from tinynn train?"
         )
     return model, shape[0]

@@ -1,6 +1,6 @@
-"""Digits to learn from: IDX files, MNIST, and sums of digits.
+"""Training data: IDX files, MNIST, and sums of digits.
 
-Everything here hands out plain NumPy arrays and arrays of indices; it knows nothing of layers or models.
+Everything here is plain NumPy arrays and arrays of indices, and independent of layers and models.
 """
 
 from tinynn.datasets.digit_sums import DigitSums

@@ -1,7 +1,7 @@
 """Counter-based random numbers: the same (key, purpose, epoch) always gives the same numbers.
 
-Only the raw bits of NumPy's Philox are used. NumPy promises that those never change, which it does not for
-`Generator` methods: a split or a data set is the same in every version of NumPy.
+Only the raw bits of NumPy's Philox are used. NumPy guarantees that they never change, unlike the methods of
+`Generator`: a split or a data set is the same with every version of NumPy.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ def key_from(rng: Any, caller: str) -> npt.NDArray[np.uint64]:
     Parameters
     ----------
     rng : int, numpy.random.SeedSequence or numpy.random.Generator
-        A Generator is drawn from, so that using it twice gives two keys; the others give the same key each
-        time.
+        The key is drawn from a Generator, which gives another one each time; the others always give the same key.
     caller : str
-        Named in errors.
+        The function named in errors.
     """
     if isinstance(rng, np.random.Generator):
         return np.asarray(rng.integers(0, 2**64, size=2, dtype=np.uint64), dtype=np.uint64)
@@ -35,19 +34,19 @@ def key_from(rng: Any, caller: str) -> npt.NDArray[np.uint64]:
 
 def raw_bits(key: npt.NDArray[np.uint64], purpose: bytes, epoch: int, count: int) -> npt.NDArray[np.uint64]:
     """Return `count` random 64-bit words; `purpose` (at most 8 bytes) and `epoch` choose the stream."""
-    if count > np.iinfo(np.intp).max // 8:  # NumPy would call it a wrong value
+    if count > np.iinfo(np.intp).max // 8:  # NumPy would raise ValueError
         raise MemoryError(f"Unable to allocate {8 * count:,} bytes")
-    # Philox counts upwards in the first word; the words above it tell streams of 2^64 blocks apart.
+    # Philox counts in the first word; the other words select one of many streams of 2^64 blocks.
     counter = np.array([0, 0, epoch, int.from_bytes(purpose, "little")], dtype=np.uint64)
     bits = np.random.Philox(key=key, counter=counter).random_raw(count)
     return np.asarray(bits, dtype=np.uint64)
 
 
 def uniform_integers(bits: npt.NDArray[np.uint64], bound: int) -> npt.NDArray[np.int64]:
-    """Map random words to integers in [0, bound), all but exactly uniform.
+    """Map random words to integers in [0, bound), almost exactly uniform.
 
-    The top bits of each word are multiplied by `bound` and shifted back. The product is exact, and no integer
-    is likelier than another by more than one part in 2^64 / bound^2 (1 in 10^9 for MNIST's 60,000 images).
+    The top bits of each word are multiplied by `bound` and shifted back. The product is exact, and the probabilities
+    of two integers differ by at most one part in 2^64 / bound^2 (1 in 10^9 for MNIST's 60,000 images).
     """
     width = bound.bit_length()
     product = (bits >> np.uint64(width)) * np.uint64(bound)
@@ -62,7 +61,7 @@ def permutation(key: npt.NDArray[np.uint64], purpose: bytes, count: int) -> npt.
 def integer(
     value: Any, name: str, caller: str, minimum: int | None = None, instead: str = "an integer"
 ) -> int:
-    """Return `value` as an int of at least `minimum`, or say what is wrong with it."""
+    """Return `value` as an int of at least `minimum`; raise TypeError or ValueError if it is not one."""
     if isinstance(value, (bool, np.bool_)):  # True would pass for 1
         raise TypeError(f"{caller}: {name} must be {instead}, got {value!r}")
     try:

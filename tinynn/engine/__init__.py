@@ -1,1 +1,1 @@
-"""From specs to running code: shapes and offsets, fusion, arenas, the thread pool, the training loop."""
+"""From the ops of layers to running code: shapes, fusion, memory, the loop over mini-batches, the thread pool."""

@@ -1,6 +1,6 @@
-"""From specs to a program: fuse ops, decide which gradients are needed, give every buffer its place.
+"""From a network to a program: check the data flow, fuse ops, find the gradients that are needed.
 
-A program is still plain Python data. `tinynn.engine.plan` turns it into C structures and runs it.
+A program is plain Python data. `tinynn.engine.plan` turns it into C structures.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from tinynn.engine.graph import Network, Node, Scope, Shape, Tensor, product
 from tinynn.engine.items import find_items
-from tinynn.engine.network import Network, Node, Scope, Shape, Tensor, product
 from tinynn.engine.program import LossSpec, Program
 from tinynn.engine.python_op import PythonFunction
 from tinynn.kernels import op as ops
@@ -24,11 +24,11 @@ def compile_program(network: Network, x: Tensor, y: Tensor, loss: LossSpec | Non
     network : Network
         The ops.
     x, y : Tensor
-        Its input and its output.
+        Input and output of the network.
     loss : LossSpec, optional
-        Without one, the program only predicts.
+        Without a loss, the program only predicts.
     metrics : tuple of LossSpec
-        Computed on the output beside the loss.
+        Computed from the output, after the loss.
     targets_shape : tuple of int
         Shape of one sample's target.
     training : bool
@@ -53,9 +53,9 @@ def compile_program(network: Network, x: Tensor, y: Tensor, loss: LossSpec | Non
 
 
 def _check_flow(program: Program) -> None:
-    """Raise ValueError unless each op reads what is there by then, with as many numbers as were written.
+    """Raise ValueError unless each op reads buffers that earlier ops have written, with the same size.
 
-    The network's methods see to most of that, but tensors can be made by hand, and `new_tensor` makes some that no op
+    The network's methods ensure most of that, but tensors can be made by hand, and `new_tensor` makes some that no op
     writes.
     """
     made: dict[int, tuple[int, int | None, int]] = {program.input.buffer: (_per_sample(program.input), None, 0)}
@@ -63,8 +63,8 @@ def _check_flow(program: Program) -> None:
     def read(tensor: Tensor, layer: str, stage: int, branch: int) -> None:
         size, its_stage, its_branch = made.get(tensor.buffer, (0, None, 0))
         if size == 0 or (its_stage == stage and its_branch != branch):
-            raise ValueError(f"layer {layer!r}: reads a tensor that nothing before it has computed; use only what "
-                             "connect is given and what the network's ops return, in a branch those of this branch")
+            raise ValueError(f"layer {layer!r}: reads a tensor that no op before it has computed; use only the "
+                             "input of connect and outputs of the network's ops, in a branch only those of that branch")
         if _per_sample(tensor) != size:
             raise ValueError(f"layer {layer!r}: reads {_per_sample(tensor)} numbers per sample of a tensor that has "
                              f"{size}; use network.reshape")
@@ -85,12 +85,12 @@ def _per_sample(tensor: Tensor) -> int:
 
 
 def _consumers(program: Program) -> Counter[int]:
-    """How many ops read each buffer, the caller of predict counted as one."""
+    """How many ops read each buffer; the caller of predict counts as one."""
     return Counter([program.output.buffer, *(tensor.buffer for node in program.nodes for tensor in node.inputs)])
 
 
 def _fuse_rescaling(program: Program) -> None:
-    """A rescaling at the front is done while the samples are gathered."""
+    """Drop a rescaling at the front: samples are scaled while they are gathered."""
     if not program.nodes:
         return
     first = program.nodes[0]
@@ -113,7 +113,7 @@ def _append_loss(program: Program, network: Network, loss: LossSpec, metrics: tu
     del program.nodes[len(program.nodes) - fused:]
     program.loss = len(program.nodes)
     node = _judgement(network, replace(loss, op=name), source, target, stage, "loss")
-    if fused:  # the fused op puts out the prediction itself, where it was
+    if fused:  # the fused op writes the prediction, too, where the last op wrote it
         node.outputs[1:] = [replace(node.outputs[1], buffer=prediction.buffer)]
     program.loss_rows = _per_sample(node.outputs[0])
     program.nodes.append(node)
@@ -122,11 +122,11 @@ def _append_loss(program: Program, network: Network, loss: LossSpec, metrics: tu
 
 
 def _judgement(network: Network, spec: LossSpec, prediction: Tensor, target: Tensor, stage: int, layer: str) -> Node:
-    """The op of a loss or a metric: a number for each row of the prediction."""
+    """The op of a loss or a metric: one number for each row of the prediction."""
     attributes = {**dict(spec.attributes), "sparse": spec.labels}
     if prediction.fold != 1:
-        raise ValueError(f"{layer}: the model puts out {prediction.fold} rows for each sample; a layer has folded "
-                         "steps and not unfolded them")
+        raise ValueError(f"{layer}: the model must output one row per sample, got {prediction.fold}; unfold the steps "
+                         "that a layer has folded")
     op, shapes_in = ops.registered[spec.op], [prediction.shape, target.shape]
     if spec.python is None:
         attributes = op.check(shapes_in, [], attributes)
@@ -141,7 +141,7 @@ def _judgement(network: Network, spec: LossSpec, prediction: Tensor, target: Ten
 
 
 def _longest_fusion(program: Program, loss: str) -> tuple[str, Tensor, int]:
-    """The op that does the loss and the most ops before it at once, what it reads, and how many ops those are."""
+    """The op that fuses the loss with as many ops before it as possible, its input, and the number of those ops."""
     consumers = _consumers(program)
     longest = max((len(tail) for _, tail in ops.fusions), default=0)
     for count in range(min(longest, len(program.nodes)), 0, -1):
@@ -151,23 +151,23 @@ def _longest_fusion(program: Program, loss: str) -> tuple[str, Tensor, int]:
             continue
         links = zip([node.outputs[0] for node in tail], [node.inputs[0] for node in tail[1:]] + [program.output],
                     strict=True)
-        # A reshape in between may have moved the last axis, over which softmax and the losses go.
+        # A reshape in between may have changed the last axis, which softmax and the losses reduce.
         if all(made.buffer == read.buffer and made.shape[-1:] == read.shape[-1:] for made, read in links) and all(
                 consumers[node.outputs[0].buffer] == 1 for node in tail):
             first = tail[0].inputs[0]
-            # The loss sees the rows that its prediction has: steps that were folded for the activation unfold.
+            # The loss reads the rows of the prediction: steps that were folded for the activation are unfolded.
             return name, _as_seen_by(program.output, tail, first), count
     return loss, program.output, 0
 
 
 def _as_seen_by(prediction: Tensor, tail: list[Node], first: Tensor) -> Tensor:
-    """The tail's first input, shaped as the tail's second op reads its output (or as the prediction)."""
+    """The tail's first input, in the shape in which the first output is read, by the second op or as the prediction."""
     after = tail[1].inputs[0] if len(tail) > 1 else prediction
     return replace(first, shape=after.shape, fold=after.fold)
 
 
 def _fuse_activations(program: Program) -> None:
-    """An op that can apply the activation that follows it does so, and writes where the activation wrote."""
+    """Let ops that can apply the activation after them do so, and write the activation's buffer."""
     consumers = _consumers(program)
     kept: list[Node] = []
     for node in program.nodes:
@@ -187,7 +187,7 @@ def _fuse_activations(program: Program) -> None:
 
 
 def _find_gradients(program: Program) -> None:
-    """A buffer needs a gradient when a trainable parameter lies before it and the loss behind it."""
+    """A buffer needs a gradient if a trainable parameter is upstream and the loss is downstream."""
     needed: set[int] = set()
     assert program.loss is not None
     for node in program.nodes[:program.loss]:

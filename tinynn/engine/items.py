@@ -1,34 +1,34 @@
-"""Samples that lack items: which ops can do without them, and who cannot.
+"""Samples with missing items: which ops skip them, and which programs cannot.
 
-A data set may give a sample fewer items than the others have. The places of the missing ones are blank, and what is
-computed from a blank must not get into what the model says of the sample. So the compiler follows the items through the
-ops: a tensor consists of as many equal parts as there are items, each computed from its own item (or, behind a
-recurrent layer, from those up to it); or it belongs to one item; or it is of the whole sample. An op that takes the
-parts together leaves the missing ones out, if it can, or is what the program names when such data come.
+A data set may give some samples fewer items than others. The places of missing items are filled with blanks, which must
+not influence the model's output. So the compiler follows the items through the ops. A tensor is one of three kinds: it
+has a part for each item, computed from that item (after a recurrent layer, from the items up to it); it belongs to one
+item; or it belongs to the whole sample. An op that combines the parts must skip the missing ones; if it cannot, the
+program notes why, for the error message when such data arrive.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from tinynn.engine.network import Node, Tensor, product
+from tinynn.engine.graph import Node, Tensor, product
 from tinynn.engine.program import Program
 from tinynn.kernels import op as ops
 
-#: What a buffer holds: a part for each item, or something of the whole sample. A number: something of that item.
+#: What a buffer holds: a part for each item, or data of the whole sample. A number: data of the item of that number.
 PARTS = "parts"
 WHOLE = "whole"
 Kind = str | int
 
 
-class _Together(Exception):
-    """An op takes several items together; says who."""
+class _CombinesItems(Exception):
+    """An op combines several items and cannot skip any; the text says which."""
 
 
 def find_items(program: Program) -> None:
-    """Tell the ops that can leave out items to do so, and note in the program who cannot."""
+    """Tell ops to skip missing items where they must; set `program.needs_items` if one cannot."""
     if not program.input.shape:
-        return  # such samples have no items
+        return  # samples without an axis have no items
     items = product(program.input.shape[:1])
     assert items is not None
     kinds: dict[int, Kind] = {program.input.buffer: PARTS}
@@ -38,29 +38,29 @@ def find_items(program: Program) -> None:
         for number, node in enumerate(program.nodes):
             made, counted = _follow(node, [kinds[x.buffer] for x in node.inputs], items)
             if program.loss is not None and number >= program.loss and set(made) != {WHOLE}:
-                raise _Together("the loss and the metrics are taken of every item")
+                raise _CombinesItems("the loss and the metrics are computed for every item")
             if counted:
                 program.nodes[number] = replace(node, attributes={**node.attributes, "counted": True})
             for tensor, kind in zip(node.outputs, made, strict=True):
                 kinds[tensor.buffer] = kind
-    except _Together as reason:
+    except _CombinesItems as reason:
         program.needs_items = str(reason)
 
 
 def _follow(node: Node, kinds: list[Kind], items: int) -> tuple[list[Kind], bool]:
-    """What an op's outputs hold when its inputs hold this, and whether the op has to leave out items for that."""
+    """What an op's outputs hold if its inputs hold these kinds, and whether the op must skip missing items for that."""
     op, x, outputs = ops.registered[node.op], node.inputs[0], len(node.outputs)
     if set(kinds) == {WHOLE}:
         return [WHOLE] * outputs, False
     if op.keeps_statistics():
-        raise _Together(f"layer {node.layer!r} takes its statistics over all items")
+        raise _CombinesItems(f"layer {node.layer!r} computes statistics over all items")
     if len(set(kinds)) == 1 and isinstance(kinds[0], int):
         return [kinds[0]] * outputs, False
     if node.op == "stack" and kinds == list(range(items)) and x.fold == 1:
         return [PARTS], False
     if set(kinds) <= {PARTS, WHOLE}:
         if op.leaves_out() and _is_sequence_of(x, items):
-            # Behind a sample's last item, a sequence of states repeats the last one.
+            # After a sample's last item, a sequence of states repeats the last state.
             first = PARTS if node.attributes.get("return_sequences") else WHOLE
             return [first, *[WHOLE] * (outputs - 1)], True
         if node.op == "split" and x.fold == 1 and outputs % items == 0:
@@ -68,17 +68,17 @@ def _follow(node: Node, kinds: list[Kind], items: int) -> tuple[list[Kind], bool
         parts = [tensor for tensor, kind in zip(node.inputs, kinds, strict=True) if kind == PARTS]
         if all(_numbers(tensor) % (items * op.together(tensor.shape)) == 0 for tensor in parts):
             return [PARTS] * outputs, False
-    raise _Together(f"layer {node.layer!r} takes all items together")
+    raise _CombinesItems(f"layer {node.layer!r} combines all items")
 
 
 def _is_sequence_of(x: Tensor, items: int) -> bool:
-    """Whether a row is a sample, and its last axis but one the items."""
+    """Whether a row is a sample, and its second-to-last axis the items."""
     alone = replace(x, shape=x.shape[-2:])
     return x.fold == 1 and x.shape[-2:-1] == (items,) and _numbers(x) == _numbers(alone)
 
 
 def _numbers(x: Tensor) -> int:
-    """Numbers per sample, all sizes being known by now."""
+    """Numbers per sample; by now, all sizes are known."""
     size = product((x.fold, *x.shape))
     assert size is not None
     return size

@@ -3,10 +3,11 @@
 from tinynn.kernels.machine cimport Simd, Worker
 
 cdef extern from "team.h" nogil:
+    enum: MAX_THREADS
     ctypedef void (*Body)(void* context, Worker* worker) noexcept nogil
     void team_run(int threads, bint spin, const Simd* simd, void* scratch, Body body, void* context) noexcept
     int team_cores() noexcept
 
-# The pool is one for the whole process: its C code is linked here only, and others call it through these.
+# The whole process shares one pool: only this module links its C code, and others call it through these functions.
 cdef void run_team(int threads, void* scratch, Body body, void* context) noexcept nogil
 cdef int threads_wanted() noexcept nogil

@@ -1,16 +1,16 @@
-"""What the compiler makes of specs, and a plan runs: still plain Python data."""
+"""What the compiler produces and a plan runs: plain Python data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinynn.engine.network import Node, Tensor
+from tinynn.engine.graph import Node, Tensor
 
 
 @dataclass(eq=False)
 class Program:
-    """What a plan runs.
+    """A model's ops, ready to be placed in memory.
 
     Attributes
     ----------
@@ -19,21 +19,21 @@ class Program:
     loss : int or None
         Index of the loss in nodes; metrics follow it.
     buffers : dict
-        Numbers per sample of every buffer in use, by its number.
+        Numbers per sample in each buffer, by the buffer's number.
     gradients : set of int
-        Buffers that need a gradient.
+        Buffers that need a gradient, by number.
     input, target : Tensor
-        What a mini-batch is gathered into.
+        The tensors that a mini-batch is gathered into.
     output : Tensor
-        What `predict` returns.
+        The tensor that `predict` returns.
     scale, offset : float
         Applied to the samples while they are gathered.
     labels : bool
-        Whether targets are whole numbers.
+        Whether targets are class labels.
     loss_rows : int
         Losses per sample.
     needs_items : str or None
-        Who, and why, cannot do without the items that a sample lacks; None: nobody.
+        Why samples with missing items cannot be used, for an error message; None if they can.
     """
 
     nodes: list[Node]

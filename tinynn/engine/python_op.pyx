@@ -1,4 +1,4 @@
-"""Ops written in Python: NumPy forward and backward, run with the GIL held, beside the compiled ones."""
+"""Ops written in Python: forward and backward with NumPy, called with the GIL held."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ cimport numpy as cnp
 
 from libc.stdint cimport uintptr_t
 
-from tinynn.kernels.machine cimport Range, Worker, claim, real
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.machine cimport Range, Worker, claim
+from tinynn.kernels.op cimport Call, Op
 
 from tinynn.kernels.op import register
 
@@ -15,20 +15,20 @@ cnp.import_array()
 
 
 class PythonFunction:
-    """A layer's or a loss' Python functions with the shapes they are called with.
+    """The Python functions of a layer or a loss, and the shapes of their arguments.
 
     Parameters
     ----------
     forward : callable
-        ``(*inputs, *parameters) -> output``, arrays with the rows first.
+        ``(*inputs, *parameters) -> output``; the first axis of inputs and output is the rows.
     backward : callable
         ``(d_output, *inputs, output, *parameters) -> (d_input, ..., d_parameter, ...)``.
     input_shapes, parameter_shapes : list of tuple
-        Shapes, the inputs' without their rows.
+        Shapes; those of the inputs without the rows.
     output_shape : tuple
-        Shape of a row of the output.
+        Shape of one row of the output.
     name : str
-        For messages.
+        For error messages.
     integer_inputs : tuple of int
         Which inputs are int64 (labels).
     """
@@ -41,11 +41,11 @@ class PythonFunction:
         self.output_shape = output_shape
         self.name = name
         self.integer_inputs = integer_inputs
-        self.errors = {}  # by the address of the call's `failed`: several threads may call at once
+        self.errors = {}  # by the address of the call's `failed`, because several threads may call at once
 
 
 cdef object view(void* data, tuple shape, int kind):
-    """An array over memory that somebody else owns."""
+    """An array that refers to memory it does not own; None for NULL."""
     cdef cnp.npy_intp dimensions[32]
     cdef int axis
     if data == NULL:
@@ -61,14 +61,14 @@ cdef list views(void** data, list shapes, int kind, tuple integers=()):
 
 
 def write(to, value, what, name) -> None:
-    """Copy what a function returned into its place, or say what is wrong with it."""
+    """Copy the value that a function returned into an array, which is None if it is not needed."""
     if to is None:
         return
     value = np.asarray(value)
     if value.shape != to.shape:
-        raise ValueError(f"{name}: {what} has shape {value.shape}, but must have {to.shape}")
+        raise ValueError(f"{name}: {what} must have shape {to.shape}, got {value.shape}")
     if value.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: {what} has dtype {value.dtype}, but must be real numbers")
+        raise TypeError(f"{name}: {what} must be real numbers, got dtype {value.dtype}")
     to[...] = value
 
 
@@ -105,8 +105,8 @@ cdef void call_backward(Call* call, int kind, bint loss) noexcept with gil:
             gradients = (gradients,)
         expected = len(inputs) + len(parameters)
         if len(gradients) != expected:
-            raise ValueError(f"{function.name}: backward returned {len(gradients)} arrays, but must return {expected}: "
-                             "the gradient of the input, then of each parameter")
+            raise ValueError(f"{function.name}: backward must return {expected} arrays, got {len(gradients)}; return "
+                             "the gradient of the input, then that of each parameter")
         for number, (to, gradient) in enumerate(zip(d_inputs + d_parameters, gradients)):
             write(to, gradient, f"gradient {number} that backward returned", function.name)
     except BaseException as error:
@@ -114,35 +114,50 @@ cdef void call_backward(Call* call, int kind, bint loss) noexcept with gil:
         call.failed[0] = 1
 
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(Call* call, Worker* worker, int kind) noexcept nogil:
     cdef Range part
     while claim(worker, 1, 1, &part):
         if not call.failed[0]:
-            call_forward(call, cnp.NPY_FLOAT if real is float else cnp.NPY_DOUBLE)
+            call_forward(call, kind)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(Call* call, Worker* worker, int kind, bint loss) noexcept nogil:
     cdef Range part
     while claim(worker, 1, 1, &part):
         if not call.failed[0]:
-            call_backward(call, cnp.NPY_FLOAT if real is float else cnp.NPY_DOUBLE, False)
+            call_backward(call, kind, loss)
 
 
-cdef void run_loss_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    cdef Range part
-    while claim(worker, 1, 1, &part):
-        if not call.failed[0]:
-            call_backward(call, cnp.NPY_FLOAT if real is float else cnp.NPY_DOUBLE, True)
+cdef void forward_float(Call* call, Worker* worker) noexcept nogil:
+    run_forward(call, worker, cnp.NPY_FLOAT)
+
+
+cdef void forward_double(Call* call, Worker* worker) noexcept nogil:
+    run_forward(call, worker, cnp.NPY_DOUBLE)
+
+
+cdef void backward_float(Call* call, Worker* worker) noexcept nogil:
+    run_backward(call, worker, cnp.NPY_FLOAT, False)
+
+
+cdef void backward_double(Call* call, Worker* worker) noexcept nogil:
+    run_backward(call, worker, cnp.NPY_DOUBLE, False)
+
+
+cdef void loss_backward_float(Call* call, Worker* worker) noexcept nogil:
+    run_backward(call, worker, cnp.NPY_FLOAT, True)
+
+
+cdef void loss_backward_double(Call* call, Worker* worker) noexcept nogil:
+    run_backward(call, worker, cnp.NPY_DOUBLE, True)
 
 
 cdef class PythonOp(Op):
-    """A layer in Python; attribute shape: that of a row of the output."""
+    """A layer in Python; attribute shape: that of one row of the output."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [forward_float, forward_double]
+        self.backward = [backward_float, backward_double]
 
     def for_layers(self):
         return False
@@ -155,8 +170,7 @@ cdef class PythonLossOp(PythonOp):
     """A loss or metric in Python: one number for each row of the prediction."""
 
     def __cinit__(self):
-        self.backward[0] = <Run> run_loss_backward[float]
-        self.backward[1] = <Run> run_loss_backward[double]
+        self.backward = [loss_backward_float, loss_backward_double]
 
     def shapes(self, inputs, parameters, attributes):
         return [tuple(inputs[0][:-1])]

@@ -1,9 +1,9 @@
 /* The thread pool.
  *
- * Design: one mutex guards the list of what runs. A call that finds the pool taken runs alone on its own thread.
- * Pool threads sleep between calls; a thread that waits inside one spins for SPIN_NANOSECONDS and then sleeps,
- * and does not spin at all when there are more threads than cores. A thread that is late to a call that has
- * ended never joins it. After fork() the child starts a pool of its own. */
+ * Design: one call at a time owns the pool; a call that finds it taken runs alone on its own thread. Pool threads sleep
+ * between calls. Inside a call, a thread that waits for a phase to end spins for SPIN_NANOSECONDS and then sleeps; with
+ * more threads than cores it does not spin. A thread that wakes up after its call has ended does not join it. After
+ * fork(), the child starts a pool of its own. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
@@ -21,18 +21,18 @@
 #include <xmmintrin.h>
 #endif
 
-enum { SPIN_NANOSECONDS = 20000, MOST_THREADS = 256 };
+enum { SPIN_NANOSECONDS = 20000 };
 
 static struct {
     Team team;
     pthread_mutex_t owner;     /* held by the call that uses the pool */
-    pthread_mutex_t lock;      /* guards what follows */
+    pthread_mutex_t lock;      /* guards all that follows */
     pthread_cond_t start;      /* a call has begun */
     pthread_cond_t finished;   /* the last helper has left the call */
-    pthread_cond_t phase;      /* a phase has ended, and somebody sleeps for it */
-    atomic_int sleepers;       /* for a phase */
-    int started;               /* threads that exist, without the callers */
-    uint64_t call;             /* number of the call; a helper joins each once at most */
+    pthread_cond_t phase;      /* a phase has ended while a thread slept */
+    atomic_int sleepers;       /* threads that sleep until a phase ends */
+    int started;               /* threads that exist, not counting callers */
+    uint64_t call;             /* number of the call; a helper joins each at most once */
     int open;                  /* helpers may join */
     int inside;                /* helpers that have joined */
     uint32_t first_phase;
@@ -73,7 +73,7 @@ static void wait_for_phase(Team *team, uint32_t phase)
         } while (nanoseconds() - start < SPIN_NANOSECONDS);
     }
     pthread_mutex_lock(&pool.lock);
-    /* Count myself before looking: who ends the phase stores it before it looks at the count. */
+    /* Count this thread before looking: the thread that ends the phase stores that before it reads the count. */
     atomic_fetch_add(&pool.sleepers, 1);
     while ((uint32_t)(atomic_load(&team->state) >> 32) == phase)
         pthread_cond_wait(&pool.phase, &pool.lock);
@@ -91,7 +91,7 @@ static void wake_sleepers(Team *team)
     }
 }
 
-/* The body, with denormals as zero on this thread while it runs. */
+/* The body; on this thread, denormals are zero while it runs. */
 static void run_body(Body body, void *context, Worker *worker)
 {
 #if defined(__x86_64__)
@@ -115,7 +115,7 @@ static void *helper(void *argument)
     const int index = (int)(intptr_t)argument;
     void *scratch = NULL;
     if (posix_memalign(&scratch, 64, GEMM_SCRATCH_BYTES))
-        return NULL;  /* the calls run with one thread fewer */
+        return NULL;  /* calls run with one thread fewer */
     uint64_t seen = 0;
     pthread_mutex_lock(&pool.lock);
     for (;;) {
@@ -144,7 +144,7 @@ static void set_up(void)
     pthread_cond_init(&pool.finished, NULL);
     pthread_cond_init(&pool.phase, NULL);
     atomic_store(&pool.sleepers, 0);
-    atomic_store(&pool.team.state, 0);  /* the parent may have been in the middle of a phase */
+    atomic_store(&pool.team.state, 0);  /* after a fork: the parent may have been inside a phase */
     atomic_store(&pool.team.done, 0);
     pool.started = pool.open = pool.inside = 0;
     pool.team.wait = wait_for_phase;
@@ -154,15 +154,15 @@ static void set_up(void)
 static void first_use(void)
 {
     set_up();
-    pthread_atfork(NULL, NULL, set_up);  /* the child has none of the threads */
+    pthread_atfork(NULL, NULL, set_up);  /* a child has none of the parent's threads */
 }
 
-/* Start threads until there are `wanted`; returns how many there are. */
+/* Start threads until there are `wanted`; returns their number, which may be smaller. */
 static int start_threads(int wanted)
 {
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);  /* signals are the main thread's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);  /* the main thread handles signals */
     while (pool.started < wanted) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, helper, (void *)(intptr_t)(pool.started + 1)))
@@ -188,8 +188,8 @@ int team_cores(void)
 void team_run(int threads, int spin, const Simd *simd, void *scratch, Body body, void *context)
 {
     Worker worker = {.f32 = simd->f32, .f64 = simd->f64, .scratch = scratch};
-    if (threads > MOST_THREADS)
-        threads = MOST_THREADS;
+    if (threads > MAX_THREADS)
+        threads = MAX_THREADS;
     if (threads > 1) {
         pthread_once(&once, first_use);
         if (pthread_mutex_trylock(&pool.owner) == 0) {

@@ -4,15 +4,17 @@
 
 #include "parallel.h"
 
+enum { MAX_THREADS = 256 };
+
 typedef void (*Body)(void *context, Worker *worker);
 
-/* Run the body on `threads` threads, the caller among them, and return when all are done with it. Who waits for
- * the others may spin a little if `spin`, which is for no more threads than cores. Denormal numbers count as zero
- * meanwhile. If the pool is taken by another call, or threads cannot be had, the body
- * runs with fewer; the result is the same. scratch: GEMM_SCRATCH_BYTES for the caller. */
+/* Run the body on `threads` threads, including the caller, and return when all have left it. With `spin`, threads spin
+ * briefly before they sleep, which only pays with at most one thread per core. Denormals are zero meanwhile. If another
+ * call owns the pool, or threads cannot be started, the body runs on fewer threads, with the same result.
+ * scratch: GEMM_SCRATCH_BYTES for the caller. */
 void team_run(int threads, int spin, const Simd *simd, void *scratch, Body body, void *context);
 
-/* Cores this process may use now, by its affinity mask. */
+/* Number of cores in the process's affinity mask. */
 int team_cores(void);
 
 #endif

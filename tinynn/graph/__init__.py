@@ -1,7 +1,7 @@
 """The teaching graph: backpropagation one number at a time.
 
-Start with `nodes` (what a node is and how gradients flow), go on to `worked_example` (a network of four
-sigmoid units, every number of which can be checked by hand), and print ``WorkedExample().explain()``.
+Start with `nodes` (what a node is, its value and its derivatives), continue with `report_network` (four sigmoid
+units, small enough to check by hand), and print ``WorkedExample().explain()``.
 
 >>> from tinynn.graph import AdditionNode, MultiplicationNode, VariableNode
 >>> a, b = VariableNode(3.0), VariableNode(4.0)

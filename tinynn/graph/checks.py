@@ -1,4 +1,4 @@
-"""What the graph accepts as a number, a list of numbers and a count."""
+"""Checks of the graph's arguments: a number, a list of numbers, a count, a learning rate."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def finite_number(argument: str, value: Any) -> float:
     Parameters
     ----------
     argument : str
-        What the number is for, after the caller's name: ``"VariableNode: value"``. Errors start with it.
+        The caller and the argument's name, ``"VariableNode: value"``. Errors start with it.
     value : number
         A real number: int, float, a NumPy scalar or an array of shape ().
 
     Raises
     ------
     TypeError
-        If `value` is not one real number (text is not converted).
+        If `value` is not a real number (text is not converted).
     ValueError
         If it is NaN, infinite or too large for a float64.
 
@@ -34,43 +34,43 @@ def finite_number(argument: str, value: Any) -> float:
     """
     scalar = value.item() if getattr(value, "shape", None) == () else value
     if not isinstance(scalar, numbers.Real):
-        raise TypeError(f"{argument} is {value!r} ({type(value).__name__}), expected one number")
+        raise TypeError(f"{argument} must be a number, got {value!r} ({type(value).__name__})")
     try:
         number = float(scalar)
     except OverflowError:
-        raise ValueError(f"{argument} is an integer too large for a float64") from None
+        raise ValueError(f"{argument} must be a finite number, got an integer too large for a float64") from None
     if not math.isfinite(number):
-        raise ValueError(f"{argument} is {number}, expected a finite number")
+        raise ValueError(f"{argument} must be a finite number, got {number}")
     return number
 
 
 def finite_numbers(argument: str, values: Any, names: tuple[str, ...]) -> list[float]:
-    """Return `values` as a list of floats, one for each of `names`.
+    """Return `values` as a list of floats, one for each name.
 
     Raises
     ------
     TypeError
         If `values` is not a sequence of numbers.
     ValueError
-        If there are more or fewer than names, or if one is NaN or infinite.
+        If their number differs from that of the names, or if one is NaN or infinite.
 
     Examples
     --------
     >>> finite_numbers("set_weights: weights", [1, 2], ("w1", "w2"))
     [1.0, 2.0]
     """
-    expected = f"{len(names)} numbers ({names[0]} to {names[-1]})"
+    expected = f"a list of {len(names)} numbers ({names[0]} to {names[-1]})"
     ordered = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping | AbstractSet)
     if not ordered or getattr(values, "shape", None) == ():
-        raise TypeError(f"{argument} is {values!r} ({type(values).__name__}), expected a list of {expected}")
+        raise TypeError(f"{argument} must be {expected}, got {values!r} ({type(values).__name__})")
     items = list(values)
     if len(items) != len(names):
-        raise ValueError(f"{argument} has {len(items)} entries, expected {expected}")
+        raise ValueError(f"{argument} must be {expected}, got {len(items)}")
     return [finite_number(f"{argument}[{i}] ({names[i]})", item) for i, item in enumerate(items)]
 
 
 def count(argument: str, value: Any) -> int:
-    """Return `value` as an int of 0 or more.
+    """Return `value` as an int that is 0 or more.
 
     Raises
     ------
@@ -87,19 +87,19 @@ def count(argument: str, value: Any) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{argument} is {value!r} ({type(value).__name__}), expected an integer") from None
+        raise TypeError(f"{argument} must be an integer, got {value!r} ({type(value).__name__})") from None
     if number < 0:
-        raise ValueError(f"{argument} is {number}, expected 0 or more")
+        raise ValueError(f"{argument} must be 0 or more, got {number}")
     return number
 
 
 def learning_rate(argument: str, value: Any) -> float:
-    """Return `value` as a float of 0 or more.
+    """Return `value` as a float that is 0 or more.
 
     Raises
     ------
     TypeError, ValueError
-        As `finite_number`, and if it is negative.
+        As for `finite_number`, and if it is negative.
 
     Examples
     --------
@@ -108,5 +108,5 @@ def learning_rate(argument: str, value: Any) -> float:
     """
     number = finite_number(argument, value)
     if number < 0:
-        raise ValueError(f"{argument} is {number}, expected 0 or more; with less the loss would climb")
+        raise ValueError(f"{argument} must be 0 or more, got {number}; a negative rate would increase the loss")
     return number

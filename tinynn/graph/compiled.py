@@ -1,4 +1,4 @@
-"""A graph of nodes, compiled into a tape that trains without the GIL."""
+"""A graph of nodes compiled into a tape, which trains without Python and without the GIL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tinynn.graph import checks
 from tinynn.graph.nodes import Leaf, Node, VariableNode, topological_order
 from tinynn.kernels.tape import Tape
 
-SECONDS_PER_CALL = 0.1  # how long Ctrl-C may have to wait
+MAX_SECONDS_PER_CALL = 0.1  # Ctrl-C waits no longer than about this
 
 
 def compile_graph(loss: Node, variables: Sequence[VariableNode]) -> CompiledGraph:
@@ -18,9 +18,9 @@ def compile_graph(loss: Node, variables: Sequence[VariableNode]) -> CompiledGrap
     Parameters
     ----------
     loss : Node
-        The node to be made small.
+        The node to minimize.
     variables : sequence of VariableNode
-        What training changes. Other variables of the graph stay as they are.
+        The variables to train. Other variables of the graph keep their values.
 
     Returns
     -------
@@ -29,9 +29,9 @@ def compile_graph(loss: Node, variables: Sequence[VariableNode]) -> CompiledGrap
     Raises
     ------
     TypeError
-        If `loss` is not a node, or a variable not a `VariableNode`.
+        If `loss` is not a node, or a variable is not a `VariableNode`.
     ValueError
-        If a variable is named twice or `loss` does not depend on it.
+        If a variable is listed twice, or `loss` does not depend on it.
 
     Examples
     --------
@@ -48,18 +48,17 @@ def compile_graph(loss: Node, variables: Sequence[VariableNode]) -> CompiledGrap
 
 
 class CompiledGraph:
-    """What `compile_graph` returns: the same nodes, with the arithmetic done by `tinynn.kernels.tape`.
+    """What `compile_graph` returns: the same nodes, computed by `tinynn.kernels.tape` instead of by themselves.
 
-    Every method starts from the values the leaves have now, and leaves the nodes as they would be if each had
-    computed for itself: the same bits in outputs, gradients and values. Two threads must not use the same
-    nodes at once.
+    Every method starts from the leaves' current values and stores the results in the nodes, with the bits that the
+    nodes' own ``evaluate`` and ``differentiate`` give. Two threads must not use the same nodes at once.
     """
 
     def __init__(self, loss: Node, variables: Sequence[VariableNode]) -> None:
         if not isinstance(loss, Node):
-            raise TypeError(f"compile_graph: loss is {loss!r} ({type(loss).__name__}), expected a node")
+            raise TypeError(f"compile_graph: loss must be a node, got {loss!r} ({type(loss).__name__})")
         if not isinstance(variables, Iterable):
-            raise TypeError(f"compile_graph: variables is {variables!r}, expected a list of VariableNode")
+            raise TypeError(f"compile_graph: variables must be a list of VariableNode, got {variables!r}")
         self._nodes = topological_order(loss)
         self._variables = list(variables)
         positions = {node: i for i, node in enumerate(self._nodes)}
@@ -67,15 +66,13 @@ class CompiledGraph:
         for i, variable in enumerate(self._variables):
             if not isinstance(variable, VariableNode):
                 raise TypeError(
-                    f"compile_graph: variables[{i}] is {variable!r} ({type(variable).__name__}), "
-                    "expected a VariableNode"
+                    f"compile_graph: variables[{i}] must be a VariableNode, got {variable!r} "
+                    f"({type(variable).__name__})"
                 )
             if variable not in positions:
-                raise ValueError(
-                    f"compile_graph: variables[{i}], {variable.label}, is not part of {loss.label}"
-                )
+                raise ValueError(f"compile_graph: variables[{i}] must be part of {loss.label}, got {variable.label}")
             if variable in seen:
-                raise ValueError(f"compile_graph: variables[{i}], {variable.label}, is there twice")
+                raise ValueError(f"compile_graph: variables must differ, got {variable.label} twice")
             seen.add(variable)
         self._tape = Tape(
             [node.operation for node in self._nodes],
@@ -93,8 +90,8 @@ class CompiledGraph:
     def train(self, steps: int, lr: float) -> float:
         """Take `steps` steps of gradient descent: forward, backward, ``w <- w - lr dL/dw``.
 
-        Runs without the GIL, in slices of about 0.1 s so that Ctrl-C works; it leaves the nodes as they were
-        after the last whole slice.
+        Runs without the GIL. Ctrl-C works: the steps are taken in slices of at most about 0.1 s, and an interrupted
+        training leaves the nodes as they were after the last complete slice.
 
         Parameters
         ----------
@@ -106,14 +103,14 @@ class CompiledGraph:
         Returns
         -------
         float
-            The loss of the last forward pass, which is the loss before the last update.
+            The loss before the last update.
 
         Raises
         ------
         TypeError, ValueError
             If `steps` or `lr` is not such a number.
         FloatingPointError
-            If a step would make a variable infinite or NaN. The variables then stand as before that step.
+            If a step would make a variable infinite or NaN. The variables are then those before that step.
         """
         steps = checks.count("train: steps", steps)
         lr = checks.learning_rate("train: lr", lr)
@@ -130,12 +127,12 @@ class CompiledGraph:
                 done += finished
                 if finished < size:
                     raise FloatingPointError(
-                        f"train: step {done + 1} would make a variable infinite or NaN; "
-                        "the variables stand as before it; take a smaller lr"
+                        f"train: step {done + 1} would make a variable infinite or NaN; the variables are left as "
+                        "they were before it; use a smaller lr"
                     )
-                if seconds < SECONDS_PER_CALL / 2:
+                if seconds < MAX_SECONDS_PER_CALL / 2:
                     size *= 2
-                elif seconds > SECONDS_PER_CALL:
+                elif seconds > MAX_SECONDS_PER_CALL:
                     size = max(1, size // 2)
         finally:
             self._store(gradients=True)

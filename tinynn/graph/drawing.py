@@ -1,7 +1,7 @@
-"""The worked example as a picture: a self-contained SVG document, made with no library.
+"""The report's network as a picture: a self-contained SVG document, made without a library.
 
-Nodes stand in columns, inputs left, loss right, so that every edge goes to the next column. A node's value
-stands above it and its gradient below it, within the node's width: edges run in the gaps and cross no number.
+Nodes are in columns, inputs on the left and the loss on the right; every edge goes to the right. A node's value is
+above it and its gradient below it, within the node's width: edges run in the gaps and cross no number.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
 from tinynn.graph.nodes import ConstantNode, Node, VariableNode
-from tinynn.kernels import tape
 
-# Where each node stands (column, row) and what is written into it. The indices are characters of their own:
-# shifted digits come out wrong in some viewers.
+# Each node's column, row and text. The indices are Unicode subscripts: shifted digits come out wrong in some viewers.
 PLACES = {
     "x": (0, 0, "x"),
     "w1": (0, -1, "w₁"),
@@ -35,15 +33,15 @@ PLACES = {
     "L": (8, 0, "L = ½(n₄ − y)²"),
 }
 
-WIDTH, HEIGHT = 1602, 640  # of the picture
-COLUMN, ROW = 176, 108  # from one node to the next
+WIDTH, HEIGHT = 1602, 640
+COLUMN, ROW = 176, 108  # distance between the centres of two columns and of two rows
 NODE_WIDTH, NODE_HEIGHT = 134, 38
-LEFT, MIDDLE = 97, 346  # the centre of column 0 and of row 0
-ARROW = 14  # the straight end of an edge
+LEFT, MIDDLE = 97, 346  # the centre of column 0, row 0
+ARROW = 14  # length of the straight end of an edge
 
-KINDS: dict[type[Node], str] = {ConstantNode: "constant", VariableNode: "variable"}  # the rest are operations
+KINDS: dict[type[Node], str] = {ConstantNode: "constant", VariableNode: "variable"}  # all others are operations
 
-# Every rule is confined to the picture, which may stand inside a web page.
+# Every rule is limited to the picture, which may be part of a web page.
 STYLE = """
     .tinynn text { font-family: 'DejaVu Sans', Verdana, Helvetica, Arial, sans-serif }
     .tinynn text { font-size: 16px; fill: #222222 }
@@ -63,13 +61,13 @@ STYLE = """
 
 
 def draw(nodes: Mapping[str, Node], title: str) -> str:
-    """Return the picture of the worked example's nodes, which have gone forward and backward, as SVG text."""
+    """Return the picture of the network's nodes as SVG text; they need a forward and a backward pass first."""
     users: dict[str, list[str]] = {name: [] for name in nodes}
     edges = []
     for name, node in nodes.items():
         upper_first = sorted(node.inputs, key=lambda operand: PLACES[str(operand.name)][1])
         for i, operand in enumerate(upper_first):
-            # Two edges enter a node side by side, in the order in which they come from above.
+            # Two edges enter a node side by side, the one from above first.
             offset = (i - (len(upper_first) - 1) / 2) * 14
             edges.append(edge(str(operand.name), name, offset))
             users[str(operand.name)].append(name)
@@ -82,7 +80,7 @@ def draw(nodes: Mapping[str, Node], title: str) -> str:
         [
             (
                 f'<svg xmlns="http://www.w3.org/2000/svg" class="tinynn" viewBox="0 0 {WIDTH} {HEIGHT}" '
-                f'width="100%" style="max-width: {WIDTH}px; height: auto">'  # as wide as there is room, but not wider
+                f'width="100%" style="max-width: {WIDTH}px; height: auto">'  # scales down, but not up
             ),
             f"  <title>{escape(title)}: the worked example as a graph</title>",
             f"  <style>{STYLE}  </style>",
@@ -101,20 +99,18 @@ def draw(nodes: Mapping[str, Node], title: str) -> str:
 
 
 def share(node: Node, user: Node) -> float:
-    """What `user` adds to the gradient of its input `node`."""
-    outputs = [operand.output for operand in user.inputs]
-    shares = tape.operation_backward(user.operation, user.gradient, *outputs)
-    return sum(part for part, operand in zip(shares, user.inputs, strict=True) if operand is node)
+    """What `user` added to the gradient of its input `node`."""
+    return sum(part for part, operand in zip(user.shares(), user.inputs, strict=True) if operand is node)
 
 
 def centre(name: str) -> tuple[int, int]:
-    """Where the middle of a node lies."""
+    """The centre of a node."""
     column, row, _ = PLACES[name]
     return LEFT + column * COLUMN, MIDDLE + row * ROW
 
 
 def edge(source: str, target: str, offset: float) -> str:
-    """A curve from the right end of `source` to the left end of `target`, `offset` below its middle."""
+    """A curve from the right side of `source` to the left side of `target`, `offset` below its middle."""
     x1, y1 = centre(source)
     x2, y2 = centre(target)
     y2_port = y2 + offset
@@ -125,7 +121,7 @@ def edge(source: str, target: str, offset: float) -> str:
 
 
 def box(name: str, node: Node, shares: list[float]) -> str:
-    """A node with its formula inside, its value above, its gradient below; hovering shows all digits."""
+    """A node with its formula inside, its value above and its gradient below; hovering shows all digits."""
     x, y = centre(name)
     top, bottom = y - NODE_HEIGHT // 2, y + NODE_HEIGHT // 2
     kind = KINDS.get(type(node), "operation")
@@ -149,7 +145,7 @@ def box(name: str, node: Node, shares: list[float]) -> str:
 
 
 def legend(title: str) -> list[str]:
-    """The title, what the colours mean, and why one node shows a sum."""
+    """The title, the meaning of the colours, and why one node shows a sum."""
     left, top, right = LEFT - NODE_WIDTH // 2, 46, WIDTH - LEFT + NODE_WIDTH // 2
     x, y = centre("n1")
     return [
@@ -171,5 +167,5 @@ def legend(title: str) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Six digits, with a real minus sign."""
+    """Six digits, with a typographic minus sign."""
     return f"{value + 0.0:.6g}".replace("-", "−")

@@ -1,28 +1,30 @@
 """Nodes: numbers that know how they were computed.
 
-A graph is made of leaves (`ConstantNode`, `VariableNode`) and of operations on one or two nodes. It is
-written from the leaves up, as the formula is, so it can have no cycle.
+A graph consists of leaves (`ConstantNode`, `VariableNode`) and operations on one or two nodes. It is built from the
+leaves up, the way a formula is written, so it cannot contain a cycle.
 
-* ``forward()`` computes the node and everything it depends on, inputs first.
-* ``backward(d)`` goes the same way back. Every node receives its ``gradient``: `d` times the derivative, by
-  this node, of the node on which backward() was called. A node that is used twice receives a share from each
-  use, and the shares add up: that is the chain rule for a variable that reaches the result on two paths.
+* ``forward()`` computes the node and everything it depends on, inputs first. Each node computes its output from its
+  inputs' outputs: ``y = evaluate(a, b)``.
+* ``backward(d)`` goes the same way back. Every node receives its ``gradient``: `d` times the derivative, with respect
+  to this node, of the node on which backward() was called. Each node passes a share on to each of its inputs:
+  ``da, db = differentiate(dy, a, b)``. A node that is used twice receives two shares, and they add up: that is the
+  chain rule for a variable that reaches the result on two paths.
 
-The order matters. If a node passed its gradient on as soon as the first share came in, the second share
-would have to travel the same road again, and with every reuse the number of roads doubles. In topological
-order each node waits until all shares are in, and passes their sum on once: linear in the number of nodes.
+The order matters. If a node passed its gradient on as soon as the first share arrived, the second share would have to
+travel the same paths again, and the number of paths doubles with every reuse. In topological order a node waits until
+all its shares have arrived and passes on their sum, once: the work is linear in the number of nodes.
 
-The arithmetic of each operation stands in ``tinynn/kernels/simd/tape.h``, once for the nodes and for the
-compiled graph.
+Every operation is a class of two formulas, at the end of this file. `tinynn.graph.compiled` computes the same numbers
+without Python, bit for bit; to agree with it in the last digit, `exp` and `tanh` come from there, not from `math`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from tinynn.graph import checks
-from tinynn.kernels import tape
+from tinynn.kernels.tape import OPERATIONS, exp, tanh
 
 
 def topological_order(root: Node) -> list[Node]:
@@ -50,8 +52,8 @@ def topological_order(root: Node) -> list[Node]:
     ['a', 'square']
     """
     order: list[Node] = []
-    finished: dict[Node, bool] = {}  # absent: not seen; False: we are among its inputs; True: in the order
-    to_do = [root]  # our own stack: a recursive search would reach Python's limit in a long chain
+    finished: dict[Node, bool] = {}  # absent: not seen; False: visiting its inputs; True: in the order
+    to_do = [root]  # a stack of our own: recursion would reach Python's limit in a long chain
     while to_do:
         node = to_do[-1]
         if node not in finished:
@@ -60,9 +62,7 @@ def topological_order(root: Node) -> list[Node]:
                 if operand not in finished:
                     to_do.append(operand)
                 elif not finished[operand]:
-                    raise ValueError(
-                        f"{node.label} depends on itself through {operand.label}; remove the cycle"
-                    )
+                    raise ValueError(f"{node.label} depends on itself through {operand.label}; remove the cycle")
         else:
             to_do.pop()
             if not finished[node]:
@@ -77,7 +77,7 @@ class Node:
     Parameters
     ----------
     inputs : sequence of Node
-        The nodes this one is computed from; the same node may stand there twice.
+        The nodes this one is computed from; the same node may appear twice.
     name : str, optional
         Shown in messages.
 
@@ -86,30 +86,32 @@ class Node:
     TypeError
         If an input is not a node.
     ValueError
-        If there are more or fewer inputs than the operation takes.
+        If the number of inputs is not the operation's.
     """
 
     #: The operation's name in the tape (`tinynn.kernels.tape.OPERATIONS`).
     operation: ClassVar[str]
+    #: The output, given the inputs' outputs.
+    evaluate: Callable[..., float]
+    #: The share of each input's gradient, given this node's gradient and the inputs' outputs.
+    differentiate: Callable[..., tuple[float, ...]]
 
     def __init__(self, inputs: Sequence[Node], *, name: str | None = None) -> None:
         kind = type(self).__name__
         if isinstance(inputs, Node):
-            raise TypeError(f"{kind}: inputs is a single node, expected a list; write {kind}([...])")
+            raise TypeError(f"{kind}: inputs must be a list of nodes, got a single node; write {kind}([...])")
         if not isinstance(inputs, Iterable):
-            raise TypeError(
-                f"{kind}: inputs is {inputs!r} ({type(inputs).__name__}), expected a list of nodes"
-            )
+            raise TypeError(f"{kind}: inputs must be a list of nodes, got {inputs!r} ({type(inputs).__name__})")
         self._inputs = tuple(inputs)
         for i, node in enumerate(self._inputs):
             if not isinstance(node, Node):
                 raise TypeError(
-                    f"{kind}: inputs[{i}] is {node!r} ({type(node).__name__}), expected a node; "
-                    "wrap numbers in ConstantNode or VariableNode"
+                    f"{kind}: inputs[{i}] must be a node, got {node!r} ({type(node).__name__}); wrap numbers in "
+                    "ConstantNode or VariableNode"
                 )
-        expected = tape.OPERATIONS[self.operation]
+        expected = OPERATIONS[self.operation]
         if len(self._inputs) != expected:
-            raise ValueError(f"{kind}: inputs has {len(self._inputs)} nodes, expected {expected}")
+            raise ValueError(f"{kind}: inputs must be {expected} nodes, got {len(self._inputs)}")
         self._name = name
         self._output: float | None = None
         self._gradient: float | None = None
@@ -152,7 +154,7 @@ class Node:
             The node's new `output`.
         """
         for node in topological_order(self):
-            node._evaluate()
+            node._output = node.evaluate(*[operand._output for operand in node._inputs])
         return self.output
 
     def backward(self, d: float = 1.0) -> None:
@@ -163,12 +165,12 @@ class Node:
         Parameters
         ----------
         d : float
-            The gradient of some final result by this node: 1 if this node is the result.
+            The gradient of the final result with respect to this node: 1 if this node is the result.
 
         Raises
         ------
         RuntimeError
-            If there was no forward pass.
+            If there has been no forward pass.
         TypeError, ValueError
             If `d` is not a finite number.
         """
@@ -177,22 +179,16 @@ class Node:
         for node in order:
             if node._output is None:
                 raise RuntimeError(f"backward: {node.label} has no output yet; call forward() first")
-        for node in order:  # the one place where gradients start again
+        for node in order:  # the only place where gradients are reset
             node._gradient = None
         self._gradient = d
-        for node in reversed(order):  # users before inputs: all shares of a node are in when its turn comes
-            node._distribute()
+        for node in reversed(order):  # users before inputs: when a node's turn comes, all its shares have arrived
+            for operand, share in zip(node._inputs, node.shares(), strict=True):
+                operand._gradient = share if operand._gradient is None else operand._gradient + share
 
-    def _evaluate(self) -> None:
-        """output = f(outputs of the inputs)"""
-        self._output = tape.operation_forward(self.operation, *[node.output for node in self._inputs])
-
-    def _distribute(self) -> None:
-        """gradient of each input += gradient of this node times df / d input"""
-        outputs = [node.output for node in self._inputs]
-        shares = tape.operation_backward(self.operation, self.gradient, *outputs)
-        for node, share in zip(self._inputs, shares, strict=True):
-            node._gradient = share if node._gradient is None else node._gradient + share
+    def shares(self) -> tuple[float, ...]:
+        """Return what this node added to the gradient of each of its inputs in the last backward pass."""
+        return self.differentiate(self.gradient, *[operand._output for operand in self._inputs])
 
     def __repr__(self) -> str:
         output = "" if self._output is None else f", output={self._output!r}"
@@ -215,15 +211,17 @@ class Leaf(Node):
         """The number itself."""
         return self._value
 
-    def _evaluate(self) -> None:
-        self._output = self._value
+    def evaluate(self) -> float:
+        """Return the number itself."""
+        return self._value
 
-    def _distribute(self) -> None:
-        pass
+    def differentiate(self, dy: float) -> tuple[()]:
+        """Pass nothing on: there are no inputs."""
+        return ()
 
 
 class ConstantNode(Leaf):
-    """A number that stays as it is: an input or a target.
+    """A number that does not change: an input or a target.
 
     Parameters
     ----------
@@ -267,7 +265,7 @@ class VariableNode(Leaf):
 
     @property
     def value(self) -> float:
-        """The number itself. A new value takes effect, as `output`, in the next forward pass."""
+        """The number itself. A new one becomes the `output` in the next forward pass."""
         return self._value
 
     @value.setter
@@ -276,7 +274,7 @@ class VariableNode(Leaf):
 
 
 class MultiplicationNode(Node):
-    """The product of two nodes: ``y = a b``, so ``da = dy b`` and ``db = dy a``.
+    """The product of two nodes: ``y = a b``.
 
     Examples
     --------
@@ -291,9 +289,17 @@ class MultiplicationNode(Node):
 
     operation = "multiply"
 
+    def evaluate(self, a: float, b: float) -> float:
+        """y = a b"""
+        return a * b
+
+    def differentiate(self, dy: float, a: float, b: float) -> tuple[float, float]:
+        """da = dy b,  db = dy a"""
+        return dy * b, dy * a
+
 
 class AdditionNode(Node):
-    """The sum of two nodes: ``y = a + b``, so ``da = dy`` and ``db = dy``.
+    """The sum of two nodes: ``y = a + b``.
 
     Examples
     --------
@@ -308,9 +314,24 @@ class AdditionNode(Node):
 
     operation = "add"
 
+    def evaluate(self, a: float, b: float) -> float:
+        """y = a + b"""
+        return a + b
+
+    def differentiate(self, dy: float, a: float, b: float) -> tuple[float, float]:
+        """da = dy,  db = dy"""
+        return dy, dy
+
+
+def sigmoid_slope(z: float) -> float:
+    """s'(z) = s(z) s(-z); written s(z) (1 - s(z)) it would cancel to 0 for large z"""
+    e = exp(-abs(z))
+    larger = 1.0 / (1.0 + e)  # s(|z|); s(-|z|) is e times that
+    return larger * (e * larger)
+
 
 class SigmoidNode(Node):
-    """``y = s(a) = 1 / (1 + exp(-a))``, so ``da = dy s(a) s(-a)``.
+    """``y = s(a) = 1 / (1 + exp(-a))``.
 
     Examples
     --------
@@ -325,9 +346,18 @@ class SigmoidNode(Node):
 
     operation = "sigmoid"
 
+    def evaluate(self, a: float) -> float:
+        """y = s(a)"""
+        e = exp(-abs(a))  # at most 1: no overflow on either side
+        return (1.0 if a >= 0.0 else e) / (1.0 + e)
+
+    def differentiate(self, dy: float, a: float) -> tuple[float]:
+        """da = dy s'(a)"""
+        return (dy * sigmoid_slope(a),)
+
 
 class ReluNode(Node):
-    """``y = max(a, 0)``, so ``da = dy`` if a > 0, else 0.
+    """``y = max(a, 0)``.
 
     Examples
     --------
@@ -337,9 +367,17 @@ class ReluNode(Node):
 
     operation = "relu"
 
+    def evaluate(self, a: float) -> float:
+        """y = max(a, 0)"""
+        return 0.0 if a <= 0.0 else a
+
+    def differentiate(self, dy: float, a: float) -> tuple[float]:
+        """da = dy if a > 0, else 0"""
+        return (0.0 if a <= 0.0 else dy,)
+
 
 class TanhNode(Node):
-    """``y = tanh(a)``, so ``da = dy (1 - y^2)``.
+    """``y = tanh(a)``.
 
     Examples
     --------
@@ -349,9 +387,17 @@ class TanhNode(Node):
 
     operation = "tanh"
 
+    def evaluate(self, a: float) -> float:
+        """y = tanh(a)"""
+        return tanh(a)
+
+    def differentiate(self, dy: float, a: float) -> tuple[float]:
+        """da = dy (1 - tanh(a)^2) = dy 4 s'(2a)"""
+        return (dy * (4.0 * sigmoid_slope(2.0 * a)),)  # 1 - tanh(a)^2 would cancel to 0 for large a
+
 
 class MSNode(Node):
-    """Half the squared error: ``L = (p - t)^2 / 2``, so ``dp = dL (p - t)`` and ``dt = dL (t - p)``.
+    """Half the squared error: ``L = (p - t)^2 / 2``.
 
     Examples
     --------
@@ -365,3 +411,11 @@ class MSNode(Node):
     """
 
     operation = "half_squared_error"
+
+    def evaluate(self, p: float, t: float) -> float:
+        """L = (p - t)^2 / 2"""
+        return 0.5 * (p - t) * (p - t)
+
+    def differentiate(self, dL: float, p: float, t: float) -> tuple[float, float]:
+        """dp = dL (p - t),  dt = dL (t - p)"""
+        return dL * (p - t), dL * (t - p)

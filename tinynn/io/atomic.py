@@ -233,3 +233,17 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def check_path(path: str, argument: str) -> None:
+    """Make the directory of a file and check that a file of this name can be written; names the argument if not."""
+    try:
+        if os.path.dirname(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        check_writable(path)
+    except ValueError as error:
+        raise ValueError(f"{argument}: {error}") from None
+    except OSError as error:
+        # the subclass (PermissionError, ...) follows from the number
+        words = f"{argument}: cannot write {path!r} ({error.strerror}); choose another path"
+        raise OSError(error.errno, words) from error

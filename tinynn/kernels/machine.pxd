@@ -145,8 +145,7 @@ cdef extern from "simd/simd.h" nogil:
     ctypedef struct Instruction:
         int operation, result, first, second, first_is_new, second_is_new
     ctypedef struct TapeFunctions:
-        double value(int, double, double) noexcept nogil
-        void derivative(double*, double*, int, double, double, double) noexcept nogil
+        double tanh(double) noexcept nogil
         void forward(double*, double*, const Instruction*, Py_ssize_t) noexcept nogil
         void backward(double*, const double*, const double*, const Instruction*, Py_ssize_t, Py_ssize_t,
                       double) noexcept nogil

@@ -4,14 +4,13 @@ Entry ``i`` of a tape is either a leaf (a number that is given) or an operation 
 entries. So one walk up computes every value, and one walk down passes the gradients on: when the walk down
 reaches an entry, everything that uses it has already added its share.
 
-The walks and the arithmetic of the operations stand in ``simd/tape.h``, once. The nodes of ``tinynn.graph`` ask for
-one operation at a time, training runs a million steps at a time, and both give the same bits.
+The walks and the arithmetic are in ``simd/tape.h``. The nodes of ``tinynn.graph`` do the same arithmetic in Python and
+get the same bits, because they take `exp` and `tanh` from here: those of ``math`` differ in the last digit.
 """
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
 from tinynn.kernels.machine cimport (
-    ADD, FIRST_OF_TWO_INPUTS, HALF_SQUARED_ERROR, LINEAR, MULTIPLY, RELU, SIGMOID, TANH, Instruction, TapeFunctions,
-    instruction_set_in_use,
+    ADD, HALF_SQUARED_ERROR, LINEAR, MULTIPLY, RELU, SIGMOID, TANH, Instruction, TapeFunctions, instruction_set_in_use,
 )
 
 from operator import index
@@ -40,76 +39,45 @@ def code_of(operation, str caller, Py_ssize_t inputs):
     return CODES[operation]
 
 
-def operation_forward(operation, *inputs):
-    """Apply one operation to numbers.
+def exp(double x):
+    """Return ``e^x`` with the bits of the tape's exponential.
 
     Parameters
     ----------
-    operation : str
-        A key of `OPERATIONS` other than ``"leaf"``.
-    *inputs : float
-        As many as the operation takes.
+    x : float
+
+    Returns
+    -------
+    float
+        Infinity where ``math.exp`` would raise OverflowError.
+
+    Examples
+    --------
+    >>> from tinynn.kernels.tape import exp
+    >>> [exp(x) for x in (-1e4, 0.0, 1e4)]
+    [0.0, 1.0, inf]
+    """
+    return instruction_set_in_use().f64.exp_of(x)
+
+
+def tanh(double z):
+    """Return the hyperbolic tangent of `z` with the bits of the tape's.
+
+    Parameters
+    ----------
+    z : float
 
     Returns
     -------
     float
 
-    Raises
-    ------
-    ValueError
-        If the operation is unknown or takes another number of inputs.
-
     Examples
     --------
-    >>> operation_forward("multiply", 3.0, 4.0)
-    12.0
-    >>> [operation_forward("sigmoid", z) for z in (-1e4, 0.0, 1e4)]
-    [0.0, 0.5, 1.0]
+    >>> from tinynn.kernels.tape import tanh
+    >>> [tanh(z) for z in (-1e4, 0.0, 1e4)]
+    [-1.0, 0.0, 1.0]
     """
-    cdef int code = code_of(operation, "operation_forward", len(inputs))
-    if code == LINEAR:
-        raise ValueError("operation_forward: a leaf computes nothing; take its value")
-    return functions.value(code, inputs[0], inputs[1] if code >= FIRST_OF_TWO_INPUTS else 0.0)
-
-
-def operation_backward(operation, double d, *inputs):
-    """Pass a gradient back through one operation.
-
-    Parameters
-    ----------
-    operation : str
-        A key of `OPERATIONS` other than ``"leaf"``.
-    d : float
-        The gradient that arrives at the operation's output.
-    *inputs : float
-        The numbers the operation was applied to.
-
-    Returns
-    -------
-    tuple of float
-        `d` times the derivative by each input, in the order of the inputs.
-
-    Raises
-    ------
-    ValueError
-        If the operation is unknown or takes another number of inputs.
-
-    Examples
-    --------
-    >>> operation_backward("multiply", 10.0, 3.0, 4.0)
-    (40.0, 30.0)
-    >>> operation_backward("sigmoid", 1.0, 0.0)
-    (0.25,)
-    """
-    cdef int code = code_of(operation, "operation_backward", len(inputs))
-    cdef double da = 0.0, db = 0.0
-    if code == LINEAR:
-        raise ValueError("operation_backward: a leaf has no inputs to pass a gradient to")
-    if code < FIRST_OF_TWO_INPUTS:
-        functions.derivative(&da, &db, code, d, inputs[0], 0.0)
-        return (da,)
-    functions.derivative(&da, &db, code, d, inputs[0], inputs[1])
-    return (da, db)
+    return functions.tanh(z)
 
 
 cdef class Tape:

@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tinynn.engine.network import Network, Parameter, Tensor, view
-from tinynn.model.arrays import check_count, check_real
-from tinynn.model.data import as_samples_of
-from tinynn.model.initializers import Zeros
-from tinynn.model.layer import Layer
-from tinynn.model.running import ALL, Pass, run, start
-from tinynn.model.sequential import Sequential
+from tinynn.checks import check_count, check_real
+from tinynn.core.core import Core
+from tinynn.engine.graph import Network, Parameter, Tensor, view
+from tinynn.initializers import Zeros
+from tinynn.layers.base import Layer
+from tinynn.model.model import Model
+from tinynn.tables import table
+from tinynn.training.data import as_samples_of
+from tinynn.training.passes import ALL, Pass
+from tinynn.training.steps import run, start
 
 FUNCTION = "check_gradients"
 #: Path of the samples as a parameter.
@@ -92,9 +96,7 @@ class GradientReport:
         rows = [("layer", "tensor", "checked", "at kinks", "worst: gradient", "slope", "allowed", "")]
         rows += [(t.layer, t.tensor, f"{t.checked:,} of {int(np.prod(t.shape)):,}", f"{t.kinks:,}", f"{t.found:.9g}",
                   f"{t.expected:.9g}", f"{t.allowed:.1e}", "" if t.ok else "WRONG") for t in self.tensors]
-        widths = [max(len(row[column]) for row in rows) for column in range(8)]
-        return "\n".join("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-                         for row in rows)
+        return table(rows, "<<>>>>><")
 
 
 class _Probe(Layer):
@@ -115,12 +117,6 @@ class _Probe(Layer):
         return dy, dy
 
 
-class _Copy(Sequential):
-    """A model over another one's layers, with weights of its own."""
-
-    _owns_layers = False
-
-
 class _Loss:
     """The training loss of a float64 copy of a model on fixed samples, as a function of the copy's flat vector.
 
@@ -128,8 +124,8 @@ class _Loss:
 
     Parameters
     ----------
-    model : Sequential
-        The model; its layers, which hold no weights, are shared.
+    core : Core
+        The model's; its layers are shared, its weights copied.
     x, y, sample_weight
         The samples, checked, in float64.
     front : bool
@@ -138,27 +134,27 @@ class _Loss:
         Whether what each layer puts out has one. Then no op is fused with one of another layer.
     """
 
-    def __init__(self, model: Sequential, x: np.ndarray, y: Any, sample_weight: Any, front: bool,
+    def __init__(self, core: Core, x: np.ndarray, y: Any, sample_weight: Any, front: bool,
                  everywhere: bool = False) -> None:
         self.front = _Probe(len(x)) if front else None
         layers: dict[str, Layer] = {} if self.front is None else {"/x": self.front}  # no name of a user's has a slash
-        for name, layer in zip(model._names, model.layers, strict=True):
+        for name, layer in zip(core.names, core.layers, strict=True):
             layers[name] = layer
             if everywhere:
                 layers[f"/{name}"] = _Probe(len(x))
-        self.model = copy = _Copy(list(layers.values()), dtype="float64")
-        copy.trainable = model.trainable
-        copy._names = list(layers)
+        self.core = copy = Core(list(layers.values()), dtype="float64", names=list(layers), owns_layers=False)
+        copy.trainable = core.trainable
         self.parameters: dict[str, Parameter] = {}
-        network = Network(self.parameters, trainable=model.trainable)
-        copy._connect(network, x.shape[1:])
-        copy._adopt(network, np.zeros(sum(p.size for p in self.parameters.values())), x.shape[1:])
-        copy.compile("sgd", model.loss)
-        copy._key, copy._iteration = model._key, model._iteration
-        for path, parameter in model._parameters.items():
-            view(copy.parameters, self.parameters[path])[...] = view(model.parameters, parameter)
+        network = Network(self.parameters, trainable=core.trainable)
+        copy.connect(network, x.shape[1:])
+        self.weights: NDArray[np.float64] = np.zeros(sum(p.size for p in self.parameters.values()))
+        copy.adopt(network, self.weights, x.shape[1:])
+        copy.compile("sgd", core.loss, ())
+        copy.key, copy.iteration = core.key, core.iteration
+        for path, parameter in core.parameters.items():
+            view(self.weights, self.parameters[path])[...] = view(core.built(FUNCTION), parameter)
         if self.front is not None:
-            view(copy.parameters, self.parameters[SAMPLES])[...] = x
+            view(self.weights, self.parameters[SAMPLES])[...] = x
             x = np.zeros_like(x)
         # What a first layer does differs when nobody needs the gradient of its input: both ways are looked at.
         self.passes = []
@@ -166,19 +162,19 @@ class _Loss:
             if self.front is not None:
                 self.front.trainable = trainable
             self.passes.append(Pass(copy, "train", x, y, ALL, sample_weight, FUNCTION))
-        self.start = copy.parameters.copy()
+        self.start = self.weights.copy()
         self.held: np.ndarray | None = None  # the values that the copy's vector holds
 
     def __call__(self, values: np.ndarray, where: Any = slice(0), shift: Any = 0.0) -> float:
         """Training's forward pass for these values, those of `where` shifted."""
-        weights = self.model.parameters
+        weights = self.weights
         if self.held is not values:  # else a copy could take longer than the pass
             weights[:] = values
             self.held = values
         weights[where] += shift
         with self.passes[0].job(0) as job:
-            job.key(self.model._key, self.model._iteration)
-            run(job, self.model, FUNCTION)
+            job.set_key(self.core.key, self.core.iteration)
+            run(job, FUNCTION)
             loss = job.last_loss
         weights[where] = values[where]
         return loss
@@ -187,11 +183,11 @@ class _Loss:
         """The gradient in each of the ways in which it can be computed, (ways, n)."""
         rows = np.empty((len(self.passes), values.size))
         for work, row in zip(self.passes, rows, strict=True):
-            self.model.parameters[:] = values
+            self.weights[:] = values
             with work.job(0) as job:
-                start(job, self.model, work.plan, 1, update=False)
-                run(job, self.model, FUNCTION)
-            row[:] = self.model.gradients
+                start(job, self.core, work.plan, 1, update=False)
+                run(job, FUNCTION)
+            row[:] = self.core.gradients
         self.held = None  # a backward pass changes statistics
         if self.front is not None:
             samples = self.parameters[SAMPLES]
@@ -324,7 +320,7 @@ class _Check:
         return self.points
 
 
-def check_gradients(model: Sequential, x: Any, y: Any = None, sample_weight: Any = None, check_input: bool = True,
+def check_gradients(model: Model, x: Any, y: Any = None, sample_weight: Any = None, check_input: bool = True,
                     eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, max_elements: int = 100,
                     rng: Any = 0) -> GradientReport:
     """Compare a model's gradients, as training computes them, with difference quotients of its loss.
@@ -386,14 +382,15 @@ def check_gradients(model: Sequential, x: Any, y: Any = None, sample_weight: Any
     ...     print(str(error)[:86])
     check_gradients: layer 'cube': the gradient of its input is wrong: element (0, 0) is 0
     """
-    if not isinstance(model, Sequential):
+    if not isinstance(model, Model):
         raise TypeError(f"{FUNCTION}: model must be a Sequential, got {type(model).__name__}")
-    model._require_compiled(FUNCTION)
-    model._require_built(FUNCTION)
-    eps = check_real(eps, "eps", FUNCTION, above=0)
-    atol, rtol = check_real(atol, "atol", FUNCTION, minimum=0), check_real(rtol, "rtol", FUNCTION, minimum=0)
-    max_elements = check_count(max_elements, "max_elements", FUNCTION)
-    samples = as_samples_of(x, model.input_shape, FUNCTION, True)
+    core = model._core
+    core.compiled(FUNCTION)
+    core.built(FUNCTION)
+    eps = check_real(FUNCTION, "eps", eps, above=0)
+    atol, rtol = check_real(FUNCTION, "atol", atol, minimum=0), check_real(FUNCTION, "rtol", rtol, minimum=0)
+    max_elements = check_count(FUNCTION, "max_elements", max_elements)
+    samples = as_samples_of(x, core.input_shape, FUNCTION, True)
     items, indices, targets = samples.at(0)
     if indices is not None:
         if y is not None:
@@ -401,19 +398,19 @@ def check_gradients(model: Sequential, x: Any, y: Any = None, sample_weight: Any
         items, y = items[indices], targets
     items = items.reshape(len(samples), *samples.sample_shape).astype(np.float64)
 
-    loss = _Loss(model, items, y, sample_weight, check_input)
+    loss = _Loss(core, items, y, sample_weight, check_input)
     check = _Check(loss, eps, atol, rtol, max_elements, rng)
     report = GradientReport([check.tensor(path) for path, p in loss.parameters.items() if p.trainable])
     if not report.ok:
-        loss = _Loss(model, items, y, sample_weight, check_input, everywhere=True)
-        culprit = _culprit(_Check(loss, eps, atol, rtol, max_elements, rng), model)
+        loss = _Loss(core, items, y, sample_weight, check_input, everywhere=True)
+        culprit = _culprit(_Check(loss, eps, atol, rtol, max_elements, rng), core)
         raise AssertionError(f"{FUNCTION}: {culprit or _suspect(report)}\n{report}")
     return report
 
 
-def _culprit(check: _Check, model: Sequential) -> str | None:
+def _culprit(check: _Check, core: Core) -> str | None:
     """Walk from the loss to the samples: what is met first made all that is wrong before it."""
-    readers = [*(f"layer {name!r}" for name in model._names), f"the loss {type(model.loss).__name__}"]
+    readers = [*(f"layer {name!r}" for name in core.names), f"the loss {type(core.loss).__name__}"]
     for path, parameter in reversed(check.loss.parameters.items()):
         reader = readers.pop() if path.startswith("/") else None
         if parameter.trainable and not (found := check.tensor(path)).ok:

@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
+from tinynn.callbacks.base import Callback
+from tinynn.callbacks.history import History
+from tinynn.callbacks.progress import label
+from tinynn.checks import check_count, nearest
 from tinynn.engine.pool import get_num_threads, limit_this_thread
-from tinynn.model.arrays import check_count
-from tinynn.model.callbacks import Callback, History
-from tinynn.model.progress import label
-from tinynn.model.registry import nearest
-from tinynn.model.sequential import Sequential
+from tinynn.model.model import Model
 
 #: Seconds between two looks at whether all models have stopped.
 POLL = 0.02
 
 
-def fit_many(models: Sequence[Sequential], x: Any = None, y: Any = None, callbacks: Sequence[Any] | None = None,
+def fit_many(models: Sequence[Model], x: Any = None, y: Any = None, callbacks: Sequence[Any] | None = None,
              workers: int | None = None, each: Sequence[Mapping[str, Any]] | None = None,
              **arguments: Any) -> list[History]:
     """Train several models, as many at a time as there are threads.
@@ -75,7 +75,7 @@ def fit_many(models: Sequence[Sequential], x: Any = None, y: Any = None, callbac
     """
     models = list(models)
     for number, model in enumerate(models):
-        if not isinstance(model, Sequential):
+        if not isinstance(model, Model):
             raise TypeError(f"fit_many: models[{number}] must be a Sequential, got {type(model).__name__}")
         first = next(i for i, other in enumerate(models) if other is model)
         if first < number:
@@ -89,7 +89,7 @@ def fit_many(models: Sequence[Sequential], x: Any = None, y: Any = None, callbac
         if not isinstance(more, Mapping):
             raise TypeError(f"fit_many: each[{number}] must be a dict of arguments of fit, got {type(more).__name__}")
         own[number].update(more)
-    known = inspect.signature(Sequential.fit).parameters
+    known = inspect.signature(Model.fit).parameters
     for number, given in enumerate(own):
         for name in given:
             if name not in known:
@@ -99,7 +99,7 @@ def fit_many(models: Sequence[Sequential], x: Any = None, y: Any = None, callbac
             if given.get(name) is not None:
                 raise ValueError(f"fit_many: {name} is one model's file; call fit of each model instead")
     _check_callbacks([given["callbacks"] for given in own])
-    workers = get_num_threads() if workers is None else check_count(workers, "workers", "fit_many")
+    workers = get_num_threads() if workers is None else check_count("fit_many", "workers", workers)
 
     at_work: set[int] = set()
     interrupted = threading.Event()

@@ -1,6 +1,6 @@
-"""Ready-made networks: the report's, which add ten digits that they see, and the one that it wished for.
+"""Ready-made networks that add the digits on images: those of the 2018 report, and better ones.
 
-`digit_sum` builds a network, `recipe` says how to train it, `score` and `score_readings` how good it is; an `Ensemble`
+`digit_sum` builds a network, `recipe` returns how to train it, `score` and `score_readings` test it; an `Ensemble`
 averages several.
 """
 

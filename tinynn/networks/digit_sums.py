@@ -1,10 +1,10 @@
-"""Networks that read images of digits and put out their sum. Only the sum is ever a label.
+"""Networks that add the digits on images. Only the sum is ever a label.
 
 ::
 
-    baseline   images -> a recogniser for each place -> RNN -> repeat -> RNN      -> Dense -> sum
-    improved   images -> deeper recognisers          -> RNN -> repeat -> RNN, RNN -> Dense -> sum
-    shared     images -> one recogniser for all      -> distribution of the sum
+    baseline   images -> a recogniser for each position -> RNN -> repeat -> RNN      -> Dense -> sum
+    improved   images -> deeper recognisers             -> RNN -> repeat -> RNN, RNN -> Dense -> sum
+    shared     images -> one recogniser for all         -> distribution of the sum
     wide       the same with four times as many units in the recogniser
     conv       the same with a small convolutional recogniser
 """
@@ -14,48 +14,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinynn.model.arrays import check_count
-from tinynn.model.conv2d import Conv2D
-from tinynn.model.dense import Dense
-from tinynn.model.layer import Layer
-from tinynn.model.pooling2d import MaxPooling2D
-from tinynn.model.recurrent import GRU, LSTM, SimpleRNN
-from tinynn.model.registry import lookup
-from tinynn.model.rescaling import Rescaling
-from tinynn.model.reshaping import Flatten, RepeatVector, Reshape
+from tinynn.checks import check_count
+from tinynn.layers.base import Layer
+from tinynn.layers.conv2d import Conv2D
+from tinynn.layers.dense import Dense
+from tinynn.layers.pooling2d import MaxPooling2D
+from tinynn.layers.recurrent import GRU, LSTM, SimpleRNN
+from tinynn.layers.rescaling import Rescaling
+from tinynn.layers.reshaping import Flatten, RepeatVector, Reshape
+from tinynn.layers.sum_distribution import SumDistribution
+from tinynn.layers.time_distributed import TimeDistributed
+from tinynn.layers.towers import Towers
 from tinynn.model.sequential import Sequential
-from tinynn.model.sum_distribution import SumDistribution
-from tinynn.model.wrappers import TimeDistributed, Towers
+from tinynn.registry import lookup
 
 IMAGE_SHAPE = (28, 28)
 
-#: The layer of `shared`, `wide` and `conv` that names the digits: (batch, digits, 10), probabilities at each place.
+#: The layer of `shared`, `wide` and `conv` that reads the digits: (batch, digits, 10), each digit's probabilities.
 READER = "reader"
 
-#: The recurrent layers there are to choose from.
+#: The recurrent layers for `baseline` and `improved`.
 CELLS: dict[str, type[Layer]] = {"lstm": LSTM, "rnn": SimpleRNN, "gru": GRU}
 
 
 def digit_sum(name: str, digits: int = 10, cell: str = "lstm", rng: Any = 0) -> Sequential:
-    """Build a network that adds the digits it sees.
+    """Build a network that adds the digits on images.
 
     Parameters
     ----------
     name : {"shared", "wide", "conv", "baseline", "improved"}
-        Which network, see Notes.
+        The network, see Notes.
     digits : int
-        How many images make a sum in `baseline` and `improved`; `shared`, `wide` and `conv` add any number.
+        Images in a sum, for `baseline` and `improved`; `shared`, `wide` and `conv` add any number.
     cell : {"lstm", "rnn", "gru"}
         The recurrent layers of `baseline` and `improved`; the others have none.
     rng : int, numpy.random.SeedSequence or numpy.random.Generator
-        Decides the initial weights and the order of the samples in training.
+        Seed of the initial weights and of the order of samples in training.
 
     Returns
     -------
     Sequential
-        Reads (batch, digits, 28, 28) uint8 and puts out (batch, 9 digits + 1): a number for each sum from 0
-        to 9 digits; `shared`, `wide` and `conv` read any number of digits. Not compiled:
-        ``recipe(name).compile(model)`` does that.
+        Input (batch, digits, 28, 28) uint8, output (batch, 9 digits + 1): a number for each sum from 0 to 9 digits.
+        `shared`, `wide` and `conv` accept any number of digits. Not compiled: use ``recipe(name).compile(model)``.
 
     Raises
     ------
@@ -64,24 +64,24 @@ def digit_sum(name: str, digits: int = 10, cell: str = "lstm", rng: Any = 0) -> 
 
     Notes
     -----
-    **baseline** and **improved** are the 2018 report's. It says: a separate recogniser for each place, Dense
-    with 128 relu and 10 sigmoid units, in `improved` after one with 784; then the recurrent adder of Keras'
-    number-addition example, RNN(128) whose last state is repeated and read by another RNN(128), in `improved`
-    by two; Dense(10) at every step, and a Dense with sigmoid over the sums. It leaves open, and we chose: the
-    relu of the Dense(784), as many steps of the second RNN as the largest sum has decimal places, and no
-    activation between the last two Dense. Its output layer has 90 units, but sums of ten digits run from 0 to
-    90: here it has 91.
+    **baseline** and **improved** are those of the 2018 report. It specifies a separate recogniser for each position,
+    Dense with 128 relu and 10 sigmoid units, in `improved` after one with 784; then the recurrent adder of Keras'
+    number-addition example, RNN(128) whose last state is repeated and read by another RNN(128), in `improved` by two;
+    Dense(10) at every step, and Dense with sigmoid over the sums. It does not specify, and we chose, the relu of the
+    Dense(784), as many steps of the second RNN as the largest sum has decimal places, and no activation between the
+    last two Dense layers. The report's output layer has 90 units, but sums of ten digits run from 0 to 90: here it
+    has 91.
 
-    **shared** is ours: what the report wished for and could not get to work, one recogniser for all places.
-    It needs no adder to be learnt: the distribution of a sum of independent digits is the convolution of
-    theirs, whose logarithm has a gradient for each of them. So it learns to name digits, which nobody told
-    it, needs far fewer sums, and adds any number of images, whatever it was trained on.
+    **shared** has one recogniser for all positions, which the report wanted and could not get to work. It needs no
+    trained adder: the distribution of a sum of independent digits is the convolution of their distributions, and its
+    logarithm has a gradient for each of them. The network learns to read digits without a label of any, needs far fewer
+    sums, and adds any number of images.
 
-    **wide** is `shared` with a Dense(512): a step takes four times as long, and more is learnt from images changed
-    at random.
+    **wide** is `shared` with Dense(512): a step takes four times as long, and it learns more from randomly changed
+    images.
 
-    **conv** is `shared` with a recogniser of two convolutions, 16 and 32 filters of 5 x 5, each with relu and followed
-    by a max-pooling of 2 x 2, and Dense(128) with relu.
+    **conv** is `shared` with a recogniser of two convolutions, 16 and 32 filters of 5 x 5, each with relu and a
+    max-pooling of 2 x 2, and Dense(128) with relu.
 
     Examples
     --------
@@ -96,14 +96,14 @@ def digit_sum(name: str, digits: int = 10, cell: str = "lstm", rng: Any = 0) -> 
     """
     build = lookup("network", name, _NETWORKS)
     recurrent = lookup("cell", cell, CELLS)
-    digits = check_count(digits, "digits", "digit_sum")
+    digits = check_count("digit_sum", "digits", digits)
     layers = [Rescaling(1 / 255, name="pixels"), *build(digits, recurrent)]
     places = None if reads_digits(name) else digits
     return Sequential(layers, input_shape=(places, *IMAGE_SHAPE), rng=rng, name=build.__name__)
 
 
 def reads_digits(name: str) -> bool:
-    """Whether a network has one recogniser for all places, which says which digit it sees, and adds any number.
+    """Whether a network has one recogniser for all positions, which reads single digits, and adds any number.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def reads_digits(name: str) -> bool:
 
 
 def shared(digits: int, recurrent: Any) -> list[Layer]:
-    """One recogniser for all places, and the exact distribution of the sum."""
+    """One recogniser for all positions, and the exact distribution of the sum."""
     return read_and_add(Flatten(), Dense(128, "relu"))
 
 
@@ -137,7 +137,7 @@ def conv(digits: int, recurrent: Any) -> list[Layer]:
 
 
 def read_and_add(*features: Layer) -> list[Layer]:
-    """Layers that turn one image into numbers; then, for every image, the digits' probabilities, and the sum's."""
+    """The layers `features` and a softmax over the digits, applied to every image, then the sum's distribution."""
     recogniser = [*features, Dense(10, "softmax")]
     return [TimeDistributed(recogniser, name=READER), SumDistribution(name="sum")]
 
@@ -167,7 +167,7 @@ def improved(digits: int, recurrent: Any) -> list[Layer]:
 
 
 def sum_classes(digits: int) -> list[Layer]:
-    """How the report's networks end: ten numbers for each decimal place, and from them one for each sum."""
+    """The last layers of the report's networks: ten numbers for each decimal place, then one for each sum."""
     return [
         TimeDistributed(Dense(10), name="places"),
         Flatten(name="flatten"),

@@ -1,4 +1,4 @@
-"""How good a network is at sums of images: exact sums, errors, and what all images together let expect."""
+"""Testing networks on sums of images: exact sums, errors, and the expected share of exact sums."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Any
 
 import numpy as np
 
+from tinynn.augmentation import Augmentation, check_augmentation
+from tinynn.checks import check_count
 from tinynn.kernels import augment as augmented
 from tinynn.kernels import sum_distribution_forward
-from tinynn.model.arrays import check_count
-from tinynn.model.augmentation import Augmentation, check_augmentation
 from tinynn.model.sequential import Sequential
 from tinynn.networks.digit_sums import READER
 
-#: Random resamplings of the images behind an interval.
+#: Bootstrap samples for an interval.
 RESAMPLINGS = 1_000
 
 
 class Ensemble:
-    """Several models that read digits as one: their probabilities of each digit are averaged.
+    """Several models that read digits, averaged: the mean of their probabilities of each digit.
 
     Parameters
     ----------
     models : sequence of Sequential
-        From `digit_sum`, of a kind that reads digits (`shared`, `conv`); one is enough.
+        One or more from `digit_sum` that read digits: `shared`, `wide` or `conv`.
     augment : Augmentation, optional
-        Test-time augmentation: average over changed copies of each image, too.
+        Test-time augmentation: also average over randomly changed copies of each image.
     copies : int
-        How many changed copies, beside the image as it is.
+        Number of changed copies, in addition to the image itself.
     rng : int
-        Decides the changes.
+        Seed of the changes.
 
     Raises
     ------
     TypeError, ValueError
-        If a model reads no digits, or an argument is out of range.
+        If a model does not read digits, or an argument is out of range.
 
     Examples
     --------
@@ -53,19 +53,19 @@ class Ensemble:
                  rng: int = 0) -> None:
         self.models = [models] if isinstance(models, Sequential) else list(models)
         if not self.models:
-            raise ValueError("Ensemble: models is empty; give at least one")
+            raise ValueError("Ensemble: models must have at least one model, got none")
         for number, model in enumerate(self.models):
             if not isinstance(model, Sequential):
                 raise TypeError(f"Ensemble: models[{number}] must be a Sequential, got {type(model).__name__}")
             if not names_digits(model):
-                raise ValueError(f"Ensemble: models[{number}] ({model.name}) does not say which digits it reads; its "
-                                 "sums cannot be averaged digit by digit")
+                raise ValueError(f"Ensemble: models[{number}] must read single digits, got {model.name}; use shared, "
+                                 "wide or conv")
         self.augment = check_augmentation(augment, "Ensemble")
-        self.copies = check_count(copies, "copies", "Ensemble") if augment is not None else 0
-        self.rng = check_count(rng, "rng", "Ensemble", minimum=0)
+        self.copies = check_count("Ensemble", "copies", copies) if augment is not None else 0
+        self.rng = check_count("Ensemble", "rng", rng, minimum=0)
 
     def read(self, images: Any, batch_size: int = 640) -> np.ndarray:
-        """The probabilities of the digits, (n, 10) float32, of images (n, 28, 28)."""
+        """The digits' probabilities, (n, 10) float32, for images (n, 28, 28)."""
         images = np.asarray(images)
         total = np.zeros((len(images), 10))
         for copy in range(1 + self.copies):
@@ -79,7 +79,7 @@ class Ensemble:
         return probabilities
 
     def predict(self, x: Any, batch_size: int = 64) -> np.ndarray:
-        """The probabilities of the sums, (n, 9 digits + 1), of samples (n, digits, 28, 28)."""
+        """The sums' probabilities, (n, 9 digits + 1), for samples (n, digits, 28, 28)."""
         x = np.asarray(x)
         read = self.read(x.reshape(-1, *x.shape[2:]), batch_size * max(1, x.shape[1]))
         sums: np.ndarray = sum_distribution_forward(read.reshape(*x.shape[:2], 10))
@@ -87,12 +87,12 @@ class Ensemble:
 
 
 def names_digits(model: Sequential) -> bool:
-    """Whether a model says which digit it sees on each image, and not only their sum."""
+    """Whether a model reads the digit on each image, not only their sum."""
     return any(layer.name == READER for layer in model.layers)
 
 
 def distribution(model: Sequential, x: Any, batch_size: int = 64) -> np.ndarray:
-    """Probabilities of the sums, (samples, sums): the output normalised, which is how it was trained."""
+    """The sums' probabilities, (samples, sums): the output, normalised as it is in training."""
     output: np.ndarray = model.predict(x, batch_size=batch_size)
     total: np.ndarray = output.sum(axis=1, keepdims=True)
     output /= np.maximum(total, np.finfo(output.dtype).tiny)
@@ -101,21 +101,21 @@ def distribution(model: Sequential, x: Any, batch_size: int = 64) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class SumScore:
-    """How good the sums of so many images are.
+    """The result of a test on sums.
 
     Attributes
     ----------
     digits : int
-        Images in a sum, at most.
+        The most images in a sum.
     exact : float
-        Share of the sums drawn that are exactly right.
+        Share of the sums that are exactly right.
     absolute_error : float
-        Their mean absolute error.
+        Mean absolute error of the sums.
     expected : float or None
-        Share to expect of sums of these images, computed from all of them and not from a draw; None of a network that
-        does not read digits, and of sums of different lengths.
+        Expected share of exact sums, computed from all images instead of the sums drawn. None for a network that does
+        not read digits and for sums of different lengths.
     low, high : float or None
-        95 % interval of `expected`, by bootstrap over the images.
+        95 % interval of `expected`, by a bootstrap over the images.
     """
 
     digits: int
@@ -127,12 +127,12 @@ class SumScore:
 
 
 def score(model: Sequential, sums: Any, batch_size: int = 64) -> SumScore:
-    """How good a model is at sums.
+    """Test a model on sums.
 
     Parameters
     ----------
     model : Sequential
-        A model whose output has a number for each sum.
+        A model with an output for each sum.
     sums : DigitSums
         The sums.
     batch_size : int
@@ -141,32 +141,32 @@ def score(model: Sequential, sums: Any, batch_size: int = 64) -> SumScore:
     Returns
     -------
     SumScore
-        Without an expectation: see `score_readings` for models that read digits.
+        Without `expected`; for models that read digits, see `score_readings`.
     """
     errors = np.abs(distribution(model, sums, batch_size).argmax(axis=1) - sums.samples()[2])
     return SumScore(sums.digits, float(np.mean(errors == 0)), float(np.mean(errors)))
 
 
 def score_readings(probabilities: np.ndarray, labels: np.ndarray, sums: Any, rng: int = 0) -> SumScore:
-    """How good sums are that are made of what was read on each image, every image read once.
+    """Test the digits read on images on sums of them. Each image is read only once.
 
     Parameters
     ----------
     probabilities : ndarray, shape (images, 10)
-        From `Ensemble.read`, of all images of `sums`.
+        From `Ensemble.read`, for all images of `sums`.
     labels : ndarray, shape (images,)
         Their true digits.
     sums : DigitSums
         Sums of these images.
     rng : int
-        Decides the resamplings behind the interval.
+        Seed of the bootstrap.
 
     Returns
     -------
     SumScore
     """
     _, indices, totals = sums.samples()
-    # Where a sum has no image, index -1 finds a digit that is 0 for sure.
+    # Index -1, no image, selects the last row: a digit that is certainly 0.
     known = np.vstack([probabilities, np.eye(1, probabilities.shape[1], dtype=probabilities.dtype)])
     answers = np.empty(len(indices), np.int64)
     for first in range(0, len(indices), 1_000):
@@ -181,11 +181,11 @@ def score_readings(probabilities: np.ndarray, labels: np.ndarray, sums: Any, rng
 
 
 def expected_exact(residuals: Any, digits: int, rng: int = 0) -> tuple[float, float, float]:
-    """How often the errors of that many images add up to nothing.
+    """The probability that the errors of `digits` random images add up to 0.
 
     The distribution of the residuals is convolved `digits` times with itself; its mass at 0 is the share of exact sums
-    when every image is as likely at every place. The interval is a bootstrap over the images: their number limits how
-    well the share is known, however many sums are drawn of them.
+    if all images are equally likely in every position. The interval is a bootstrap over the images: their number limits
+    how well the share is known, no matter how many sums are drawn from them.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def expected_exact(residuals: Any, digits: int, rng: int = 0) -> tuple[float, fl
     digits : int
         Images in a sum.
     rng : int
-        Decides the resamplings.
+        Seed of the bootstrap.
 
     Returns
     -------
@@ -203,13 +203,13 @@ def expected_exact(residuals: Any, digits: int, rng: int = 0) -> tuple[float, fl
 
     Examples
     --------
-    One image in a hundred is read one too high. Of ten none may be, for nothing makes up for it:
+    One image in a hundred is read as one too high. A sum of ten is exact only if none of its images is among them:
 
     >>> expected, low, high = expected_exact([1] + [0] * 99, 10)
     >>> round(expected, 4) == round(0.99 ** 10, 4), low <= expected <= high
     (True, True)
     """
-    digits = check_count(digits, "digits", "expected_exact")
+    digits = check_count("expected_exact", "digits", digits)
     counts = np.bincount(np.asarray(residuals) + 9, minlength=19)
     resampled = np.random.default_rng(rng).multinomial(counts.sum(), counts / counts.sum(), RESAMPLINGS)
     shares = np.vstack([counts, resampled]) / counts.sum()

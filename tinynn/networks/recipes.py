@@ -1,4 +1,4 @@
-"""How each network is trained unless the user says otherwise: the defaults of ``tinynn train``."""
+"""How each network is trained by default, by ``tinynn train`` too."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tinynn.model.arrays import check_count, check_real
-from tinynn.model.augmentation import Augmentation, check_augmentation
-from tinynn.model.callbacks import Callback, is_flag, is_text
-from tinynn.model.optimizers import Adam, AdamW
-from tinynn.model.registry import lookup
-from tinynn.model.schedules import Constant, OneCycle, Schedule
+from tinynn.augmentation import Augmentation, check_augmentation
+from tinynn.callbacks.base import Callback, is_flag, is_text
+from tinynn.checks import check_count, check_real
 from tinynn.model.sequential import Sequential
 from tinynn.networks.digit_sums import CELLS
+from tinynn.optimizers import Adam, AdamW
+from tinynn.registry import lookup
+from tinynn.schedules import Constant, OneCycle, Schedule
 
 SCHEDULES: dict[str, type[Schedule]] = {"one_cycle": OneCycle, "constant": Constant}
 
@@ -26,30 +26,30 @@ class Recipe:
     Attributes
     ----------
     epochs : int
-        How often the sums are gone through.
+        Number of epochs.
     sums : int
         Sums in an epoch.
     batch_size : int
-        Sums in a step.
+        Sums in a batch.
     learning_rate : float
-        Of Adam; the highest one if it follows a schedule.
+        Learning rate of Adam; the highest one for a schedule.
     schedule : {"one_cycle", "constant"}
-        How the learning rate changes in the course of training.
+        How the learning rate changes during training.
     start_fraction : float
-        One cycle: the part of the steps in which it rises.
+        For one_cycle: the share of steps in which the learning rate rises.
     weight_decay : float
-        More than 0 trains with AdamW.
+        If more than 0, AdamW is used.
     resample : bool
-        Whether each epoch has sums of its own, or all have the same.
+        Whether each epoch has new sums.
     cell : {"lstm", "rnn", "gru"}
         The recurrent cell of the report's networks.
     augment : Augmentation or None
-        How images are changed at random.
+        Random changes to the images.
 
     Raises
     ------
     TypeError, ValueError
-        For a number that is none or out of range, or an unknown schedule.
+        If a number is out of range or not a number, or the schedule or cell is unknown.
     """
 
     epochs: int
@@ -66,21 +66,21 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name in ("epochs", "sums", "batch_size"):
-            check_count(getattr(self, name), name, "Recipe")
-        check_real(self.learning_rate, "learning_rate", "Recipe", above=0)
-        check_real(self.start_fraction, "start_fraction", "Recipe", minimum=0, maximum=1)
-        check_real(self.weight_decay, "weight_decay", "Recipe", minimum=0)
+            check_count("Recipe", name, getattr(self, name))
+        check_real("Recipe", "learning_rate", self.learning_rate, above=0)
+        check_real("Recipe", "start_fraction", self.start_fraction, minimum=0, maximum=1)
+        check_real("Recipe", "weight_decay", self.weight_decay, minimum=0)
         lookup("schedule", self.schedule, SCHEDULES)
         lookup("cell", self.cell, CELLS)
         check_augmentation(self.augment, "Recipe")
 
     @property
     def steps(self) -> int:
-        """Steps of the whole training; the last batch of an epoch may be smaller, and counts."""
+        """Steps of the whole training, including the last batch of an epoch, which may be smaller."""
         return self.epochs * -(-self.sums // self.batch_size)
 
     def rates(self) -> Schedule:
-        """The learning rate of each step."""
+        """The schedule of the learning rate."""
         if lookup("schedule", self.schedule, SCHEDULES) is Constant:
             return Constant(self.learning_rate)
         return OneCycle(self.learning_rate, self.steps, self.start_fraction)
@@ -88,9 +88,8 @@ class Recipe:
     def compile(self, model: Sequential) -> None:
         """Give the model its optimizer, loss and metric.
 
-        The loss is the cross-entropy of the sum: over `shared`'s probabilities, and in the report's networks
-        over their sigmoid outputs normalised to sum one, which is Keras' rule. Loss and optimizer are ours;
-        the report names none.
+        The loss is the cross-entropy of the sum. The sigmoid outputs of the report's networks are normalised to
+        probabilities for it, as in Keras. The report names no loss and no optimizer; these are our choice.
 
         Examples
         --------
@@ -105,7 +104,7 @@ class Recipe:
 
 
 def sums_of_random_digits(digits: int) -> np.ndarray:
-    """Probability of each sum of digits that are all equally likely.
+    """The probability of each sum if all digits are equally likely.
 
     Examples
     --------
@@ -119,37 +118,37 @@ def sums_of_random_digits(digits: int) -> np.ndarray:
 
 
 class Plateau(Callback):
-    """Ends a training that has learnt nothing but how frequent each sum is, and says so.
+    """Stops a training that has learnt only the frequencies of the sums.
 
-    Guessing every sum with its frequency has the loss ``-sum_s P(s) log P(s)``: 3.625 for sums of ten if all digits are
-    equally frequent, 3.64 with MNIST's. Some trainings never get below it; whether this is one is judged on the
-    training loss, after two fifths of the epochs.
+    Predicting each sum with its frequency has the loss ``-sum_s P(s) log P(s)``: 3.625 for sums of ten equally frequent
+    digits, 3.64 for MNIST's. Some trainings never get below it. This is checked once, on the training loss, after two
+    fifths of the epochs.
 
     Parameters
     ----------
     digits : int
-        How many digits make a sum.
+        Digits in a sum.
     epochs : int
-        How many the training has.
+        Epochs of the training.
 
     Attributes
     ----------
     stopped : bool
-        Whether it has ended the training.
+        Whether it has stopped the training.
     reason : str
-        What it saw.
+        Why.
     """
 
     _state = {"stopped": is_flag, "reason": is_text}
 
     def __init__(self, digits: int, epochs: int) -> None:
-        sums = sums_of_random_digits(check_count(digits, "digits", "Plateau"))
+        sums = sums_of_random_digits(check_count("Plateau", "digits", digits))
         self.prior = float(-(sums * np.log(sums)).sum())
-        self.last = max(1, 2 * check_count(epochs, "epochs", "Plateau") // 5)
+        self.last = max(1, 2 * check_count("Plateau", "epochs", epochs) // 5)
         self.stopped, self.reason = False, ""
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Look at the training loss."""
+        """Check the training loss."""
         assert logs is not None
         if epoch + 1 == self.last and self.last >= 3 and logs["loss"] > self.prior - 0.02:
             self.model.stop_training = self.stopped = True
@@ -158,7 +157,7 @@ class Plateau(Callback):
 
 
 def recipe(name: str) -> Recipe:
-    """Return how a network is trained by default.
+    """Return a network's default recipe.
 
     Parameters
     ----------
@@ -182,17 +181,16 @@ def recipe(name: str) -> Recipe:
     return lookup("network", name, RECIPES)
 
 
-#: Changes that leave a digit what it is: as many as a convolutional network makes use of, fewer for a dense one.
+#: Changes that leave a digit recognizable. Convolutional networks gain from strong ones, dense networks from less.
 HANDWRITING = Augmentation(shift=2, rotation=10, zoom=0.1, shear=0.15, elastic=0.7)
 MODERATE = Augmentation(shift=1.5, rotation=8, zoom=0.08, shear=0.12, elastic=0.6)
 GENTLE = Augmentation(shift=1, rotation=6, zoom=0.06, shear=0.1, elastic=0.4)
 
-#: The one place to change them. Without changed images `shared` learns those it has by heart: 0.855 of the
-#: validation sums are exact then (weight decay 0.3, 15 epochs), not 0.908. The report's networks must leave the
-#: plateau of the prior while the rate is low, and learn most while it is high: so a long rise to a high peak.
-#: `improved` did not leave it with LSTMs: on the plateau the gradient of a weight in its first recogniser is
-#: about 3e-11 behind three of them in a row, less than Adam's epsilon and mostly noise, but 5e-7 behind simple
-#: RNNs (README.md has the curves of other recipes).
+#: Without augmentation `shared` overfits: 0.855 of the validation sums are exact (weight decay 0.3, 15 epochs) instead
+#: of 0.908. The report's networks must leave the plateau of guessing while the learning rate is low, and learn most
+#: while it is high; hence the long rise to a high peak. `improved` did not leave it with LSTMs: below three of them, a
+#: weight of its first recogniser has a gradient of about 3e-11 on the plateau, less than Adam's epsilon and mostly
+#: noise; below simple RNNs it is 5e-7 (docs/results.md has the curves of other recipes).
 RECIPES = {
     "shared": Recipe(epochs=28, sums=20_000, batch_size=64, learning_rate=2e-3, weight_decay=0.1, augment=GENTLE),
     "wide": Recipe(epochs=60, sums=20_000, batch_size=64, learning_rate=1.5e-3, weight_decay=0.1, augment=MODERATE),

@@ -70,8 +70,7 @@ typedef struct {
 
 /* See tape.h. */
 typedef struct {
-    double (*value)(int operation, double a, double b);
-    void (*derivative)(double *da, double *db, int operation, double d, double a, double b);
+    double (*tanh)(double z);
     void (*forward)(double *values, double *slopes, const Instruction *instructions, ptrdiff_t length);
     void (*backward)(double *gradients, const double *values, const double *slopes, const Instruction *instructions,
                      ptrdiff_t length, ptrdiff_t size, double d);

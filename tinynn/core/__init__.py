@@ -1,0 +1,1 @@
+"""What a model is made of: layers, parameters, plans, and what describes them all."""
