@@ -9,22 +9,6 @@ Padding = Literal["valid", "same"]
 PADDINGS = ("valid", "same")
 
 
-def check_padding(function: str, padding: Any) -> str:
-    """Check how windows meet the edge of an image.
-
-    Raises
-    ------
-    ValueError
-        If it is neither "valid" nor "same".
-
-    Examples
-    --------
-    >>> check_padding("conv2d", "same")
-    'same'
-    """
-    return str(check_choice(function, "padding", padding, PADDINGS))
-
-
 def slide(function: str, image: Any, window: Any, strides: Any, padding: str,
           dilation: Any = (1, 1)) -> tuple[tuple[Any, Any], tuple[int, int]]:
     """Place windows on an image, by Keras' rule.
@@ -59,7 +43,7 @@ def slide(function: str, image: Any, window: Any, strides: Any, padding: str,
     >>> slide("conv2d", (28, 27), (5, 4), (2, 2), "same")
     ((14, 14), (1, 1))
     """
-    check_padding(function, padding)
+    check_choice(function, "padding", padding, PADDINGS)
     size: list[int | None] = []
     before: list[int] = []
     for length, positions, stride, step in zip(image, window, strides, dilation, strict=True):
