@@ -5,10 +5,7 @@ import math
 import pytest
 
 from tests.callbacks.helpers import FakeModel, epochs_of, train
-from tinynn.callbacks import (
-    LearningRateScheduler,
-    ReduceLROnPlateau,
-)
+from tinynn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 
 # values, arguments -> learning rate during each epoch (as logged) and after the last; from 0.1 and factor 0.5
 PLATEAU = [
