@@ -225,6 +225,13 @@ def test_wrong_momentum(arguments):
         optimizers.SGD(**arguments)
 
 
+def test_flags_become_booleans():
+    one, two = optimizers.SGD(0.1, nesterov=1, momentum=0.5), optimizers.SGD(0.1, nesterov=True, momentum=0.5)
+    assert one.nesterov is True
+    assert optimizers.Adam(use_ema=np.True_).use_ema is True
+    assert one.get_config() == two.get_config()
+
+
 @pytest.mark.parametrize("arguments", [{"beta_1": 1.0}, {"beta_2": -1}, {"epsilon": 0}])
 def test_wrong_adam(arguments):
     with pytest.raises(ValueError, match=f"Adam: {next(iter(arguments))}"):

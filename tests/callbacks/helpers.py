@@ -5,9 +5,7 @@ import types
 import numpy as np
 
 from tinynn import Sequential, layers
-from tinynn.callbacks import (
-    History,
-)
+from tinynn.callbacks import History
 from tinynn.callbacks.callback_list import CallbackList
 
 

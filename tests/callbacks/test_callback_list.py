@@ -1,16 +1,11 @@
 """The list of callbacks: who is called when, with what, and who is refused."""
 
-
 import numpy as np
 import pytest
 
 from tests.callbacks.helpers import FakeModel, X, Y, compiled, train
 from tinynn import optimizers
-from tinynn.callbacks import (
-    Callback,
-    EarlyStopping,
-    History,
-)
+from tinynn.callbacks import Callback, EarlyStopping, History
 from tinynn.callbacks.base import HOOKS
 from tinynn.callbacks.callback_list import CallbackList
 

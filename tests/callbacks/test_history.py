@@ -1,13 +1,9 @@
 """History: what it records, and when it begins anew."""
 
-
 import pytest
 
 from tests.callbacks.helpers import X, Y, compiled, epochs_of, train
-from tinynn.callbacks import (
-    Callback,
-    History,
-)
+from tinynn.callbacks import Callback, History
 from tinynn.callbacks.callback_list import CallbackList
 
 

@@ -6,14 +6,7 @@ import pickle
 import pytest
 
 from tests.callbacks.helpers import FakeModel, X, Y, compiled, epochs_of, train
-from tinynn.callbacks import (
-    Callback,
-    EarlyStopping,
-    History,
-    LearningRateScheduler,
-    ModelCheckpoint,
-    ReduceLROnPlateau,
-)
+from tinynn.callbacks import Callback, EarlyStopping, History, LearningRateScheduler, ModelCheckpoint, ReduceLROnPlateau
 from tinynn.callbacks.callback_list import CallbackList
 
 # values, arguments -> epochs that run, best epoch; derived from the documentation of the arguments

@@ -5,10 +5,7 @@ import math
 import pytest
 
 from tests.callbacks.helpers import FakeModel, epochs_of, train
-from tinynn.callbacks import (
-    LearningRateScheduler,
-    ReduceLROnPlateau,
-)
+from tinynn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 
 # values, arguments -> learning rate during each epoch (as logged) and after the last; from 0.1 and factor 0.5
 PLATEAU = [
@@ -52,10 +49,17 @@ def test_reduce_learning_rate_can_be_used_again_and_says_so(capsys):
     assert "Epoch 3: loss is on a plateau, learning rate lowered to 0.05" in capsys.readouterr().out
 
 
+def test_a_rate_that_cannot_be_lowered_is_left_alone(capsys):
+    plateau = ReduceLROnPlateau("loss", factor=0.5, patience=1, min_lr=0.05, verbose=1)
+    model, _ = train([plateau], epochs_of("loss", [1.0] * 5))
+    assert model.optimizer.learning_rate == 0.05
+    assert capsys.readouterr().out.count("learning rate lowered") == 1
+
+
 @pytest.mark.parametrize("callback", [ReduceLROnPlateau("loss"), LearningRateScheduler(lambda epoch: 0.1)])
 def test_a_rate_that_follows_a_schedule_is_not_overruled(callback):
     with pytest.raises(TypeError, match=r"the learning rate follows a schedule .*compile with a number"):
-        train([callback], [{"loss": 1.0}], model=FakeModel(learning_rate=lambda step: 0.1))
+        train([callback], [], model=FakeModel(learning_rate=lambda step: 0.1))  # before the first epoch
 
 
 def test_learning_rate_scheduler(capsys):

@@ -9,11 +9,7 @@ import pytest
 
 from tests.callbacks.helpers import FakeModel, X, Y, compiled, epochs_of, train
 from tinynn import optimizers
-from tinynn.callbacks import (
-    Callback,
-    CSVLogger,
-    ModelCheckpoint,
-)
+from tinynn.callbacks import Callback, CSVLogger, ModelCheckpoint
 
 # --- ModelCheckpoint ---------------------------------------------------------------------------------
 

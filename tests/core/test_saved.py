@@ -135,7 +135,7 @@ def test_loading_runs_no_initializer(monkeypatch):
 
 
 def test_a_model_with_a_user_defined_loss_can_be_loaded_elsewhere_to_predict(rng, tmp_path):
-    class MyLoss(losses.Loss):
+    class TheirLoss(losses.Loss):
         def forward(self, prediction, target):
             return np.abs(prediction - target).mean(-1)
 
@@ -143,7 +143,7 @@ def test_a_model_with_a_user_defined_loss_can_be_loaded_elsewhere_to_predict(rng
             return np.sign(prediction - target) / prediction.shape[-1]
 
     model = compiled()
-    model.compile("adam", MyLoss())
+    model.compile("adam", TheirLoss())
     x = rng.normal(size=(20, 5))
     y = model.predict(x) * 0
     model.fit(x, y, verbose=0)
@@ -153,7 +153,7 @@ import numpy as np, tinynn
 try:
     tinynn.load({str(tmp_path / "m")!r})
 except ValueError as error:
-    assert "unknown class 'losses.MyLoss'" in str(error), error
+    assert "unknown class 'losses.TheirLoss'" in str(error), error
 else:
     raise AssertionError
 model = tinynn.load({str(tmp_path / "m")!r}, compile=False)

@@ -263,11 +263,11 @@ def test_a_model_saved_while_it_trains_can_be_loaded(data, tmp_path):
         thread.join()
 
 
-def test_notes_are_kept():
+def test_notes_are_kept(tmp_path):
     model = compiled()
     model.notes = {"who": "me", "rates": (0.1, np.float64(0.5))}
-    model.save("model")
-    assert tinynn.load("model").notes == {"who": "me", "rates": [0.1, 0.5]}
+    model.save(tmp_path / "m")
+    assert tinynn.load(tmp_path / "m").notes == {"who": "me", "rates": [0.1, 0.5]}
     model.notes = {"what": open}
     with pytest.raises(TypeError, match="notes"):
-        model.save("model")
+        model.save(tmp_path / "m")

@@ -1,6 +1,5 @@
 """The check of gradients passes right models of every kind, and names every kernel that is wrong."""
 
-
 import numpy as np
 import pytest
 

@@ -12,9 +12,7 @@ import tinynn
 from tests.model.reference import to_bytes
 from tests.training.trainings import CASES, DENSE, Interrupt, X, Y, dense, files, numbers, position, put, read, train
 from tinynn import Sequential, layers, losses, optimizers
-from tinynn.callbacks import (
-    Callback,
-)
+from tinynn.callbacks import Callback
 from tinynn.training import checkpoint as module
 
 pytestmark = pytest.mark.usefixtures("empty_folder")

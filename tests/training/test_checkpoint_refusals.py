@@ -11,9 +11,7 @@ import tinynn
 from tests.model.reference import to_bytes
 from tests.training.trainings import DENSE, X, Y, dense, images, put, read, sums, train, with_callbacks
 from tinynn import Augmentation, Sequential, fit_many, layers, optimizers
-from tinynn.callbacks import (
-    EarlyStopping,
-)
+from tinynn.callbacks import EarlyStopping
 from tinynn.datasets import DigitSums
 from tinynn.io.format import canonical, digest
 from tinynn.optimizers import schedules

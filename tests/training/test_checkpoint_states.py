@@ -7,9 +7,7 @@ import pytest
 
 import tinynn
 from tests.training.trainings import DENSE, dense
-from tinynn.callbacks import (
-    Callback,
-)
+from tinynn.callbacks import Callback
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 

@@ -1,6 +1,5 @@
 """Data sets, good and hostile."""
 
-
 import numpy as np
 import pytest
 

@@ -10,18 +10,9 @@ import tinynn
 from tests.model.reference import to_bytes
 from tests.training.classifier import classifier
 from tests.training.data_sets import Pairs
-from tests.training.trainings import (
-    DENSE,
-    X,
-    Y,
-    dense,
-    read,
-    train,
-)
+from tests.training.trainings import DENSE, X, Y, dense, read, train
 from tinynn import Sequential, layers, losses
-from tinynn.callbacks import (
-    ModelCheckpoint,
-)
+from tinynn.callbacks import ModelCheckpoint
 from tinynn.io.format import digest
 from tinynn.training import checkpoint as module
 from tinynn.training.passes import ALL, Pass
