@@ -1,7 +1,6 @@
 """The extension modules: one per .pyx file, found by glob. All else is in pyproject.toml."""
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -15,7 +14,9 @@ from setuptools import Extension, setup
 from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
-COMPILE = ["-g0", "-pthread", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi"]
+COMPILE = ["-g0", "-pthread", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi",
+           # Kernels leave it to C to check dtypes: see Vectors in machine.pxd and FloatCall in op.pxd.
+           "-Werror=incompatible-pointer-types", "-Werror=pointer-arith"]
 # What the environment asks for comes after our own flags, so that it wins: a sanitizer wants symbols and less speed.
 ASKED = shlex.split(os.environ.get("CFLAGS", ""))
 LINK = ["-pthread", *(["-s"] if sys.platform == "linux" and not ASKED else [])]
@@ -39,20 +40,6 @@ def extension(path: Path) -> Extension:
                      extra_compile_args=[level, *COMPILE, *ASKED], extra_link_args=LINK,
                      include_dirs=["tinynn/kernels", "tinynn/engine", numpy.get_include()],
                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")])
-
-
-def write_index() -> None:
-    """Write tinynn/kernels/__init__.pyi from the stubs beside it: a new kernel needs no line anywhere else."""
-    kernels = Path("tinynn/kernels")
-    lines = ["# Written by setup.py from the stubs beside it.  ruff: noqa: E501",
-             *(f"from tinynn.kernels.machine import {name} as {name}"
-               for name in ("instruction_set", "instruction_sets"))]
-    for stub in sorted(kernels.glob("[a-z]*.pyi")):
-        lines += [f"from tinynn.kernels.{stub.stem} import py_{name} as {name}"
-                  for name in re.findall(r"^def py_(\w+)", stub.read_text(encoding="utf-8"), re.MULTILINE)]
-    exported = ", ".join(f'"{line.rpartition(" ")[2]}"' for line in lines[1:])
-    lines += [f"__all__ = [{exported}]"]
-    (kernels / "__init__.pyi").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def check_compiler() -> None:
@@ -98,7 +85,6 @@ class BuildExtensions(build_ext):
 
 
 if __name__ == "__main__":
-    write_index()
     setup(
         cmdclass={"build": Build, "build_ext": BuildExtensions},
         ext_modules=[extension(path) for path in sorted(Path("tinynn").rglob("*.pyx"))],

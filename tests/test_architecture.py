@@ -42,9 +42,6 @@ TESTED_ELSEWHERE = {
     "tinynn.kernels.basics": "kernels/test_gemm.py",
     "tinynn.kernels.op": "kernels/test_functions.py",
     "tinynn.engine.program": "engine/test_compiler.py",
-    "tinynn.kernels._public": "kernels/test_functions.py",
-    "tinynn.kernels._arguments": "kernels/test_functions.py",
-    "tinynn.kernels._normalization": "kernels/test_layer_normalization.py",
     "tinynn.kernels._recurrent": "kernels/test_recurrent_ops.py",
     "tinynn.kernels.recurrent": "kernels/test_recurrent_ops.py",
     "tinynn.kernels.categorical": "kernels/test_losses.py",
@@ -162,3 +159,53 @@ def test_functions_are_short(path):
         if isinstance(node, ast.FunctionDef):
             first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
             assert node.end_lineno - first.lineno < 60, f"{node.name} is too long"
+
+
+# --- what C compiles: #include lines, extern headers and cimports ---------------------------------------
+
+C_SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".h", ".c", ".pxd", ".pyx"))
+# Generated C lies beside its .pyx.
+C_SOURCES = [path for path in C_SOURCES if path.suffix != ".c" or not path.with_suffix(".pyx").exists()]
+# The folders whose headers a folder's files may include, and the include path of setup.py.
+MAY_INCLUDE = {
+    "kernels/simd": ("kernels/simd",),
+    "kernels": ("kernels", "kernels/simd"),
+    "engine": ("engine", "kernels", "kernels/simd"),
+}
+INCLUDE_PATH = (PACKAGE / "kernels", PACKAGE / "engine")
+INCLUDED = re.compile(r'^[ \t]*(?:#[ \t]*include|cdef extern from)[ \t]+"(?P<header>[^"]+)"', re.MULTILINE)
+CIMPORTED = re.compile(r"^[ \t]*(?:from[ \t]+(tinynn[\w.]*)[ \t]+cimport\b|cimport[ \t]+(tinynn[\w.]*))", re.MULTILINE)
+
+
+def headers_of(path):
+    """Yield the headers of ours that a file includes; those of the system are in brackets or found nowhere."""
+    for found in INCLUDED.finditer(path.read_text(encoding="utf-8")):
+        places = [folder / found["header"] for folder in (path.parent, *INCLUDE_PATH)]
+        yield from [place.resolve() for place in places if place.exists()][:1]
+
+
+def compiled_from(path):
+    """Yield the files of ours that compiling a file reads: headers, its own .pxd, those that it cimports."""
+    yield from headers_of(path)
+    if path.suffix in (".pyx", ".pxd"):
+        if path.suffix == ".pyx" and path.with_suffix(".pxd").exists():
+            yield path.with_suffix(".pxd")
+        for found in CIMPORTED.finditer(path.read_text(encoding="utf-8")):
+            module = ROOT.joinpath(*(found[1] or found[2]).split("."))
+            yield module.with_suffix(".pxd")
+
+
+@pytest.mark.parametrize("path", C_SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_includes_go_down_only(path):
+    folder = path.parent.relative_to(PACKAGE).as_posix()
+    allowed = {PACKAGE / name for name in MAY_INCLUDE.get(folder, ())}
+    headers = list(headers_of(path))
+    assert {header.parent for header in headers} <= allowed
+    assert "../" not in "".join(found["header"] for found in INCLUDED.finditer(path.read_text(encoding="utf-8")))
+
+
+def test_no_circles_of_includes_and_cimports():
+    needs = {path: set(compiled_from(path)) for path in C_SOURCES}
+    read = set().union(*needs.values())
+    assert read <= needs.keys(), f"missing: {sorted(map(str, read - needs.keys()))}"
+    assert not circles(needs), "these files read each other in a circle, or one that does"

@@ -96,7 +96,7 @@ def test_wrong_arguments(rng):
         model.fit(x, y, augment={"shift": 1})
     with pytest.raises(ValueError, match="Augmentation: zoom must be"):
         Augmentation(zoom=1)
-    with pytest.raises(ValueError, match=r"fit: augmentation takes images of shape .* got \(5,\)"):
+    with pytest.raises(ValueError, match=r"fit: images to augment must have shape .* got \(5,\)"):
         flat = Sequential([layers.Dense(2, "softmax")], (5,))
         flat.compile("sgd", "sparse_categorical_crossentropy")
         flat.fit(np.zeros((2, 5), "f4"), y, verbose=0, augment=Augmentation(shift=1))

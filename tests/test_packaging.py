@@ -1,11 +1,9 @@
 """What an installed tinynn brings with it: version, types, declarations for other Cython code."""
 
-import ast
 import importlib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
-import inspect
 import os
 import pkgutil
 import shutil
@@ -89,7 +87,7 @@ def test_the_source_distribution_of_a_used_checkout_holds_what_git_tracks(tmp_pa
     for name in tracked:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, tmp_path / name)
-    left = ["tinynn/kernels/__init__.pyi", "tinynn/engine/team.c.orig", "tests/.pytest_cache/v/cache/lastfailed",
+    left = ["tinynn/engine/team.c.orig", "tests/.pytest_cache/v/cache/lastfailed",
             "tests/.hypothesis/examples/0/1", "benches/.benchmarks/1.json", "docs/.DS_Store", "model.safetensors",
             "tinynn/.mypy_cache/1.json", "tests/__pycache__/test.cpython-313.pyc", "build/lib/tinynn/__init__.py"]
     for name in (name for name in tracked if name.endswith(".pyx")):
@@ -114,76 +112,6 @@ def test_import_is_light():
     loaded = run("-c", "import sys, tinynn; print(*sys.modules)", cwd=PACKAGE.parent).split()
     heavy = {"Cython", "PIL", "matplotlib", "mlxtend", "pandas", "safetensors", "scipy", "sklearn", "tqdm"}
     assert not heavy & set(loaded)
-
-
-# --- stubs ---------------------------------------------------------------------------------------------
-
-
-def stub_of(module):
-    """The definitions in the stub of a module, by name."""
-    path = PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".pyi")
-    assert path.is_file(), f"{module} is compiled, so type checkers see nothing of it: write {path.name}"
-    definitions = {}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            definitions[node.name] = node
-        elif isinstance(node, ast.AnnAssign):
-            definitions[node.target.id] = node
-    return definitions
-
-
-def parameters_of(node):
-    """Names of a function's parameters in a stub, and which of them have defaults."""
-    arguments = node.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    required = len(positional) - len(arguments.defaults)
-    found = [(each.arg, number >= required) for number, each in enumerate(positional)]
-    found += [(arguments.vararg.arg, False)] if arguments.vararg else []
-    found += [
-        (each.arg, default is not None)
-        for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    ]
-    return found + ([(arguments.kwarg.arg, False)] if arguments.kwarg else [])
-
-
-def parameters_at_runtime(function):
-    signature = inspect.signature(function)
-    return [(each.name, each.default is not each.empty) for each in signature.parameters.values()]
-
-
-@pytest.mark.parametrize("name", EXTENSIONS)
-def test_stub_says_what_the_module_has(name):
-    module, stub = importlib.import_module(name), stub_of(name)
-    for each, node in stub.items():
-        assert hasattr(module, each), f"the stub of {name} has {each}, the module has not"
-        value = getattr(module, each)
-        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
-            assert parameters_of(node) == parameters_at_runtime(value), each
-        elif isinstance(node, ast.ClassDef):
-            for method in node.body:
-                if isinstance(method, ast.FunctionDef) and not method.decorator_list:
-                    called = f"{each}.{method.name}"
-                    assert hasattr(value, method.name), called
-                    if not method.name.startswith("__"):
-                        at_runtime = parameters_at_runtime(getattr(value, method.name))
-                        assert parameters_of(method) == at_runtime, called
-    public = {each for each in vars(module) if each.startswith("py_")}
-    assert public <= set(stub), f"the stub of {name} lacks {sorted(public - set(stub))}"
-
-
-def test_stub_of_the_kernels_names_them_all():
-    text = (PACKAGE / "kernels" / "__init__.pyi").read_text(encoding="utf-8")
-    named = {
-        alias.asname or alias.name: (node.module, alias.name)
-        for node in ast.parse(text).body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    for name in kernels.__all__:
-        module = getattr(kernels, name).__module__
-        own = f"py_{name}" if hasattr(importlib.import_module(module), f"py_{name}") else name
-        assert named.get(name) == (module, own)
-    assert set(named) == set(kernels.__all__)
 
 
 # --- cimport ---------------------------------------------------------------------------------------------

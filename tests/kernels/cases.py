@@ -1,7 +1,6 @@
 """One call or more of every public kernel on fixed data, with wrong and right shapes of its arguments.
 
-The tests of argument checking, the digests compared between instruction sets and the thread test all walk
-through this table.
+The tests of argument checking, the digests compared between instruction sets and the thread test use this table.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What every recurrent kernel must do, told once: the tests of a cell name it and inherit the claims."""
+"""Tests that every recurrent kernel must pass: those of a cell are a subclass."""
 
 import numpy as np
 import pytest
@@ -152,7 +152,7 @@ class RecurrentChecks:
                 for step in range(length, 6):
                     assert_same_bits(got[row, step], got[row, length - 1], f"row {row}, step {step}")
 
-    def test_padding_is_never_looked_at(self, dtype, rng):
+    def test_padding_is_never_read(self, dtype, rng):
         arguments, dh = self.make(rng, dtype, 4, 6, 3, 7)
         lengths = np.array([6, 1, 4, 2])
         padding = np.arange(6) >= lengths[:, None]

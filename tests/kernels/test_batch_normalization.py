@@ -74,7 +74,7 @@ def test_without_scale_or_shift(without, dtype, rng):
 def test_needs_rows_and_a_positive_epsilon():
     row = np.ones(3, "f4")
     for shape in ((3,), (0, 3)):
-        with pytest.raises(ValueError, match="batch_normalization_forward: x has shape"):
+        with pytest.raises(ValueError, match="batch_normalization_forward: x must have shape"):
             kernels.batch_normalization_forward(np.zeros(shape, "f4"), row, row)
-    with pytest.raises(ValueError, match="epsilon is 0"):
+    with pytest.raises(ValueError, match="batch_normalization_forward: epsilon must be a finite number > 0, got 0"):
         kernels.batch_normalization_forward(np.zeros((2, 3), "f4"), row, row, epsilon=0)

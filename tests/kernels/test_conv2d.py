@@ -121,5 +121,5 @@ def test_sizes_do_not_overflow(image, kernel, dilation):
 
 @pytest.mark.parametrize("empty", [(2, 0, 4, 1), (2, 4, 4, 0)])
 def test_empty_images(empty):
-    with pytest.raises(ValueError, match="without numbers has no convolution"):
+    with pytest.raises(ValueError, match="conv2d_forward: x and w must be .* with at least one number"):
         kernels.conv2d_forward(np.empty(empty, "f4"), np.empty((1, 1, empty[3], 2), "f4"))

@@ -116,16 +116,16 @@ def test_bad_arguments_are_named(function):
     x = np.ones(3)
     call = getattr(kernels, function)
     for rate in (-0.1, 1.0, 2, np.nan):
-        with pytest.raises(ValueError, match=f"{function}: rate is"):
+        with pytest.raises(ValueError, match=f"{function}: rate must be"):
             call(x, rate)
-    with pytest.raises(TypeError, match=f"{function}: rate is"):
+    with pytest.raises(TypeError, match=f"{function}: rate must be"):
         call(x, "half")
     for name in ("key", "epoch", "step"):
-        with pytest.raises(ValueError, match=f"{function}: {name} is -1"):
+        with pytest.raises(ValueError, match=f"{function}: {name} must be from 0"):
             call(x, 0.5, **{name: -1})
-        with pytest.raises(TypeError, match=f"{function}: {name} is 0.5"):
+        with pytest.raises(TypeError, match=f"{function}: {name} must be a whole number, got 0.5"):
             call(x, 0.5, **{name: 0.5})
-    with pytest.raises(ValueError, match="epoch"):
+    with pytest.raises(ValueError, match=f"{function}: epoch must be from 0 to 4294967295"):
         call(x, 0.5, epoch=2**32)
-    with pytest.raises(TypeError, match="dtype"):
+    with pytest.raises(TypeError, match=f"{function}: d?[xy] must be an array of float32 or float64, got int64"):
         call(np.ones(3, np.int64), 0.5)

@@ -1,4 +1,4 @@
-"""Compiler options under which NaN goes unnoticed, or bits depend on the machine: refused in words."""
+"""Compiler options under which NaN goes unnoticed or bits depend on the machine are refused with a message."""
 
 import shlex
 import subprocess
@@ -12,7 +12,7 @@ COMPILER = shlex.split(sysconfig.get_config_var("CC") or "cc")
 
 
 def compiled(option, source='#include "simd/simd.h"\n'):
-    """What comes of compiling what every module includes."""
+    """Compile what every module includes."""
     command = [*COMPILER, f"-I{KERNELS}", *shlex.split(option), "-fsyntax-only", "-x", "c", "-"]
     return subprocess.run(command, input=source, capture_output=True, text=True, check=False)
 

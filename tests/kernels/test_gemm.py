@@ -48,7 +48,7 @@ def test_product_is_within_the_rounding_bound(transpose_a, transpose_b, dtype, r
 def test_every_element_is_one_ascending_chain(transpose_a, transpose_b, dtype, rng):
     chain = plain_product if kernels.instruction_set() == "base" else fused_product
     for rows, inner, columns in odd_shapes(rng, 0):
-        if rows * columns > 257 * 33:  # the exact emulation is slow; edges are met without the largest
+        if rows * columns > 257 * 33:  # the exact emulation is slow, and smaller sizes cover the edges
             rows = min(rows, 33)
         a = rng.normal(size=(rows, inner)).astype(dtype)
         b = rng.normal(size=(inner, columns)).astype(dtype)
@@ -64,7 +64,7 @@ def test_chain_continues_over_blocks_of_the_inner_dimension(dtype, rng):
 
 
 @pytest.mark.parametrize("columns", [16, 32, 33, 70])
-def test_chain_continues_over_blocks_of_a_factor_read_across_its_rows(columns, dtype, rng):
+def test_chain_continues_over_blocks_of_a_transposed_factor(columns, dtype, rng):
     """A weight gradient, whose blocks are shallower, of columns that are packed and of few that are not."""
     for inner in (79, 80, 81, 143, 144, 145, 160, 161, 333):
         a, b = rng.normal(size=(inner, 37)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
@@ -74,7 +74,7 @@ def test_chain_continues_over_blocks_of_a_factor_read_across_its_rows(columns, d
 
 @pytest.mark.parametrize("transpose_b", [False, True])
 @pytest.mark.parametrize("rows", [42, 43, 55, 190])
-def test_bits_are_the_same_where_a_factor_read_across_its_rows_is_packed(rows, transpose_b, dtype, rng):
+def test_bits_are_the_same_where_a_transposed_factor_is_packed(rows, transpose_b, dtype, rng):
     for inner, columns in ((144, 256), (161, 257), (333, 300), (480, 271)):
         a, b = rng.normal(size=(inner, rows)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
         straight = kernels.gemm(np.ascontiguousarray(a.T), b)

@@ -10,7 +10,7 @@ from tinynn import kernels
 
 
 class TestGRUResetAfter(RecurrentChecks):
-    """All claims of `RecurrentChecks`, for ``r * (h u + b)``: two rows of bias."""
+    """All tests of `RecurrentChecks`, for ``r * (h u + b)``: two rows of bias."""
 
     cell = "gru"
     gates = 3
@@ -22,7 +22,7 @@ class TestGRUResetAfter(RecurrentChecks):
 
 
 class TestGRUResetBefore(RecurrentChecks):
-    """All claims of `RecurrentChecks`, for ``(r * h) u``: one row of bias."""
+    """All tests of `RecurrentChecks`, for ``(r * h) u``: one row of bias."""
 
     cell = "gru"
     gates = 3

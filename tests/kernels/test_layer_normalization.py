@@ -58,5 +58,5 @@ def test_no_rows(dtype):
 
 def test_needs_a_positive_epsilon():
     row = np.ones(3, "f4")
-    with pytest.raises(ValueError, match="layer_normalization_forward: epsilon is -1"):
+    with pytest.raises(ValueError, match="layer_normalization_forward: epsilon must be a finite number > 0, got -1"):
         kernels.layer_normalization_forward(row, row, row, epsilon=-1)

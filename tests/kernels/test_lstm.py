@@ -8,7 +8,7 @@ from tinynn import kernels
 
 
 class TestLSTM(RecurrentChecks):
-    """All claims of `RecurrentChecks`."""
+    """All tests of `RecurrentChecks`."""
 
     cell = "lstm"
     gates = 4

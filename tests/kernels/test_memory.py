@@ -6,11 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.kernels.cases import Case, make_cases
-from tests.memory import altered, disguised, laid_out, outcome
+from tests.memory import altered, disguised, outcome
 from tinynn import kernels
-from tinynn.kernels._arguments import labels_or_distribution
-from tinynn.kernels._recurrent import checked_lengths
-from tinynn.kernels.op import as_arrays
 
 
 def more_cases(dtype):
@@ -58,15 +55,3 @@ def test_any_memory(name, data):
     assert found == expected or refused
     for key, array in given.items():
         assert refused or key in case.in_place or array.tobytes() == before[key], f"{key} was changed"
-
-
-def test_kernels_read_aligned_memory_only():
-    """The compiler may take for granted that a number begins at a multiple of its size."""
-    x = laid_out(np.ones((3, 4), np.float32), (0, 1), (1, 1), 1, False, True)
-    labels = laid_out(np.array([0, 1, 2]), (0,), (1,), 1, False, True)
-    assert not x.flags.aligned
-    assert not labels.flags.aligned
-    assert as_arrays("f", x=x)[0].flags.aligned
-    assert labels_or_distribution("f", labels, "x", x, (3,), 4)[0].flags.aligned
-    assert checked_lengths("f", labels + 1, 3, 3).flags.aligned
-    assert checked_lengths("f", laid_out(labels + 1, (0,), (1,), 1, False, True), 3, 3).flags.aligned

@@ -89,7 +89,7 @@ def test_bits_of_an_element_do_not_depend_on_its_place(update, dtype, rng):
 
 @every_update
 def test_no_gradient_from_rest_changes_nothing(update, dtype, rng):
-    if "w" in update[4:]:
+    if "weight_decay" in UPDATES[update][2]:
         pytest.skip("weight decay shrinks weights without a gradient")
     vectors = start(update, 21, rng, dtype)
     vectors["dw"] = np.zeros(21, dtype)
@@ -112,9 +112,9 @@ def test_learning_rate_zero_changes_no_weight(update, dtype, rng):
 def test_nan_and_infinite_gradients_stay_in_their_element(update, dtype, rng):
     vectors = start(update, 40, rng, dtype)
     vectors["dw"] = rng.normal(size=40).astype(dtype)
-    vectors["dw"][[3, 38]] = np.nan
+    vectors["dw"][[3, 38]] = np.nan, np.inf
     run(update, kernels, vectors, 1, 0.01)
-    np.testing.assert_array_equal(np.flatnonzero(np.isnan(vectors["w"])), [3, 38])
+    np.testing.assert_array_equal(np.flatnonzero(~np.isfinite(vectors["w"])), [3, 38])
 
 
 @pytest.mark.parametrize("step", [1, 2, 1000, 10**6, 2**40])
@@ -144,37 +144,34 @@ def test_weight_decay_comes_before_the_step_and_not_through_the_moments(dtype):
 
 
 def test_tiny_gradients(dtype):
-    # The square of 1e-30 is nothing in float32; the step must stay finite and harmless.
-    for kernel, extra in ((kernels.adam_update, (1,)), (kernels.rmsprop_update, None)):
-        w, dw = np.ones(5, dtype), np.full(5, 1e-30, dtype)
-        m, v = np.zeros(5, dtype), np.zeros(5, dtype)
-        if extra is None:
-            kernel(w, dw, v, None, 0.1)
-        else:
-            kernel(w, dw, m, v, *extra, 0.1)
-        np.testing.assert_allclose(w, 1.0, rtol=1e-6)
+    # The square of 1e-30 underflows in float32; the step must stay finite and harmless.
+    for update in ("adam", "rmsprop"):
+        vectors = {**start(update, 5, np.random.default_rng(0), dtype), "w": np.ones(5, dtype)}
+        vectors["dw"] = np.full(5, 1e-30, dtype)
+        run(update, kernels, vectors, 1, 0.1)
+        np.testing.assert_allclose(vectors["w"], 1.0, rtol=1e-6)
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_momentum_without_velocity_is_refused(nesterov, dtype):
     w, dw = np.zeros(3, dtype), np.zeros(3, dtype)
-    with pytest.raises((TypeError, ValueError), match=r"\bvelocity\b"):
+    with pytest.raises(ValueError, match="sgd_update: velocity must be an array with momentum 0.9, got None"):
         kernels.sgd_update(w, dw, None, 0.1, momentum=0.9, nesterov=nesterov)
-    with pytest.raises((TypeError, ValueError), match=r"\bvelocity\b"):
+    with pytest.raises(ValueError, match="rmsprop_update: velocity must be an array with momentum 0.9, got None"):
         kernels.rmsprop_update(w, dw, np.zeros(3, dtype), None, 0.1, momentum=0.9)
 
 
 def test_what_is_no_number_or_cannot_be_changed_in_place_is_refused(dtype):
     w, dw, m, v = (np.zeros(3, dtype) for _ in range(4))
-    with pytest.raises(TypeError, match=r"adam_update: step is 1\.5, but must be an integer"):
+    with pytest.raises(TypeError, match=r"adam_update: step must be a whole number, got 1\.5"):
         kernels.adam_update(w, dw, m, v, 1.5, 0.1)
-    with pytest.raises(TypeError, match=r"sgd_update: learning_rate is 'much', but must be a number"):
+    with pytest.raises(TypeError, match=r"sgd_update: learning_rate must be a real number, got 'much'"):
         kernels.sgd_update(w, dw, None, "much")
-    with pytest.raises(TypeError, match=r"adam_update: m is a list, but is changed in place"):
+    with pytest.raises(TypeError, match="adam_update: m is changed in place and must be an ndarray .*, got list"):
         kernels.adam_update(w, dw, m.tolist(), v, 1, 0.1)
 
 
 def test_steps_count_from_one(dtype):
     w, dw, m, v = (np.zeros(3, dtype) for _ in range(4))
-    with pytest.raises(ValueError, match=r"\bstep\b"):
+    with pytest.raises(ValueError, match="adam_update: step must be from 1"):
         kernels.adam_update(w, dw, m, v, 0, 0.1)

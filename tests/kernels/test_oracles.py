@@ -1,4 +1,4 @@
-"""The judges judged: the oracles' gradients by finite differences, the measuring sticks by fractions."""
+"""Tests of the oracles: gradients by finite differences, rounding by exact fractions."""
 
 from fractions import Fraction
 
@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 from tests import oracles
-from tests.numerics import (
-    finite_differences,
-    fused_multiply_add,
-    ulp_distance,
-    weighted_sum,
-)
+from tests.kernels.cases import CATEGORICAL_LOSSES, PAIR_LOSSES
+from tests.numerics import finite_differences, fused_multiply_add, ulp_distance, weighted_sum
 
 NEAR = {"rtol": 1e-9, "atol": 1e-10}
 
@@ -97,9 +93,7 @@ def test_recurrent(cell, lengths, rng):
     check_gradients(forward, backward, arguments, rng, **options)
 
 
-@pytest.mark.parametrize(
-    "name", [name[:-8] for name in oracles.__all__ if name.endswith(("py_forward", "or_forward"))]
-)
+@pytest.mark.parametrize("name", PAIR_LOSSES + CATEGORICAL_LOSSES)
 def test_losses(name, rng):
     forward, backward = getattr(oracles, f"{name}_forward"), getattr(oracles, f"{name}_backward")
     prediction = rng.uniform(0.1, 0.9, size=(3, 2, 4))

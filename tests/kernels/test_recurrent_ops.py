@@ -1,4 +1,4 @@
-"""The recurrent ops as layers use them: the last state or all, states as outputs, outputs not used."""
+"""The recurrent ops as layers use them: the last state or all, states as outputs, unused outputs."""
 
 import itertools
 
@@ -104,7 +104,7 @@ def test_gradients_of_any_outputs_equal_finite_differences(cell, flags, rng):
 
 
 @every_cell
-def test_parameters_learn_the_same_when_nobody_needs_the_gradient_of_the_inputs(cell, rng):
+def test_gradients_of_the_parameters_are_the_same_without_those_of_the_inputs(cell, rng):
     for flags in FLAGS:
         run, _ = make(rng, cell, *flags)
         ones = [np.ones_like(y) for y in run.forward()]

@@ -24,7 +24,7 @@ def test_offset_is_zero_unless_given(dtype):
     np.testing.assert_array_equal(OpRun(registered["rescaling"], [x], scale=0.5).forward()[0], x / 2)
 
 
-def test_nobody_needs_the_gradient_of_the_input(dtype):
+def test_backward_without_the_gradient_of_the_input(dtype):
     run = OpRun(registered["rescaling"], [np.ones((2, 3), dtype)], scale=0.5)
     run.forward()
     assert run.backward([np.ones((2, 3), dtype)], needs_inputs=False) == ([None], [])

@@ -8,7 +8,7 @@ from tinynn import kernels
 
 
 class TestRNN(RecurrentChecks):
-    """All claims of `RecurrentChecks`."""
+    """All tests of `RecurrentChecks`."""
 
     cell = "rnn"
 

@@ -24,15 +24,15 @@ def test_fitting(patterns, inputs, parameters):
 @pytest.mark.parametrize(
     ("patterns", "inputs", "parameters", "message"),
     [
-        ((["(..., I)"], []), [()], [], r"input 0 has shape \(\), but must have a shape \(\.\.\., I\)"),
-        ((["(..., I)"], ["(I, O)"]), [(4,)], [(5, 3)], r"parameter 0 has shape \(5, 3\), .* \(I, O\), where I is 4"),
-        ((["(..., I)"], ["(I, O)"]), [(4,)], [None], r"parameter 0 is missing; it must have a shape \(I, O\)"),
+        ((["(..., I)"], []), [()], [], r"input 0 must have shape \(\.\.\., I\), got \(\)"),
+        ((["(..., I)"], ["(I, O)"]), [(4,)], [(5, 3)], r"parameter 0 must .* \(I, O\), where I is 4, got \(5, 3\)"),
+        ((["(..., I)"], ["(I, O)"]), [(4,)], [None], r"parameter 0 must have shape \(I, O\), got None"),
         ((["(..., I)"], ["(I, O)"]), [(4,)], [], r"takes 1 parameter \(\(I, O\)\), got 0"),
         ((["(..., I)"], []), [(4,), (4,)], [], "takes 1 input .*, got 2"),
-        ((["(T, I)"], ["(I, 4H)"]), [(3, 2)], [(2, 6)], r"\(2, 6\), but must have a shape \(I, 4H\), where I is 2"),
-        ((["(T, I)"], ["(2, I)"]), [(3, 2)], [(3, 2)], r"\(3, 2\), but must have a shape \(2, I\)"),
-        ((["(...)", "(...)"], []), [(2, 3), (2, 4)], [], r"input 1 has shape \(2, 4\), .* where \.\.\. is \(2, 3\)"),
-        ((["(T, I)"], []), [(3, 2, 1)], [], r"\(3, 2, 1\), but must have a shape \(T, I\)"),
+        ((["(T, I)"], ["(I, 4H)"]), [(3, 2)], [(2, 6)], r"must have shape \(I, 4H\), where I is 2, got \(2, 6\)"),
+        ((["(T, I)"], ["(2, I)"]), [(3, 2)], [(3, 2)], r"must have shape \(2, I\), where I is 2, got \(3, 2\)"),
+        ((["(...)", "(...)"], []), [(2, 3), (2, 4)], [], r"input 1 must .*, where \.\.\. is \(2, 3\), got \(2, 4\)"),
+        ((["(T, I)"], []), [(3, 2, 1)], [], r"must have shape \(T, I\), got \(3, 2, 1\)"),
     ],
 )
 def test_not_fitting(patterns, inputs, parameters, message):
@@ -58,10 +58,10 @@ def test_attributes_come_in_one_form():
         ({"n": 0}, ValueError, "n must be at least 1, got 0"),
         ({"n": 1.0}, TypeError, "n must be a whole number, got 1.0"),
         ({"n": True}, TypeError, "n must be a whole number, got True"),
-        ({"n": 1, "rate": 1}, ValueError, "rate must be less than 1, got 1"),
-        ({"n": 1, "rate": -0.1}, ValueError, "rate must be from 0 to 1, got -0.1"),
-        ({"n": 1, "epsilon": 0}, ValueError, "epsilon must be more than 0, got 0"),
-        ({"n": 1, "mode": "c"}, ValueError, "mode must be one of 'a', 'b', got 'c'"),
+        ({"n": 1, "rate": 1}, ValueError, "rate must be a finite number >= 0 and < 1, got 1"),
+        ({"n": 1, "rate": -0.1}, ValueError, "rate must be a finite number >= 0 and < 1, got -0.1"),
+        ({"n": 1, "epsilon": 0}, ValueError, "epsilon must be a finite number > 0, got 0"),
+        ({"n": 1, "mode": "c"}, ValueError, "mode must be 'a' or 'b', got 'c'"),
         ({"n": 1, "x": 2}, ValueError, "x must be from -1 to 1, got 2"),
     ],
 )

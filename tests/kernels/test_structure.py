@@ -46,7 +46,7 @@ def test_split(dtype, rng):
         assert_same_bits(dx, np.stack(dy, axis=1))
 
 
-def test_split_when_nobody_used_a_step(dtype, rng):
+def test_split_with_unused_steps(dtype, rng):
     x = rng.normal(size=(4, 3, 5)).astype(dtype)
     _, op_run = run("split", x)
     dy = rng.normal(size=(4, 5)).astype(dtype)
@@ -82,7 +82,7 @@ def test_add(dtype, rng):
 
 
 @pytest.mark.parametrize("name", ["repeat", "split", "stack", "add"])
-def test_nobody_needs_the_gradient_of_the_inputs(name, dtype):
+def test_backward_without_the_gradients_of_the_inputs(name, dtype):
     x = np.ones((3, 2, 4), dtype)
     outputs, op_run = run(name, x, n=2)
     d_inputs, _ = op_run.backward([np.ones_like(y) for y in outputs], needs_inputs=False)

@@ -75,7 +75,7 @@ def test_probabilities_sum_to_one_for_many_numbers(dtype, rng):
     assert np.isfinite(backward(np.ones_like(y), p)).all()
 
 
-def test_zeros_are_no_trouble(dtype):
+def test_zero_probabilities(dtype):
     p = np.zeros((2, 3, 4), dtype)
     p[0, :, 1] = 1
     np.testing.assert_array_equal(forward(p)[0], np.eye(10)[3])

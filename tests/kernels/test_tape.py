@@ -1,4 +1,4 @@
-"""The tape: its operations, its walks, and what it refuses."""
+"""The tape: its operations, its passes, and what it refuses."""
 
 from __future__ import annotations
 

@@ -236,14 +236,14 @@ def test_failures_of_several_threads_stay_apart(rng):
         (
             "forward",
             lambda v: v[:, :2],
-            r"layer 'mine': what forward returned must have shape \(4, 3\), got \(4, 2\)",
+            r"layer 'mine': the result of forward must have shape \(4, 3\), got \(4, 2\)",
         ),
-        ("forward", lambda v: v[:2], r"what forward returned must have shape \(4, 3\), got \(2, 3\)"),
-        ("forward", lambda v: None, r"what forward returned"),
-        ("forward", lambda v: "text", r"what forward returned"),
-        ("backward", lambda v: v[:, :2], r"layer 'mine': gradient 0 that backward returned has shape \(4, 2\)"),
+        ("forward", lambda v: v[:2], r"the result of forward must have shape \(4, 3\), got \(2, 3\)"),
+        ("forward", lambda v: None, r"the result of forward"),
+        ("forward", lambda v: "text", r"the result of forward"),
+        ("backward", lambda v: v[:, :2], r"layer 'mine': gradient 0 from backward must have shape \(4, 3\), got"),
         ("backward", lambda v: (v, v), r"layer 'mine': backward must return 1 arrays, got 2"),
-        ("backward", lambda v: None, r"gradient 0 that backward returned"),
+        ("backward", lambda v: None, r"gradient 0 from backward"),
     ],
 )
 def test_wrong_results_are_named(where, wrong, message, rng):

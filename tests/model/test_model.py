@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinynn
-from tinynn import Sequential, layers, optimizers
+from tinynn import Sequential, layers, losses, optimizers
 
 
 def small(**keywords):
@@ -210,3 +210,17 @@ def test_copies_share_nothing():
     again[0].fit(X, Y, epochs=2, verbose=0)
     assert again[0].fingerprint() != model.fingerprint()
     assert model._core.epochs == 2
+
+
+def test_what_refers_to_a_model_refers_to_its_copy():
+    class Watching(losses.Loss):
+        def forward(self, prediction, target):
+            return np.abs(prediction - target).mean(-1)
+
+    loss = Watching()
+    model = trained()
+    loss.watched = model
+    model.compile("sgd", loss)
+    again = copy.deepcopy(model)
+    assert again.loss.watched is again
+    assert again.loss.watched is not model

@@ -22,7 +22,34 @@ from tinynn import Sequential, layers, losses
 from tinynn.callbacks import (
     ModelCheckpoint,
 )
+from tinynn.io.format import digest
 from tinynn.training import checkpoint as module
+from tinynn.training.passes import ALL, Pass
+
+# --- batches ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize(
+    "given, batch_size, steps", [(ALL, 50, 1), (1, 1, 50), (16, 16, 4), (50, 50, 1), (2**80, 50, 1)]
+)
+def test_batches_cover_all_samples(kind, given, batch_size, steps, data):
+    x, y = data
+    work = Pass(classifier()._core, kind, x, None if kind == "predict" else y, given, None, "fit")
+    assert (work.n, work.batch_size, work.steps) == (50, batch_size, steps)
+    assert (work.targets is None) == (kind == "predict")
+
+
+def test_only_training_builds(data):
+    for kind in ("evaluate", "predict"):
+        core = Sequential([layers.Dense(2)])._core
+        with pytest.raises(ValueError, match="^evaluate: the model has no weights yet"):
+            Pass(core, kind, data[0], None, 8, None, "evaluate")
+    model = Sequential([layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    Pass(model._core, "train", *data, 8, None, "fit")
+    assert model.input_shape == (4,)
+
 
 # --- weights -----------------------------------------------------------------------------------------
 
@@ -38,6 +65,20 @@ def test_class_weights_are_sample_weights(data):
     third.fit(x[:40], np.eye(3)[y[:40]], class_weight=weights, verbose=0)
     assert first.history == second.history
     assert one.parameters.tobytes() == other.parameters.tobytes() == third.parameters.tobytes()
+
+
+def test_weights_are_one_for_each_sample_or_each_loss(rng):
+    model = Sequential([layers.Dense(3)], (2, 5, 4))
+    model.compile("sgd", "mse")
+    x, y = rng.normal(size=(6, 2, 5, 4)), rng.normal(size=(6, 2, 5, 3))
+    for shape, filled, expected in (((6,), (6,), (6,)), ((6, 2), (6, 2, 1), (6, 2, 5)), ((6, 2, 5),) * 3,
+                                    ((6, 2, 5, 1), (6, 2, 5), (6, 2, 5))):
+        weight = rng.normal(size=shape)
+        work = Pass(model._core, "train", x, y, 8, weight, "fit")
+        assert work.weights.flags.c_contiguous
+        np.testing.assert_array_equal(work.weights, np.broadcast_to(weight.reshape(filled), expected))
+    with pytest.raises(ValueError, match=r"fit: sample_weight has shape \(6, 5\)"):
+        Pass(model._core, "train", x, y, 8, np.ones((6, 5)), "fit")
 
 
 def test_weights_of_zero_leave_a_sample_out_but_count_it(data):
@@ -121,9 +162,39 @@ def test_no_warning_where_zeros_mean_something(rng):
     assert np.isnan(model.evaluate(x, y, check_finite=False))
 
 
+# --- the record of the data --------------------------------------------------------------------------
+
+
+def test_the_record_of_an_array():
+    x, y, weight = np.ones((3, 4), "f4"), np.array([0, 1, 2]), np.array([0.5, 1, 2])
+
+    def recorded(x=x, y=y, weight=weight, hashed=True):
+        return Pass(classifier()._core, "train", x, y, 2, weight, "fit").described(hashed)
+
+    assert recorded(hashed=False) == {"samples": 3, "sample_shape": [4]}
+    record = recorded()
+    assert {name: (entry["dtype"], entry["shape"]) for name, entry in record["arrays"].items()} == {
+        "items": ("float32", [3, 4]), "targets": ("int64", [3]), "weights": ("float64", [3])}
+    assert recorded(x.copy(order="F"), y.tolist()) == record
+    for other in (recorded(x + 1), recorded(y=y[::-1]), recorded(weight=weight * 2), recorded(weight=None),
+                  recorded(x.astype("f8"))):
+        assert other != record
+
+
+def test_the_record_of_a_data_set_is_that_of_its_first_epoch(rng):
+    data = Pairs(rng)
+    model = Sequential([layers.Flatten(), layers.Dense(3, "softmax")], (2, 4))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    record = Pass(model._core, "train", data, None, 2, None, "fit").described(True)
+    assert data.epochs == [0]
+    assert set(record["arrays"]) == {"items", "indices", "targets"}
+    assert record["arrays"]["indices"]["sha256"] == digest({}, {"indices": data.indices})
+
+
 # --- the record of a training ------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("empty_folder")
 def test_without_a_path_nothing_is_written_nor_hashed(monkeypatch):
     monkeypatch.setattr("tinynn.training.passes.digest", None)
     monkeypatch.setattr(module, "write_file", None)
@@ -138,6 +209,7 @@ def provenance_in(path):
     return json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["tinynn"])["provenance"]
 
 
+@pytest.mark.usefixtures("empty_folder")
 def test_a_model_file_records_its_provenance():
     model = dense()
     assert "provenance" not in str(to_bytes(model))
@@ -165,6 +237,7 @@ def test_a_model_file_records_its_provenance():
     assert other.provenance["data"]["training"]["arrays"]["items"]["sha256"] != items["sha256"]
 
 
+@pytest.mark.usefixtures("empty_folder")
 def test_files_saved_by_a_callback_record_the_metrics_of_their_epoch(tmp_path):
     model = dense()
     history = model.fit(**DENSE, verbose=0, callbacks=[ModelCheckpoint("epoch{epoch}")])
@@ -173,6 +246,7 @@ def test_files_saved_by_a_callback_record_the_metrics_of_their_epoch(tmp_path):
         assert provenance_in(f"epoch{epoch + 1}")["metrics"] == metrics
 
 
+@pytest.mark.usefixtures("empty_folder")
 def test_a_non_finite_metric_can_be_written():
     model, _ = train("callbacks")
     assert model.provenance["metrics"]["seen"] is None

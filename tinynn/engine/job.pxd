@@ -21,4 +21,4 @@ cdef class Job:
     cdef set_program(self, Py_ssize_t batch, Py_ssize_t samples)
     cdef set_batch(self, cnp.ndarray x, cnp.ndarray y)
     cdef void predict_batch(self, cnp.ndarray x, cnp.ndarray predictions) noexcept
-    cdef Py_ssize_t run_to(self, Py_ssize_t end, int64_t deadline) noexcept
+    cdef Py_ssize_t run_to(self, Py_ssize_t end, int64_t deadline, int threads) noexcept

@@ -186,16 +186,17 @@ cdef class Job:
     def run(self, int max_steps=2**31 - 1) -> int:
         """Run steps; returns DONE, TIME, NOT_FINITE or FAILED."""
         cdef Loop* loop = &self.loop
-        cdef Py_ssize_t reason, steps = self.steps
+        cdef Py_ssize_t reason, steps = min(self.steps, loop.progress.next_step + max_steps)
+        cdef int threads = threads_wanted() if self.team else 1
         if loop.data.augments:
-            scratch = np.empty(threads_wanted() * loop.data.augmentation_numbers, self.plan.dtype)
+            scratch = np.empty(threads * loop.data.augmentation_numbers, self.plan.dtype)
             loop.data.augmentation_scratch = data(scratch)
-        reason = self.run_to(min(steps, loop.progress.next_step + max_steps), nanoseconds() + SLICE_NANOSECONDS)
+        reason = self.run_to(steps, nanoseconds() + SLICE_NANOSECONDS, threads)
         if reason == RUN_NOT_FINITE or reason == RUN_FAILED:
             return reason
-        return DONE if loop.progress.next_step >= steps else TIME
+        return DONE if loop.progress.next_step >= self.steps else TIME
 
-    cdef Py_ssize_t run_to(self, Py_ssize_t end, int64_t deadline) noexcept:
+    cdef Py_ssize_t run_to(self, Py_ssize_t end, int64_t deadline, int threads) noexcept:
         """Run the steps before `end`; returns the reason to stop."""
         cdef LoopProgress* progress = &self.loop.progress
         progress.first_step = progress.next_step
@@ -203,7 +204,7 @@ cdef class Job:
         progress.reason = RUN_DONE
         progress.deadline = deadline
         with nogil:
-            run_team(threads_wanted() if self.team else 1, self.scratch, self.body, &self.loop)
+            run_team(threads, self.scratch, self.body, &self.loop)
         if progress.reason == RUN_NOT_FINITE or progress.reason == RUN_FAILED:
             progress.next_step = progress.stop_step
         return progress.reason
@@ -214,7 +215,7 @@ cdef class Job:
         self.loop.data.x.data = <const char*> cnp.PyArray_DATA(x)
         self.loop.data.predictions = cnp.PyArray_DATA(predictions)
         self.loop.progress.next_step = 0
-        self.run_to(1, INT64_MAX)
+        self.run_to(1, INT64_MAX, threads_wanted() if self.team else 1)
 
     cdef set_batch(self, cnp.ndarray x, cnp.ndarray y):
         """The samples and targets of `train_batch`."""
@@ -224,14 +225,17 @@ cdef class Job:
         self.batch = x, y
 
     def train_batch(self, uint64_t iteration, double learning_rate, bint update) -> int:
-        """Do the step as update number `iteration`; returns as `run`. Without `update`, only compute gradients."""
+        """Do the only step, on one thread, as update number `iteration`; returns as `run`.
+
+        Without `update`, it only computes gradients.
+        """
         cdef Loop* loop = &self.loop
         memset(loop.progress.totals, 0, (2 + loop.program.metric_count) * sizeof(double))
         loop.progress.next_step = 0
         loop.progress.iteration = iteration
         loop.update.learning_rates[0] = learning_rate
         loop.update.changes_weights = update
-        return self.run_to(1, INT64_MAX)
+        return self.run_to(1, INT64_MAX, 1)
 
     def means(self) -> list[float]:
         """Loss and metrics of the samples so far."""

@@ -79,7 +79,7 @@ cdef void call_forward(Call* call, int kind) noexcept with gil:
         inputs = views(call.inputs, [(rows, *s) for s in function.input_shapes], kind, function.integer_inputs)
         parameters = views(call.parameters, function.parameter_shapes, kind)
         output = view(call.outputs[0], (rows, *function.output_shape), kind)
-        write(output, function.forward(*inputs, *parameters), "what forward returned", function.name)
+        write(output, function.forward(*inputs, *parameters), "the result of forward", function.name)
     except BaseException as error:
         function.errors[<uintptr_t> call.failed] = error
         call.failed[0] = 1
@@ -98,7 +98,7 @@ cdef void call_backward(Call* call, int kind, bint loss) noexcept with gil:
         d_parameters = views(call.d_parameters, function.parameter_shapes, kind)
         if loss:
             gradient = np.asarray(function.backward(*inputs))
-            write(d_inputs[0], gradient * d_output[..., None], "what backward returned", function.name)
+            write(d_inputs[0], gradient * d_output[..., None], "the result of backward", function.name)
             return
         gradients = function.backward(d_output, *inputs, output, *parameters)
         if not isinstance(gradients, tuple):
@@ -108,7 +108,7 @@ cdef void call_backward(Call* call, int kind, bint loss) noexcept with gil:
             raise ValueError(f"{function.name}: backward must return {expected} arrays, got {len(gradients)}; return "
                              "the gradient of the input, then that of each parameter")
         for number, (to, gradient) in enumerate(zip(d_inputs + d_parameters, gradients)):
-            write(to, gradient, f"gradient {number} that backward returned", function.name)
+            write(to, gradient, f"gradient {number} from backward", function.name)
     except BaseException as error:
         function.errors[<uintptr_t> call.failed] = error
         call.failed[0] = 1

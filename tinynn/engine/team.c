@@ -1,9 +1,9 @@
 /* The thread pool.
  *
- * Design: one call at a time owns the pool; a call that finds it taken runs alone on its own thread. Pool threads sleep
- * between calls. Inside a call, a thread that waits for a phase to end spins for SPIN_NANOSECONDS and then sleeps; with
- * more threads than cores it does not spin. A thread that wakes up after its call has ended does not join it. After
- * fork(), the child starts a pool of its own. */
+ * Design: one mutex guards the state of the pool. A call that finds the pool in use runs alone on its own thread.
+ * Pool threads sleep between calls; a thread that waits inside a call spins for SPIN_NANOSECONDS and then sleeps,
+ * and does not spin at all when there are more threads than cores. A thread that comes late to a call that has
+ * ended never joins it. After fork() the child starts its own pool. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
@@ -29,10 +29,10 @@ static struct {
     pthread_mutex_t lock;      /* guards all that follows */
     pthread_cond_t start;      /* a call has begun */
     pthread_cond_t finished;   /* the last helper has left the call */
-    pthread_cond_t phase;      /* a phase has ended while a thread slept */
-    atomic_int sleepers;       /* threads that sleep until a phase ends */
-    int started;               /* threads that exist, not counting callers */
-    uint64_t call;             /* number of the call; a helper joins each at most once */
+    pthread_cond_t phase;      /* a phase has ended, and a thread sleeps until it does */
+    atomic_int sleepers;       /* until a phase ends */
+    int started;               /* threads that exist, without the callers */
+    uint64_t call;             /* number of the call; a helper joins each once at most */
     int open;                  /* helpers may join */
     int inside;                /* helpers that have joined */
     uint32_t first_phase;
@@ -73,7 +73,7 @@ static void wait_for_phase(Team *team, uint32_t phase)
         } while (nanoseconds() - start < SPIN_NANOSECONDS);
     }
     pthread_mutex_lock(&pool.lock);
-    /* Count this thread before looking: the thread that ends the phase stores that before it reads the count. */
+    /* Count this thread before looking: the thread that ends the phase stores it before it looks at the count. */
     atomic_fetch_add(&pool.sleepers, 1);
     while ((uint32_t)(atomic_load(&team->state) >> 32) == phase)
         pthread_cond_wait(&pool.phase, &pool.lock);

@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tinynn.kernels._numbers import real_number
+from tinynn.checks import check_real
 
-#: The least and the most of each option. They are far beyond what leaves an image, and keep places finite in float32.
+#: Minimum and maximum of each option: far more than leaves anything of an image, but positions stay finite in float32.
 LIMITS = {
     "shift": (0.0, 1e6),
     "rotation": (0.0, 180.0),
@@ -16,12 +16,12 @@ LIMITS = {
     "smoothness": (0.25, 1e6),  # the grid of a smoother displacement is coarser than the image, and never large
 }
 #: Rows and columns of an image; its numbers, a border included, are counted in 32 bits.
-MOST_PIXELS = 2**20
-MOST_NUMBERS = 2**31 - 1
+MAX_PIXELS = 2**20
+MAX_NUMBERS = 2**31 - 1
 
 
 def check_options(function: str, options: Mapping[str, Any]) -> dict[str, float]:
-    """The options as floats.
+    """Check the options; returns them as floats.
 
     Raises
     ------
@@ -39,16 +39,16 @@ def check_options(function: str, options: Mapping[str, Any]) -> dict[str, float]
     ...
     ValueError: augment: shear must be from 0 to 1000, got 1e+39
     """
-    return {name: real_number(function, name, value, *LIMITS[name]) for name, value in options.items()}
+    return {name: check_real(function, name, value, *LIMITS[name]) for name, value in options.items()}
 
 
 def check_image(function: str, shape: Sequence[int]) -> tuple[int, int, int]:
-    """Rows, columns and channels of images of this shape.
+    """Check the shape of an image; returns its rows, columns and channels.
 
     Raises
     ------
     ValueError
-        If it is none of an image, or of one that is too large.
+        If it is not the shape of an image, or the image is too large.
 
     Examples
     --------
@@ -56,10 +56,10 @@ def check_image(function: str, shape: Sequence[int]) -> tuple[int, int, int]:
     (28, 28, 1)
     """
     if len(shape) not in (2, 3) or 0 in shape:
-        raise ValueError(f"{function}: augmentation takes images of shape (rows, columns) or (rows, columns, "
-                         f"channels), got {tuple(shape)}")
+        raise ValueError(f"{function}: images to augment must have shape (rows, columns) or (rows, columns, channels), "
+                         f"got {tuple(shape)}")
     rows, columns, channels = (*shape, 1)[:3]
-    if max(rows, columns) > MOST_PIXELS or math.prod((rows + 3, columns + 3, channels)) > MOST_NUMBERS:
-        raise ValueError(f"{function}: augmentation takes images of at most {MOST_PIXELS:,} rows and columns and "
-                         f"{MOST_NUMBERS:,} numbers, got {tuple(shape)}")
+    if max(rows, columns) > MAX_PIXELS or math.prod((rows + 3, columns + 3, channels)) > MAX_NUMBERS:
+        raise ValueError(f"{function}: images to augment must have at most {MAX_PIXELS:,} rows and columns and "
+                         f"{MAX_NUMBERS:,} numbers, got shape {tuple(shape)}")
     return rows, columns, channels

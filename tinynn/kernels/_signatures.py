@@ -1,33 +1,32 @@
-"""What an op takes: patterns of shapes, checks of attributes, and the errors that say what is wrong.
+"""What an op takes: patterns of shapes, checks of attributes, and their errors.
 
 A pattern is a shape with letters: ``"(..., I)"``, ``"(I, 4H)"``, ``"(2, K)"``, ``"()"``. A letter stands for one size,
-the dots for any number of them, and both for the same ones in all patterns of an op. A question mark behind a pattern
-says that the array may be missing. Sizes that are not known yet fit everything.
+the dots for any number of sizes; each means the same in all patterns of an op. A question mark after a pattern marks an
+optional array. Sizes that are not known yet fit any pattern.
 """
 
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-from tinynn.kernels._numbers import real_number
+from tinynn.checks import check_choice, check_count, check_real
 
 Shape = tuple[int | None, ...]
-#: Checks the attribute of an op, both named for the message, and returns it in the form that the op reads.
+#: Checks an attribute, given the names of the op and the attribute for the error; returns it as the op reads it.
 Check = Callable[[str, str, Any], Any]
 
 
 @lru_cache(maxsize=256)
 def _parsed(pattern: str) -> tuple[tuple[int, str], ...]:
-    """Factor and letter of each axis; no letter for a number alone, dots for dots."""
+    """Factor and letter of each axis; a plain number has no letter, the dots are their own letter."""
     axes = re.findall(r"\.\.\.|\d*[A-Z]|\d+", pattern)
     return tuple((1, "...") if axis == "..." else
                  (int(axis.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ") or 1), axis.lstrip("0123456789")) for axis in axes)
 
 
 def _fits(pattern: str, shape: Shape, bound: dict[str, Any]) -> bool:
-    """Whether a shape fits; binds the letters that are new."""
+    """Whether a shape fits; binds new letters."""
     axes = _parsed(pattern)
     dots = next((i for i, (_, letter) in enumerate(axes) if letter == "..."), None)
     more = len(shape) - len(axes) + (dots is not None)
@@ -55,16 +54,16 @@ def _expect(what: str, pattern: str, shape: Shape | None, bound: dict[str, Any])
     optional, pattern = pattern.endswith("?"), pattern.rstrip("?")
     if shape is None:
         if not optional:
-            raise ValueError(f"{what} is missing; it must have a shape {pattern}")
+            raise ValueError(f"{what} must have shape {pattern}, got None")
         return
     known = dict(bound)
     if not _fits(pattern, shape, bound):
         letters = dict.fromkeys(letter for _, letter in _parsed(pattern) if known.get(letter, ()) != ())
         meaning = ", ".join(f"{letter} is {known[letter]}" for letter in letters)
-        raise ValueError(f"{what} has shape {shape}, but must have a shape {pattern}{meaning and ', where ' + meaning}")
+        raise ValueError(f"{what} must have shape {pattern}{meaning and ', where ' + meaning}, got {shape}")
 
 
-@lru_cache(maxsize=1024)  # many towers ask the same
+@lru_cache(maxsize=1024)  # many towers ask for the same
 def check_arrays(op: str, patterns: tuple[tuple[str, ...], tuple[str, ...]], inputs: tuple[Shape, ...],
                  parameters: tuple[Shape | None, ...]) -> None:
     """Check the shapes of an op's inputs and parameters.
@@ -80,7 +79,7 @@ def check_arrays(op: str, patterns: tuple[tuple[str, ...], tuple[str, ...]], inp
     >>> check_arrays("dense", (("(..., I)",), ("(I, O)", "(O)?")), ((4,),), ((5, 3), None))
     Traceback (most recent call last):
     ...
-    ValueError: op 'dense': parameter 0 has shape (5, 3), but must have a shape (I, O), where I is 4
+    ValueError: op 'dense': parameter 0 must have shape (I, O), where I is 4, got (5, 3)
     """
     bound: dict[str, Any] = {}
     for kind, wanted, given in zip(("input", "parameter"), patterns, (inputs, parameters), strict=True):
@@ -93,12 +92,12 @@ def check_arrays(op: str, patterns: tuple[tuple[str, ...], tuple[str, ...]], inp
 
 def check_attributes(op: str, options: Mapping[str, Check], required: Sequence[str],
                      attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes in the form that the op reads.
+    """Check the attributes; returns them as the op reads them.
 
     Raises
     ------
     TypeError, ValueError
-        If one is not known, is missing or is wrong.
+        If one is unknown, missing or wrong.
     """
     for name in attributes:
         if name not in options:
@@ -116,42 +115,16 @@ def flag(function: str, name: str, value: Any) -> bool:
     return bool(value)
 
 
-def within(least: float = -sys.float_info.max, most: float = sys.float_info.max) -> Check:
-    """A number in these bounds."""
-    def check(function: str, name: str, value: Any) -> float:
-        return real_number(function, name, value, least, most)
-    return check
-
-
-def positive(function: str, name: str, value: Any) -> float:
-    """A number above 0."""
-    number = real_number(function, name, value, 0.0, sys.float_info.max)
-    if number == 0:
-        raise ValueError(f"{function}: {name} must be more than 0, got {value}")
-    return number
-
-
-def share(function: str, name: str, value: Any) -> float:
-    """A number from 0 to less than 1."""
-    number = real_number(function, name, value, 0.0, 1.0)
-    if number == 1:
-        raise ValueError(f"{function}: {name} must be less than 1, got {value}")
-    return number
-
-
-def count(function: str, name: str, value: Any) -> int:
-    """A whole number of at least 1."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{function}: {name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{function}: {name} must be at least 1, got {value}")
-    return int(value)
+def within(minimum: float | None = None, maximum: float | None = None) -> Check:
+    """Check a number in these bounds."""
+    return partial(check_real, minimum=minimum, maximum=maximum)
 
 
 def one_of(known: Sequence[Any]) -> Check:
-    """One of these."""
-    def check(function: str, name: str, value: Any) -> Any:
-        if value not in known:
-            raise ValueError(f"{function}: {name} must be one of {', '.join(map(repr, known))}, got {value!r}")
-        return value
-    return check
+    """Check one of these values."""
+    return partial(check_choice, known=known)
+
+
+count: Check = check_count
+positive: Check = partial(check_real, above=0.0)
+share: Check = partial(check_real, minimum=0.0, below=1.0)

@@ -8,15 +8,10 @@
 
 import math
 
-from tinynn.kernels._arguments import expect_elements, required_arrays
-from tinynn.kernels._public import public
-from tinynn.kernels.op import OpRun, expect_shape, register
+from tinynn.kernels.op import register
 
-from tinynn.kernels.machine cimport (
-    RELU, SIGMOID, TANH, Range, Worker, claim, real, softmax_row, softmax_row_backward, vector_activation,
-    vector_activation_backward,
-)
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.machine cimport RELU, SIGMOID, TANH, Range, Worker, claim, real, simd, softmax_row
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
 
 cdef void activation_forward(
@@ -26,7 +21,7 @@ cdef void activation_forward(
     """y = f(x)"""
     cdef Range part
     while claim(worker, n, 4096, &part):
-        vector_activation(y + part.start, x + part.start, part.stop - part.start, activation, worker)
+        simd(worker, y).activation_forward(y + part.start, x + part.start, part.stop - part.start, activation)
 
 
 cdef void activation_backward(
@@ -36,8 +31,8 @@ cdef void activation_backward(
     """dx = dy f'(x)"""
     cdef Range part
     while claim(worker, n, 4096, &part):
-        vector_activation_backward(dx + part.start, dy + part.start, y + part.start, part.stop - part.start,
-                                   activation, worker)
+        simd(worker, dx).activation_backward(dx + part.start, dy + part.start, y + part.start, part.stop - part.start,
+                                             activation)
 
 
 cdef void softmax_forward(
@@ -62,29 +57,27 @@ cdef void softmax_backward(
     cdef Py_ssize_t row
     while claim(worker, B, max(1, 4096 // K), &rows):
         for row in range(rows.start, rows.stop):
-            softmax_row_backward(dx + row * K, dy + row * K, y + row * K, K, worker)
+            simd(worker, dx).softmax_backward(dx + row * K, dy + row * K, y + row * K, K)
 
 
-cdef void run_activation_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    activation_forward(<real*> call.outputs[0], <const real*> call.inputs[0], call.rows * call.sizes[0],
-                       <int> call.sizes[1], worker)
+cdef void run_activation_forward(RealCall* call, Worker* worker) noexcept nogil:
+    activation_forward(call.outputs[0], call.inputs[0], call.rows * call.sizes[0], <int> call.sizes[1], worker)
 
 
-cdef void run_activation_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_activation_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        activation_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], <const real*> call.outputs[0],
-                            call.rows * call.sizes[0], <int> call.sizes[1], worker)
+        activation_backward(call.d_inputs[0], call.d_outputs[0], call.outputs[0], call.rows * call.sizes[0],
+                            <int> call.sizes[1], worker)
 
 
-cdef void run_softmax_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    softmax_forward(<real*> call.outputs[0], <const real*> call.inputs[0], call.rows * call.sizes[0], call.sizes[1],
-                    worker)
+cdef void run_softmax_forward(RealCall* call, Worker* worker) noexcept nogil:
+    softmax_forward(call.outputs[0], call.inputs[0], call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_softmax_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_softmax_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        softmax_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], <const real*> call.outputs[0],
-                         call.rows * call.sizes[0], call.sizes[1], worker)
+        softmax_backward(call.d_inputs[0], call.d_outputs[0], call.outputs[0], call.rows * call.sizes[0], call.sizes[1],
+                         worker)
 
 
 cdef class Activation(Op):
@@ -93,10 +86,8 @@ cdef class Activation(Op):
 
     def __cinit__(self, name, activation):
         self.activation = activation
-        self.forward[0] = <Run> run_activation_forward[float]
-        self.forward[1] = <Run> run_activation_forward[double]
-        self.backward[0] = <Run> run_activation_backward[float]
-        self.backward[1] = <Run> run_activation_backward[double]
+        self.forward = [<Run> run_activation_forward[FloatCall], <Run> run_activation_forward[DoubleCall]]
+        self.backward = [<Run> run_activation_backward[FloatCall], <Run> run_activation_backward[DoubleCall]]
 
     def __init__(self, name, activation):
         super().__init__(name)
@@ -115,10 +106,8 @@ cdef class Softmax(Op):
     """Inputs [x (..., K)]."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_softmax_forward[float]
-        self.forward[1] = <Run> run_softmax_forward[double]
-        self.backward[0] = <Run> run_softmax_backward[float]
-        self.backward[1] = <Run> run_softmax_backward[double]
+        self.forward = [<Run> run_softmax_forward[FloatCall], <Run> run_softmax_forward[DoubleCall]]
+        self.backward = [<Run> run_softmax_backward[FloatCall], <Run> run_softmax_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(..., K)"], []
@@ -139,260 +128,3 @@ tanh = Activation("tanh", TANH)
 softmax = Softmax("softmax")
 for each in (relu, sigmoid, tanh, softmax):
     register(each)
-
-
-def forward(function, op, x):
-    (x,) = required_arrays(function, x=x)
-    rows = (1, -1)
-    if op is softmax:
-        expect_elements(function, "x", x)
-        rows = (-1, x.shape[-1])
-    return OpRun(op, [x.reshape(rows)]).forward()[0].reshape(x.shape)
-
-
-def backward(function, op, dy, y):
-    y, dy = required_arrays(function, y=y, dy=dy)
-    expect_shape(function, "dy", dy, y.shape)
-    rows = (1, -1)
-    if op is softmax:
-        expect_elements(function, "y", y)
-        rows = (-1, y.shape[-1])
-    run = OpRun(op, [y.reshape(rows)])
-    run.outputs = [y.reshape(rows)]
-    (dx,), _ = run.backward([dy.reshape(rows)])
-    return dx.reshape(y.shape)
-
-
-@public
-def py_relu_forward(x):
-    """Rectifier: ``y = max(x, 0)``.
-
-    Parameters
-    ----------
-    x : array_like, shape (...)
-        float32 or float64, any shape.
-
-    Returns
-    -------
-    y : ndarray, shape (...)
-
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> relu_forward(np.array([-1.0, 2.0]))
-    array([0., 2.])
-    """
-    return forward("relu_forward", relu, x)
-
-
-@public
-def py_relu_backward(dy, y):
-    """Gradient of `relu_forward`: ``dx = dy`` where y > 0, 0 elsewhere.
-
-    Parameters
-    ----------
-    dy : array_like, shape (...)
-        Gradient of the loss with respect to y, float32 or float64.
-    y : array_like, shape (...)
-        What the forward pass returned, of the same dtype.
-
-    Returns
-    -------
-    dx : ndarray, shape (...)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> relu_backward(np.array([3.0, 3.0]), np.array([0.0, 2.0]))
-    array([0., 3.])
-    """
-    return backward("relu_backward", relu, dy, y)
-
-
-@public
-def py_sigmoid_forward(x):
-    """Logistic function: ``y = 1 / (1 + exp(-x))``.
-
-    Parameters
-    ----------
-    x : array_like, shape (...)
-        float32 or float64, any shape.
-
-    Returns
-    -------
-    y : ndarray, shape (...)
-
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sigmoid_forward(np.array([-1e4, 0.0, 1e4]))
-    array([0. , 0.5, 1. ])
-    """
-    return forward("sigmoid_forward", sigmoid, x)
-
-
-@public
-def py_sigmoid_backward(dy, y):
-    """Gradient of `sigmoid_forward`: ``dx = dy y (1 - y)``.
-
-    Parameters
-    ----------
-    dy : array_like, shape (...)
-        Gradient of the loss with respect to y, float32 or float64.
-    y : array_like, shape (...)
-        What the forward pass returned, of the same dtype.
-
-    Returns
-    -------
-    dx : ndarray, shape (...)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sigmoid_backward(np.array([1.0, 2.0]), np.array([0.5, 0.5]))
-    array([0.25, 0.5 ])
-    """
-    return backward("sigmoid_backward", sigmoid, dy, y)
-
-
-@public
-def py_tanh_forward(x):
-    """Hyperbolic tangent: ``y = tanh x``.
-
-    Parameters
-    ----------
-    x : array_like, shape (...)
-        float32 or float64, any shape.
-
-    Returns
-    -------
-    y : ndarray, shape (...)
-
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> tanh_forward(np.array([-1e4, 0.0, 1e4]))
-    array([-1.,  0.,  1.])
-    """
-    return forward("tanh_forward", tanh, x)
-
-
-@public
-def py_tanh_backward(dy, y):
-    """Gradient of `tanh_forward`: ``dx = dy (1 - y^2)``.
-
-    Parameters
-    ----------
-    dy : array_like, shape (...)
-        Gradient of the loss with respect to y, float32 or float64.
-    y : array_like, shape (...)
-        What the forward pass returned, of the same dtype.
-
-    Returns
-    -------
-    dx : ndarray, shape (...)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> tanh_backward(np.array([1.0, 2.0]), np.array([0.5, 0.5]))
-    array([0.75, 1.5 ])
-    """
-    return backward("tanh_backward", tanh, dy, y)
-
-
-@public
-def py_softmax_forward(x):
-    """Softmax of the last axis: ``y_k = exp(x_k) / sum_j exp(x_j)``.
-
-    Parameters
-    ----------
-    x : array_like, shape (..., K)
-        float32 or float64; each row may reach from -1e4 to 1e4 and beyond.
-
-    Returns
-    -------
-    y : ndarray, shape (..., K)
-
-    Raises
-    ------
-    TypeError
-        If x is not float32 or float64.
-    ValueError
-        If the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> softmax_forward(np.array([[0.0, 0.0], [1e4, -1e4]]))
-    array([[0.5, 0.5],
-           [1. , 0. ]])
-    """
-    return forward("softmax_forward", softmax, x)
-
-
-@public
-def py_softmax_backward(dy, y):
-    """Gradient of `softmax_forward`: ``dx_k = y_k (dy_k - sum_j dy_j y_j)``.
-
-    Parameters
-    ----------
-    dy : array_like, shape (..., K)
-        Gradient of the loss with respect to y, float32 or float64.
-    y : array_like, shape (..., K)
-        What the forward pass returned, of the same dtype.
-
-    Returns
-    -------
-    dx : ndarray, shape (..., K)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> softmax_backward(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))
-    array([[ 0.25, -0.25]])
-    """
-    return backward("softmax_backward", softmax, dy, y)

@@ -6,32 +6,26 @@
 
 (Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate shift",
 2015; variances are those of the batch, divided by B, as in Keras.) B counts all axes but the last. The statistics of
-the batch are sums of a fixed number of groups of rows, so that their bits depend on no thread. The moving ones are
-updated in the backward pass: a step that fails has changed nothing. For prediction they take the batch's place.
+the batch are sums over a fixed number of groups of rows, so their bits do not depend on the threads. The moving ones
+are updated in the backward pass: a step that fails changes nothing. For prediction they replace the batch's.
 
-Channels whose numbers are nearly equal, or very large, are computed once more in float64 (see normalization.pxd). No
-phase may depend on data (parallel.h), so that is done within the phases that there are.
+Channels whose numbers are nearly equal, or very large, are computed again in float64 (see normalization.pxd). The
+number of phases may not depend on data (parallel.h), so this happens within the phases that there are anyway.
 """
 
 import math
 
-import numpy as np
-
-from tinynn.kernels._normalization import checked
-from tinynn.kernels._public import public
 from tinynn.kernels._signatures import positive, within
-from tinynn.kernels.op import OpRun, register
+from tinynn.kernels.op import register
 
 from libc.float cimport DBL_MAX, FLT_MAX, FLT_MIN
 from libc.math cimport sqrt
 
-from tinynn.kernels.machine cimport (
-    Range, Worker, claim, column_affine, column_affine_backward, column_products, column_sum, real,
-)
+from tinynn.kernels.machine cimport Range, Worker, claim, real, simd
 from tinynn.kernels.normalization cimport Statistics, careful_statistics, deviation_of, needs_care
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
-# Groups of rows that are summed on their own, and the fewest rows of one.
+# At most so many groups of rows that are summed on their own, each of at least so many rows.
 cdef enum: GROUPS = 16
 cdef enum: GROUP_ROWS = 64
 # Numbers worth a claim.
@@ -67,8 +61,8 @@ cdef void batch_normalization_forward(
         double epsilon, Py_ssize_t B, Py_ssize_t C, Worker* worker) noexcept nogil:
     """x^ = (x - mean) / sqrt(var + epsilon),  y = gamma x^ + beta
 
-    Kept: mean and variance (2, C); of channels that need care what the mean lacks and sqrt(var + epsilon), 0 of the
-    others (2, C); and how many those are.
+    Kept: mean and variance (2, C); for channels that need care, what the mean lacks and sqrt(var + epsilon), 0 for the
+    others (2, C); and how many need care.
     """
     cdef Py_ssize_t groups = groups_of(B), group, first, c
     cdef real* mean = statistics
@@ -83,18 +77,19 @@ cdef void batch_normalization_forward(
     while claim(worker, groups, 1, &part):
         for group in range(part.start, part.stop):
             first = group * B // groups
-            column_sum(temporary + group * C, x + first * C, C, (group + 1) * B // groups - first, C, False, worker)
+            simd(worker, temporary).column_sum(temporary + group * C, x + first * C, C,
+                                               (group + 1) * B // groups - first, C, False)
     while claim(worker, 1, 1, &part):
-        column_sum(mean, temporary, C, groups, C, False, worker)
+        simd(worker, mean).column_sum(mean, temporary, C, groups, C, False)
         for c in range(C):
             mean[c] = mean[c] / <real> B
     while claim(worker, groups, 1, &part):
         for group in range(part.start, part.stop):
             first = group * B // groups
-            column_products(temporary + group * C, x + first * C, mean, x + first * C, mean,
-                            (group + 1) * B // groups - first, C, worker)
+            simd(worker, temporary).column_products(temporary + group * C, x + first * C, mean, x + first * C, mean,
+                                                    (group + 1) * B // groups - first, C)
     while claim(worker, 1, 1, &part):
-        column_sum(variance, temporary, C, groups, C, False, worker)
+        simd(worker, variance).column_sum(variance, temporary, C, groups, C, False)
         careful[0] = 0
         for c in range(C):
             variance[c] = variance[c] / <real> B
@@ -103,22 +98,21 @@ cdef void batch_normalization_forward(
                 exact = careful_statistics(x + c, C, B, mean[c])
                 careful[0] += 1
                 mean[c], rest[c] = <real> exact.pivot, <real> exact.rest
-                variance[c] = within_range(exact.spread * exact.spread, &variance[c])
+                store_within_range(&variance[c], exact.spread * exact.spread)
                 deviation[c] = <real> max(deviation_of(exact.spread, epsilon), FLT_MIN)
             scale[c] = <real> ((1.0 if gamma == NULL else <double> gamma[c]) / sqrt(variance[c] + epsilon))
             shift[c] = 0 if beta == NULL else beta[c]
     while claim(worker, B, rows_worth_a_claim(C), &part):
-        column_affine(y + part.start * C, x + part.start * C, mean, scale, shift, part.stop - part.start, C, worker)
+        simd(worker, y).column_affine(y + part.start * C, x + part.start * C, mean, scale, shift,
+                                      part.stop - part.start, C)
         if careful[0] > 0:
             careful_forward(y, statistics, x, gamma, beta, part.start, part.stop, C)
 
 
-cdef inline real within_range(double number, real* dtype) noexcept nogil:
-    """The number, but no more than the largest there is; NaN stays NaN."""
-    if real is float:
-        return <real> (FLT_MAX if number > FLT_MAX else number)
-    else:
-        return DBL_MAX if number > DBL_MAX else number
+cdef inline void store_within_range(real* to, double number) noexcept nogil:
+    """The number, but at most the largest of the dtype; NaN stays NaN."""
+    cdef double largest = FLT_MAX if real is float else DBL_MAX
+    to[0] = <real> (largest if number > largest else number)
 
 
 cdef void careful_sums(
@@ -175,12 +169,12 @@ cdef void batch_normalization_backward(
         for group in range(part.start, part.stop):
             first = group * B // groups
             rows = (group + 1) * B // groups - first
-            column_sum(sums + group * C, dy + first * C, C, rows, C, False, worker)
-            column_products(products + group * C, dy + first * C, <const real*> NULL, x + first * C, mean, rows, C,
-                            worker)
+            simd(worker, sums).column_sum(sums + group * C, dy + first * C, C, rows, C, False)
+            simd(worker, products).column_products(products + group * C, dy + first * C, NULL, x + first * C, mean,
+                                                   rows, C)
     while claim(worker, 1, 1, &part):
-        column_sum(offset, sums, C, groups, C, False, worker)
-        column_sum(slope, products, C, groups, C, False, worker)
+        simd(worker, offset).column_sum(offset, sums, C, groups, C, False)
+        simd(worker, slope).column_sum(slope, products, C, groups, C, False)
         for c in range(C):
             exact = statistics[3 * C + c] > 0
             deviation = sqrt(variance[c] + epsilon)
@@ -203,64 +197,78 @@ cdef void batch_normalization_backward(
                 moving_variance[c] = <real> (momentum * moving_variance[c] + (1 - momentum) * variance[c])
     if dx != NULL:
         while claim(worker, B, rows_worth_a_claim(C), &part):
-            column_affine_backward(dx + part.start * C, dy + part.start * C, x + part.start * C, mean, scale, slope,
-                                   offset, part.stop - part.start, C, worker)
+            simd(worker, dx).column_affine_backward(dx + part.start * C, dy + part.start * C, x + part.start * C, mean,
+                                                    scale, slope, offset, part.stop - part.start, C)
             if careful[0] > 0:
                 careful_backward(dx, dy, x, statistics, scale, slope, offset, part.start, part.stop, C)
 
 
-# --- as ops: sizes (rows of a sample, C), scalars (momentum, epsilon) -------------------------------------------------
-
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    batch_normalization_forward(<real*> call.outputs[0], <real*> call.workspace, <real*> call.temporary,
-                                <const real*> call.inputs[0], <const real*> call.parameters[0],
-                                <const real*> call.parameters[1], call.scalars[1], call.rows * call.sizes[0],
-                                call.sizes[1], worker)
-
-
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    batch_normalization_backward(<real*> call.d_inputs[0], <real*> call.d_parameters[0], <real*> call.d_parameters[1],
-                                 <real*> call.parameters[2], <real*> call.parameters[3], <real*> call.temporary,
-                                 <const real*> call.d_outputs[0], <const real*> call.inputs[0],
-                                 <const real*> call.parameters[0], <const real*> call.workspace, call.scalars[0],
-                                 call.scalars[1], call.accumulate, call.rows * call.sizes[0], call.sizes[1], worker)
-
-
-cdef void fixed_scale(real* scale, real* zeros, const Call* call, Worker* worker) noexcept nogil:
-    """gamma / sqrt(moving variance + epsilon), and a row of zeros; one phase"""
+cdef void fixed_scale(
+        real* scale, real* zeros,                           # OUT (C) (C)
+        const real* gamma, const real* variance,            # IN (C) or NULL, (C)
+        double epsilon, Py_ssize_t C, Worker* worker) noexcept nogil:
+    """scale = gamma / sqrt(moving variance + epsilon), and a row of zeros; one phase"""
     cdef Range part
     cdef Py_ssize_t c
-    cdef const real* gamma = <const real*> call.parameters[0]
-    cdef const real* variance = <const real*> call.parameters[3]
     while claim(worker, 1, 1, &part):
-        for c in range(call.sizes[1]):
-            scale[c] = <real> ((1.0 if gamma == NULL else <double> gamma[c]) / sqrt(variance[c] + call.scalars[1]))
+        for c in range(C):
+            scale[c] = <real> ((1.0 if gamma == NULL else <double> gamma[c]) / sqrt(variance[c] + epsilon))
             zeros[c] = 0
 
 
-cdef void run_fixed_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    cdef Py_ssize_t C = call.sizes[1]
-    cdef real* scale = <real*> call.temporary
-    cdef const real* shift = <const real*> call.parameters[1]
+cdef void fixed_forward(
+        real* y, real* temporary,                           # OUT (B, C), scratch (2, C)
+        const real* x, const real* gamma, const real* beta,     # IN (B, C) (C) (C), the last two may be NULL
+        const real* mean, const real* variance,             # IN (C) (C)
+        double epsilon, Py_ssize_t B, Py_ssize_t C, Worker* worker) noexcept nogil:
+    """y = gamma (x - moving mean) / sqrt(moving variance + epsilon) + beta"""
+    cdef const real* shift = beta
     cdef Range part
-    fixed_scale(scale, scale + C, call, worker)
     if shift == NULL:
-        shift = scale + C
-    while claim(worker, call.rows * call.sizes[0], rows_worth_a_claim(C), &part):
-        column_affine(<real*> call.outputs[0] + part.start * C, <const real*> call.inputs[0] + part.start * C,
-                      <const real*> call.parameters[2], scale, shift, part.stop - part.start, C, worker)
+        shift = temporary + C
+    fixed_scale(temporary, temporary + C, gamma, variance, epsilon, C, worker)
+    while claim(worker, B, rows_worth_a_claim(C), &part):
+        simd(worker, y).column_affine(y + part.start * C, x + part.start * C, mean, temporary, shift,
+                                      part.stop - part.start, C)
 
 
-cdef void run_fixed_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    cdef Py_ssize_t C = call.sizes[1]
-    cdef real* scale = <real*> call.temporary
+cdef void fixed_backward(
+        real* dx, real* temporary,                          # OUT (B, C), scratch (2, C)
+        const real* dy, const real* gamma, const real* variance,    # IN (B, C) (C) or NULL, (C)
+        double epsilon, Py_ssize_t B, Py_ssize_t C, Worker* worker) noexcept nogil:
+    """dx = gamma dy / sqrt(moving variance + epsilon)"""
+    cdef real* zeros = temporary + C
     cdef Range part
-    if call.d_inputs[0] == NULL:
-        return
-    fixed_scale(scale, scale + C, call, worker)
-    while claim(worker, call.rows * call.sizes[0], rows_worth_a_claim(C), &part):
-        column_affine(<real*> call.d_inputs[0] + part.start * C, <const real*> call.d_outputs[0] + part.start * C,
-                      scale + C, scale, scale + C, part.stop - part.start, C, worker)
+    fixed_scale(temporary, zeros, gamma, variance, epsilon, C, worker)
+    while claim(worker, B, rows_worth_a_claim(C), &part):
+        simd(worker, dx).column_affine(dx + part.start * C, dy + part.start * C, zeros, temporary, zeros,
+                                       part.stop - part.start, C)
+
+
+# --- as ops: sizes (rows of a sample, C), scalars (momentum, epsilon) -------------------------------------------------
+
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
+    batch_normalization_forward(call.outputs[0], call.workspace, call.temporary, call.inputs[0], call.parameters[0],
+                                call.parameters[1], call.scalars[1], call.rows * call.sizes[0], call.sizes[1], worker)
+
+
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
+    batch_normalization_backward(call.d_inputs[0], call.d_parameters[0], call.d_parameters[1], call.parameters[2],
+                                 call.parameters[3], call.temporary, call.d_outputs[0], call.inputs[0],
+                                 call.parameters[0], call.workspace, call.scalars[0], call.scalars[1], call.accumulate,
+                                 call.rows * call.sizes[0], call.sizes[1], worker)
+
+
+cdef void run_fixed_forward(RealCall* call, Worker* worker) noexcept nogil:
+    fixed_forward(call.outputs[0], call.temporary, call.inputs[0], call.parameters[0], call.parameters[1],
+                  call.parameters[2], call.parameters[3], call.scalars[1], call.rows * call.sizes[0], call.sizes[1],
+                  worker)
+
+
+cdef void run_fixed_backward(RealCall* call, Worker* worker) noexcept nogil:
+    if call.d_inputs[0] != NULL:
+        fixed_backward(call.d_inputs[0], call.temporary, call.d_outputs[0], call.parameters[0], call.parameters[3],
+                       call.scalars[1], call.rows * call.sizes[0], call.sizes[1], worker)
 
 
 cdef class BatchNormalization(Op):
@@ -268,10 +276,8 @@ cdef class BatchNormalization(Op):
     attributes momentum and epsilon. For training; by hand the last two parameters may be left out."""
 
     def __cinit__(self, *arguments):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(..., C)"], ["(C)?", "(C)?", "(C)?", "(C)?"]
@@ -305,10 +311,8 @@ cdef class FixedBatchNormalization(BatchNormalization):
     """The same with the moving statistics in place of the batch's: for prediction, and in a layer that is frozen."""
 
     def __cinit__(self, *arguments):
-        self.forward[0] = <Run> run_fixed_forward[float]
-        self.forward[1] = <Run> run_fixed_forward[double]
-        self.backward[0] = <Run> run_fixed_backward[float]
-        self.backward[1] = <Run> run_fixed_backward[double]
+        self.forward = [<Run> run_fixed_forward[FloatCall], <Run> run_fixed_forward[DoubleCall]]
+        self.backward = [<Run> run_fixed_backward[FloatCall], <Run> run_fixed_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(..., C)"], ["(C)?", "(C)?", "(C)", "(C)"]
@@ -326,88 +330,3 @@ cdef class FixedBatchNormalization(BatchNormalization):
 batch_normalization = BatchNormalization("batch_normalization")
 register(batch_normalization)
 register(FixedBatchNormalization("fixed_batch_normalization"))
-
-
-# --- as functions -----------------------------------------------------------------------------------------------------
-
-def prepared(function, x, gamma, beta, epsilon, **others):
-    """The run of the op on the checked arguments, the shape of x, and the other arrays."""
-    x, gamma, beta, *others = checked(function, x, gamma, beta, epsilon, **others)
-    if x.ndim < 2 or x.size == 0:
-        raise ValueError(f"{function}: x has shape {x.shape}, but statistics need (..., channels) with a row or more")
-    rows = x.reshape(-1, x.shape[-1])
-    run = OpRun(batch_normalization, [rows], [gamma, beta, None, None], momentum=0.0, epsilon=epsilon)
-    return run, x.shape, others
-
-
-@public
-def py_batch_normalization_forward(x, gamma, beta, epsilon=1e-3):
-    """Every channel with mean 0 and variance 1: ``y = gamma (x - mean) / sqrt(var + epsilon) + beta``.
-
-    Parameters
-    ----------
-    x : array_like, shape (..., C)
-        Float32 or float64; mean and variance are those over all axes but the last.
-    gamma, beta : array_like, shape (C,)
-        Scale and shift, of the same dtype.
-    epsilon : float, optional
-        Added to the variance.
-
-    Returns
-    -------
-    ndarray, shape (..., C)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or two differ in dtype.
-    ValueError
-        If the shapes do not fit, or epsilon is not positive.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> y = batch_normalization_forward(np.array([[1.0], [3.0]]), np.array([2.0]), np.array([5.0]), 1e-9)
-    >>> y.round(3).ravel()
-    array([3., 7.])
-    """
-    run, shape, _ = prepared("batch_normalization_forward", x, gamma, beta, epsilon)
-    return run.forward()[0].reshape(shape)
-
-
-@public
-def py_batch_normalization_backward(dy, x, gamma, epsilon=1e-3):
-    """Gradients of `batch_normalization_forward`, also through the mean and the variance.
-
-    Parameters
-    ----------
-    dy : array_like, shape (..., C)
-        Gradient of the loss with respect to y, float32 or float64.
-    x, gamma, epsilon
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dgamma, dbeta : ndarray
-        Shapes (..., C), (C,), (C,).
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or two differ in dtype.
-    ValueError
-        If the shapes do not fit, or epsilon is not positive.
-
-    Examples
-    --------
-    The mean takes away what all rows have in common:
-
-    >>> import numpy as np
-    >>> dx, _, _ = batch_normalization_backward(np.ones((3, 1)), np.array([[1.0], [2.0], [4.0]]), np.array([2.0]))
-    >>> bool(abs(dx).max() < 1e-12)
-    True
-    """
-    run, shape, (dy,) = prepared("batch_normalization_backward", x, gamma, np.zeros_like(gamma), epsilon, dy=dy)
-    run.forward()
-    (dx,), (dgamma, dbeta, _, _) = run.backward([dy.reshape(-1, shape[-1])])
-    return dx.reshape(shape), dgamma, dbeta

@@ -4,28 +4,23 @@
       from logits               the same with q = softmax(z)                    dz = q sum t - t
       from sigmoid logits       the same with q = s(z) / sum_j s(z_j)           dz = (q sum t - t) s(-z)
 
-A target is a distribution t (B, K) over the classes, or (attribute ``sparse``) one int64 label for each row; in the
-cores t is then NULL. Of probabilities, q is clipped as in losses.pyx. The forms from logits need no clip: they never
-leave the logarithms. Their second output is the prediction with the layer's activation applied.
+A target is a distribution t (B, K) over the classes, or (attribute ``sparse``) one int64 label for each row, and then t
+is NULL in the cores. From probabilities, q is clipped as in losses.pyx. The forms from logits work with logarithms
+throughout and need no clipping. Their second output is the prediction with the layer's activation applied.
 """
 
-from tinynn.kernels._public import public
-from tinynn.kernels.losses import gradient_of_rows, loss_of_rows
 from tinynn.kernels.op import register, register_fusion
 
 from libc.stdint cimport int64_t
 
 from tinynn.kernels.losses cimport Loss, clipped, clipped_log, grain
-from tinynn.kernels.machine cimport (
-    SIGMOID, Range, Worker, claim, real, softmax_row, vector_activation, vector_dot, vector_log, vector_log1p_exp,
-    vector_sum,
-)
-from tinynn.kernels.op cimport Call, Run
+from tinynn.kernels.machine cimport SIGMOID, Range, Worker, claim, real, simd, softmax_row, vector_dot, vector_sum
+from tinynn.kernels.op cimport DoubleCall, FloatCall, RealCall, Run, labels_of
 
 
 cdef inline real logarithm(real x, Worker* worker) noexcept nogil:
     cdef real y
-    vector_log(&y, &x, 1, worker)
+    simd(worker, &y).log(&y, &x, 1)
     return y
 
 
@@ -47,7 +42,7 @@ cdef void categorical_crossentropy_forward(
             for i in range(row * K, (row + 1) * K):
                 q = p[i] / total
                 temporary[i] = 0 if q < 0 else q
-            vector_log(temporary + row * K, temporary + row * K, K, worker)
+            simd(worker, temporary).log(temporary + row * K, temporary + row * K, K)
             for i in range(row * K, (row + 1) * K):
                 temporary[i] = clipped_log(temporary[i])
             loss[row] = -vector_dot(temporary + row * K, t + row * K, K, worker)
@@ -93,7 +88,7 @@ cdef inline void crossentropy_of_rows(
     cdef real largest
     for row in range(rows.start, rows.stop):
         loss[row] = softmax_row(q + row * K, temporary + row * K, z + row * K, K, worker)
-    vector_log(loss + rows.start, loss + rows.start, rows.stop - rows.start, worker)
+    simd(worker, loss).log(loss + rows.start, loss + rows.start, rows.stop - rows.start)
     for row in range(rows.start, rows.stop):
         largest = temporary[row * K]
         if t == NULL:
@@ -104,21 +99,25 @@ cdef inline void crossentropy_of_rows(
         loss[row] = vector_sum(temporary + row * K, K, worker)
 
 
-cdef inline void crossentropy_of_row_backward(
-        real* dz,                                           # OUT (K)
-        real weight, const real* q, const real* t, Py_ssize_t label,    # IN the row's weight, (K), (K) or the label
-        Py_ssize_t K, Worker* worker) noexcept nogil:
+cdef inline void crossentropy_of_rows_backward(
+        real* dz,                                           # OUT (B, K)
+        const real* weight, const real* q,                  # IN (B) (B, K)
+        const real* t, const int64_t* labels,               # IN one of (B, K) (B)
+        Range rows, Py_ssize_t K, Worker* worker) noexcept nogil:
     """dz = weight (q sum t - t)"""
-    cdef Py_ssize_t k
-    cdef real total
-    if t == NULL:
-        for k in range(K):
-            dz[k] = weight * q[k]
-        dz[label] = weight * (q[label] - 1)
-        return
-    total = vector_sum(t, K, worker)
-    for k in range(K):
-        dz[k] = weight * (q[k] * total - t[k])
+    cdef Py_ssize_t row, i, label
+    cdef real factor, total
+    for row in range(rows.start, rows.stop):
+        factor = weight[row]
+        if t == NULL:
+            for i in range(row * K, (row + 1) * K):
+                dz[i] = factor * q[i]
+            label = row * K + labels[row]
+            dz[label] = factor * (q[label] - 1)
+            continue
+        total = vector_sum(t + row * K, K, worker)
+        for i in range(row * K, (row + 1) * K):
+            dz[i] = factor * (q[i] * total - t[i])
 
 
 cdef void categorical_crossentropy_from_logits_forward(
@@ -137,12 +136,8 @@ cdef void categorical_crossentropy_from_logits_backward(
         Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
     """dz = weight (y sum t - t)"""
     cdef Range rows
-    cdef Py_ssize_t row
     while claim(worker, B, grain(K), &rows):
-        for row in range(rows.start, rows.stop):
-            crossentropy_of_row_backward(dz + row * K, weight[row], y + row * K,
-                                         <const real*> NULL if t == NULL else t + row * K,
-                                         labels[row] if t == NULL else 0, K, worker)
+        crossentropy_of_rows_backward(dz, weight, y, t, labels, rows, K, worker)
 
 
 cdef void categorical_crossentropy_from_sigmoid_logits_forward(
@@ -160,10 +155,10 @@ cdef void categorical_crossentropy_from_sigmoid_logits_forward(
     while claim(worker, B, grain(K), &rows):
         start = rows.start * K
         n = rows.stop * K - start
-        vector_log1p_exp(log_s + start, z + start, n, worker)
+        simd(worker, log_s).log1p_exp(log_s + start, z + start, n)
         for i in range(start, start + n):
             log_s[i] = (0 if z[i] > 0 else z[i]) - log_s[i]
-        vector_activation(y + start, z + start, n, SIGMOID, worker)
+        simd(worker, y).activation_forward(y + start, z + start, n, SIGMOID)
         crossentropy_of_rows(loss, q, terms, log_s, t, labels, rows, K, worker)
 
 
@@ -174,103 +169,88 @@ cdef void categorical_crossentropy_from_sigmoid_logits_backward(
         Py_ssize_t B, Py_ssize_t K, Worker* worker) noexcept nogil:
     """dz = weight (q sum t - t) s(-z)"""
     cdef Range rows
-    cdef Py_ssize_t row, i, start, n
+    cdef Py_ssize_t i, start, n
     while claim(worker, B, grain(K), &rows):
         start = rows.start * K
         n = rows.stop * K - start
         for i in range(start, start + n):
             temporary[i] = -z[i]
-        vector_activation(temporary + start, temporary + start, n, SIGMOID, worker)
-        for row in range(rows.start, rows.stop):
-            crossentropy_of_row_backward(dz + row * K, weight[row], q + row * K,
-                                         <const real*> NULL if t == NULL else t + row * K,
-                                         labels[row] if t == NULL else 0, K, worker)
+        simd(worker, temporary).activation_forward(temporary + start, temporary + start, n, SIGMOID)
+        crossentropy_of_rows_backward(dz, weight, q, t, labels, rows, K, worker)
         for i in range(start, start + n):
             dz[i] = dz[i] * temporary[i]
 
 
 # --- as ops: sizes (rows per sample, K, sparse, ...) ------------------------------------------------------------
 
-cdef inline const real* distribution(Call* call, real* dtype) noexcept nogil:
-    if call.sizes[2]:
-        return NULL
-    return <const real*> call.inputs[1]
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
+    categorical_crossentropy_forward(
+        call.outputs[0], call.temporary, call.inputs[0], NULL if sparse else call.inputs[1], labels_of(call, sparse),
+        call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef inline const int64_t* label_of_rows(Call* call) noexcept nogil:
-    if call.sizes[2]:
-        return <const int64_t*> call.inputs[1]
-    return NULL
-
-
-cdef void run_categorical_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    categorical_crossentropy_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
-                                     distribution(call, dtype), label_of_rows(call), call.rows * call.sizes[0],
-                                     call.sizes[1], worker)
-
-
-cdef void run_categorical_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
     if call.d_inputs[0] != NULL:
-        categorical_crossentropy_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0],
-                                          <const real*> call.inputs[0], distribution(call, dtype),
-                                          label_of_rows(call), call.rows * call.sizes[0], call.sizes[1], worker)
+        categorical_crossentropy_backward(
+            call.d_inputs[0], call.d_outputs[0], call.inputs[0], NULL if sparse else call.inputs[1],
+            labels_of(call, sparse), call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_categorical_logits_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    categorical_crossentropy_from_logits_forward(<real*> call.outputs[0], <real*> call.outputs[1],
-                                                 <real*> call.temporary, <const real*> call.inputs[0],
-                                                 distribution(call, dtype), label_of_rows(call),
-                                                 call.rows * call.sizes[0], call.sizes[1], worker)
+cdef void run_logits_forward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
+    categorical_crossentropy_from_logits_forward(
+        call.outputs[0], call.outputs[1], call.temporary, call.inputs[0], NULL if sparse else call.inputs[1],
+        labels_of(call, sparse), call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_categorical_logits_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_logits_backward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
     if call.d_inputs[0] != NULL:
-        categorical_crossentropy_from_logits_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0],
-                                                      <const real*> call.outputs[1], distribution(call, dtype),
-                                                      label_of_rows(call), call.rows * call.sizes[0], call.sizes[1],
-                                                      worker)
+        categorical_crossentropy_from_logits_backward(
+            call.d_inputs[0], call.d_outputs[0], call.outputs[1], NULL if sparse else call.inputs[1],
+            labels_of(call, sparse), call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_categorical_sigmoid_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_sigmoid_forward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
     categorical_crossentropy_from_sigmoid_logits_forward(
-        <real*> call.outputs[0], <real*> call.outputs[1], <real*> call.workspace, <real*> call.temporary,
-        <const real*> call.inputs[0], distribution(call, dtype), label_of_rows(call), call.rows * call.sizes[0],
-        call.sizes[1], worker)
+        call.outputs[0], call.outputs[1], call.workspace, call.temporary, call.inputs[0],
+        NULL if sparse else call.inputs[1], labels_of(call, sparse), call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_categorical_sigmoid_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_sigmoid_backward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef bint sparse = call.sizes[2]
     if call.d_inputs[0] != NULL:
         categorical_crossentropy_from_sigmoid_logits_backward(
-            <real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
-            <const real*> call.workspace, <const real*> call.inputs[0], distribution(call, dtype), label_of_rows(call),
-            call.rows * call.sizes[0], call.sizes[1], worker)
+            call.d_inputs[0], call.temporary, call.d_outputs[0], call.workspace, call.inputs[0],
+            NULL if sparse else call.inputs[1], labels_of(call, sparse), call.rows * call.sizes[0], call.sizes[1],
+            worker)
 
 
 cdef class CategoricalCrossentropy(Loss):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_forward[float]
-        self.forward[1] = <Run> run_categorical_forward[double]
-        self.backward[0] = <Run> run_categorical_backward[float]
-        self.backward[1] = <Run> run_categorical_backward[double]
+        self.categorical = True
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
 
 cdef class CategoricalCrossentropyFromLogits(Loss):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_logits_forward[float]
-        self.forward[1] = <Run> run_categorical_logits_forward[double]
-        self.backward[0] = <Run> run_categorical_logits_backward[float]
-        self.backward[1] = <Run> run_categorical_logits_backward[double]
+        self.categorical = self.from_logits = True
+        self.forward = [<Run> run_logits_forward[FloatCall], <Run> run_logits_forward[DoubleCall]]
+        self.backward = [<Run> run_logits_backward[FloatCall], <Run> run_logits_backward[DoubleCall]]
 
 
 cdef class CategoricalCrossentropyFromSigmoidLogits(Loss):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_sigmoid_forward[float]
-        self.forward[1] = <Run> run_categorical_sigmoid_forward[double]
-        self.backward[0] = <Run> run_categorical_sigmoid_backward[float]
-        self.backward[1] = <Run> run_categorical_sigmoid_backward[double]
+        self.categorical = self.from_logits = True
+        self.forward = [<Run> run_sigmoid_forward[FloatCall], <Run> run_sigmoid_forward[DoubleCall]]
+        self.backward = [<Run> run_sigmoid_backward[FloatCall], <Run> run_sigmoid_backward[DoubleCall]]
 
     def workspace(self, sizes):
         return 0, sizes[0] * sizes[1]
@@ -285,219 +265,3 @@ for each in (categorical_crossentropy, categorical_crossentropy_from_logits,
     register(each)
 register_fusion("categorical_crossentropy", ["softmax"], "categorical_crossentropy_from_logits")
 register_fusion("categorical_crossentropy", ["sigmoid"], "categorical_crossentropy_from_sigmoid_logits")
-
-
-@public
-def py_categorical_crossentropy_forward(prediction, target):
-    """Categorical cross-entropy of each row (Keras' rule).
-
-    ``L = -sum_k t_k log q_k``, q = p / sum p clipped to [1e-7, 1 - 1e-7]
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Probabilities, float32 or float64.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    loss : ndarray, shape (...)
-        The loss of each row.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_forward(np.array([[0.25, 0.25, 0.5]]), np.array([2]))
-    array([0.69314718])
-    """
-    return loss_of_rows("categorical_crossentropy_forward", categorical_crossentropy, prediction, target)
-
-
-@public
-def py_categorical_crossentropy_backward(prediction, target):
-    """Gradient of the sum of the rows' losses of `categorical_crossentropy_forward`.
-
-    ``dp_k = sum t / sum p - t_k / p_k``, both t without the classes that were clipped
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Probabilities, float32 or float64.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-        The gradient with respect to the prediction.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_backward(np.array([[0.25, 0.25, 0.5]]), np.array([2]))
-    array([[ 1.,  1., -1.]])
-    """
-    return gradient_of_rows("categorical_crossentropy_backward", categorical_crossentropy, prediction, target)
-
-
-@public
-def py_categorical_crossentropy_from_logits_forward(prediction, target):
-    """Categorical cross-entropy of softmax(z) for each row.
-
-    ``L = sum_k t_k (log sum_j exp(z_j) - z_k)``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Logits z, float32 or float64; -1e4 and 1e4 are fine.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    loss : ndarray, shape (...)
-        The loss of each row.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_from_logits_forward(np.array([[1e4, -1e4]]), np.array([1]))
-    array([20000.])
-    """
-    return loss_of_rows(
-        "categorical_crossentropy_from_logits_forward", categorical_crossentropy_from_logits, prediction, target)
-
-
-@public
-def py_categorical_crossentropy_from_logits_backward(prediction, target):
-    """Gradient of the sum of the rows' losses of `categorical_crossentropy_from_logits_forward`.
-
-    ``dz = softmax(z) sum t - t``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Logits z, float32 or float64; -1e4 and 1e4 are fine.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-        The gradient with respect to the prediction.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_from_logits_backward(np.array([[1e4, -1e4]]), np.array([1]))
-    array([[ 1., -1.]])
-    """
-    return gradient_of_rows(
-        "categorical_crossentropy_from_logits_backward", categorical_crossentropy_from_logits, prediction, target)
-
-
-@public
-def py_categorical_crossentropy_from_sigmoid_logits_forward(prediction, target):
-    """Categorical cross-entropy of sigmoids that are normalised to sum 1, for each row.
-
-    ``L = -sum_k t_k log q_k``, q = s(z) / sum_j s(z_j): Keras' rule for sigmoid outputs, in logarithms and unclipped
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Logits z, float32 or float64; -1e4 and 1e4 are fine.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    loss : ndarray, shape (...)
-        The loss of each row.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_from_sigmoid_logits_forward(np.array([[0.0, 0.0]]), np.array([1]))
-    array([0.69314718])
-    """
-    return loss_of_rows(
-        "categorical_crossentropy_from_sigmoid_logits_forward", categorical_crossentropy_from_sigmoid_logits,
-        prediction, target)
-
-
-@public
-def py_categorical_crossentropy_from_sigmoid_logits_backward(prediction, target):
-    """Gradient of the sum of the rows' losses of `categorical_crossentropy_from_sigmoid_logits_forward`.
-
-    ``dz = (q sum t - t) s(-z)``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Logits z, float32 or float64; -1e4 and 1e4 are fine.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, for instance one-hot.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-        The gradient with respect to the prediction.
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_crossentropy_from_sigmoid_logits_backward(np.array([[0.0, 0.0]]), np.array([1]))
-    array([[ 0.25, -0.25]])
-    """
-    return gradient_of_rows(
-        "categorical_crossentropy_from_sigmoid_logits_backward", categorical_crossentropy_from_sigmoid_logits,
-        prediction, target)

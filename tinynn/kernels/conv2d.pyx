@@ -4,45 +4,40 @@
     dz = dy f'(z),   dw[p, q] = sum_ij x[...]^T dz[i, j],   db = sum_ij dz[i, j],   dx[...] += dz[i, j] w[p, q]^T
     x (B, H, W, I)   w (P, Q, I, O)   b (O)   y (B, H', W', O); x is 0 outside of the image
 
-# Design: patches are rows of a matrix that nobody writes down
+# Design: patches are rows of a matrix that is never stored
 
-With the patch of a pixel as a row of K = P Q I numbers, the three products are dense ones: y = X w, dw = X^T dz and
-dX = dz w^T. Element (pixel, k) of X is x at one offset for the pixel plus one for k: two short lists instead of a
-matrix that is P Q times as big as the image (`gemm_listed`). Only dX is written, a band of output rows at a time, and
-added to dx while it is in the cache. Images are padded, if at all, a band at a time too.
+With the patch of a pixel as a row of K = P Q I numbers, the three products are dense: y = X w, dw = X^T dz,
+dX = dz w^T. Element (pixel, k) of X is x at an offset for the pixel plus an offset for k: two short lists replace a
+matrix that is P Q times as large as the image (`gemm_listed`). Only dX is stored, a band of output rows at a time, and
+added to dx while it is in the cache. Images that need padding are padded a band at a time too.
 
-Bands, and the groups of bands that add up their weight gradients, depend on the sizes only, and every dw has one owner
-in each group; the groups are added in order. So no bit depends on the threads.
+Bands, and the groups of bands whose weight gradients are summed together, depend on sizes only. Each element of a
+group's dw has one owner, and the groups are added in order, so no bit depends on the threads.
 """
 
 import math
 
-import numpy as np
-
-from tinynn.kernels._arguments import required_arrays
-from tinynn.kernels._public import public
+from tinynn.checks import check_pair
 from tinynn.kernels._signatures import one_of
-from tinynn.kernels._windows import padding_of, pair, slide
-from tinynn.kernels.op import OpRun, expect_shape, register
+from tinynn.kernels._windows import PADDINGS, slide
+from tinynn.kernels.op import register
 
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
-from tinynn.kernels.machine cimport (
-    LINEAR, PACK_COLUMNS, RELU, SIGMOID, TANH, Range, Worker, add_windows, claim, column_sum, column_sum_team,
-    gemm_listed, gemm_pack, gemm_pack_alone, gemm_packed, real, vector_activation_backward,
-)
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.gemm cimport column_sum_team, gemm_pack_team
+from tinynn.kernels.machine cimport LINEAR, PACK_COLUMNS, RELU, SIGMOID, TANH, Range, Worker, claim, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
-# Scratch memories: so many parts of the work can be under way at once.
+# Scratch memories: at most so many parts of the work run at the same time.
 cdef enum: SLOTS = 16
-# Most pixels of a band, and most numbers in its patches: about half of a second-level cache.
+# At most so many pixels in a band, and numbers in its patches: about half of a second-level cache.
 cdef enum: BAND_PIXELS = 1024
 cdef enum: BAND_NUMBERS = 65536
-# Most numbers in all groups' weight gradients, unless one group has more.
+# At most so many numbers in all groups' weight gradients, unless one group has more.
 cdef enum: GROUP_NUMBERS = 1 << 20
 # Offsets are 32-bit.
-MOST_NUMBERS = 2 ** 31 - 1
+MAX_NUMBERS = 2 ** 31 - 1
 
 # What a call's sizes say, and what follows from them.
 cdef struct Geometry:
@@ -55,8 +50,8 @@ cdef struct Geometry:
     Py_ssize_t width                    # columns of what patches are read from: the image, or its padded band
     Py_ssize_t band                     # output rows computed together
     Py_ssize_t bands
-    Py_ssize_t groups                   # most groups of bands with a weight gradient of their own
-    Py_ssize_t blocks                   # parts of K that a group's weight gradient is shared out in
+    Py_ssize_t groups                   # at most so many groups of bands with a weight gradient of their own
+    Py_ssize_t blocks                   # parts of K into which a group's weight gradient is split
     # Where things lie in the temporary memory, in numbers.
     Py_ssize_t packed, slots, slot, partials, total
     Py_ssize_t patches                  # within a slot: after the padded band
@@ -143,7 +138,7 @@ cdef void conv2d_forward(
     cdef const real* band
     cdef Range part
     list_offsets(pixels, terms, g, worker)
-    gemm_pack(packed, w, g.outputs, 1, g.K, g.outputs, worker)
+    gemm_pack_team(packed, w, g.outputs, 1, g.K, g.outputs, worker)
     while claim(worker, slots, 1, &part):
         for slot in range(part.start, part.stop):
             for unit in range(slot * units // slots, (slot + 1) * units // slots):
@@ -151,8 +146,9 @@ cdef void conv2d_forward(
                 rows = min(g.band, g.rows - first)
                 band = band_of(temporary + g.slots + slot * g.slot, x + unit // g.bands * g.H * g.W * g.I, first, rows,
                                g)
-                gemm_listed(y + (unit // g.bands * g.rows + first) * g.columns * g.outputs, g.outputs, band, pixels,
-                            terms, packed, rows * g.columns, g.outputs, g.K, False, b, activation, worker)
+                simd(worker, y).gemm_listed(y + (unit // g.bands * g.rows + first) * g.columns * g.outputs, g.outputs,
+                                            band, pixels, terms, packed, rows * g.columns, g.outputs, g.K, False, b,
+                                            activation)
 
 
 cdef void activation_gradient(
@@ -164,8 +160,8 @@ cdef void activation_gradient(
     if activation == LINEAR:
         return
     while claim(worker, B * g.rows * g.columns * g.outputs, 4096, &part):
-        vector_activation_backward(dy + part.start, dy + part.start, y + part.start, part.stop - part.start, activation,
-                                   worker)
+        simd(worker, dy).activation_backward(dy + part.start, dy + part.start, y + part.start, part.stop - part.start,
+                                             activation)
 
 
 cdef void conv2d_backward_weights(
@@ -202,14 +198,15 @@ cdef void conv2d_backward_weights(
                 at = (unit // g.bands * g.rows + first) * g.columns * g.outputs
                 numbers = rows * g.columns * g.outputs
                 if activation != LINEAR:
-                    vector_activation_backward(dy + at, dy + at, y + at, numbers, activation, worker)
-                gemm_pack_alone(slot + g.patches, <const real*> dy + at, g.outputs, 1, rows * g.columns, g.outputs,
-                                worker)
-                gemm_listed(partial + k * g.outputs, g.outputs, band, terms + k, pixels, slot + g.patches, end - k,
-                            g.outputs, rows * g.columns, unit > start, <const real*> NULL, LINEAR, worker)
+                    simd(worker, dy).activation_backward(dy + at, dy + at, y + at, numbers, activation)
+                simd(worker, slot).gemm_pack(slot + g.patches, dy + at, g.outputs, 1, rows * g.columns, g.outputs, 0,
+                                             g.outputs)
+                simd(worker, partial).gemm_listed(partial + k * g.outputs, g.outputs, band, terms + k, pixels,
+                                                  slot + g.patches, end - k, g.outputs, rows * g.columns, unit > start,
+                                                  NULL, LINEAR)
                 if k == 0 and db != NULL:
-                    column_sum(partial + g.K * g.outputs, <const real*> dy + at, g.outputs, rows * g.columns,
-                               g.outputs, unit > start, worker)
+                    simd(worker, partial).column_sum(partial + g.K * g.outputs, dy + at, g.outputs, rows * g.columns,
+                                                     g.outputs, unit > start)
     column_sum_team(dw, temporary + g.partials, size, groups, g.K * g.outputs, accumulate, worker)
     if db != NULL:
         column_sum_team(db, temporary + g.partials + g.K * g.outputs, size, groups, g.outputs, accumulate, worker)
@@ -225,7 +222,7 @@ cdef void conv2d_backward_inputs(
     cdef real* patches
     cdef real* dx_image
     cdef Range part
-    gemm_pack(packed, w, 1, g.outputs, g.outputs, g.K, worker)
+    gemm_pack_team(packed, w, 1, g.outputs, g.outputs, g.K, worker)
     while claim(worker, slots, 1, &part):
         for slot in range(part.start, part.stop):
             patches = temporary + g.slots + slot * g.slot + g.patches
@@ -235,8 +232,9 @@ cdef void conv2d_backward_inputs(
                 for band in range(g.bands):
                     first = band * g.band
                     rows = min(g.band, g.rows - first)
-                    gemm_packed(patches, g.K, dz + (image * g.rows + first) * g.columns * g.outputs, g.outputs, 1,
-                                packed, rows * g.columns, g.K, g.outputs, False, <const real*> NULL, LINEAR, worker)
+                    simd(worker, patches).gemm_packed(patches, g.K,
+                                                      dz + (image * g.rows + first) * g.columns * g.outputs, g.outputs,
+                                                      1, packed, rows * g.columns, g.K, g.outputs, False, NULL, LINEAR)
                     add_band(dx_image, patches, first, rows, g, worker)
 
 
@@ -255,36 +253,34 @@ cdef void add_band(
             if row < 0 or row >= g.H:
                 continue
             for q in range(runs):
-                add_windows(dx + row * g.W * g.I, g.W * g.I, (q * g.column_dilation - g.left) * g.I,
-                            g.column_stride * g.I, patches + i * g.columns * g.K + (p * runs + q) * run, g.K, g.columns,
-                            run, worker)
+                simd(worker, dx).add_windows(dx + row * g.W * g.I, g.W * g.I, (q * g.column_dilation - g.left) * g.I,
+                                             g.column_stride * g.I,
+                                             patches + i * g.columns * g.K + (p * runs + q) * run, g.K, g.columns, run)
 
 
 # --- as an op: sizes (H, W, I, P, Q, O, strides, dilations, top, left, H', W', activation) ---------------------------
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
     cdef Geometry g = geometry_of(call.sizes)
-    conv2d_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
-                   <const real*> call.parameters[0], <const real*> call.parameters[1], call.rows, &g,
-                   <int> call.sizes[14], worker)
+    conv2d_forward(call.outputs[0], call.temporary, call.inputs[0], call.parameters[0], call.parameters[1], call.rows,
+                   &g, <int> call.sizes[14], worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     cdef Geometry g = geometry_of(call.sizes)
-    cdef real* dz = <real*> call.d_outputs[0]
-    cdef const real* y = <const real*> call.outputs[0]
+    dz = call.d_outputs[0]
+    y = call.outputs[0]
     cdef int activation = <int> call.sizes[14]
     if call.d_parameters[0] != NULL:
-        conv2d_backward_weights(<real*> call.d_parameters[0], <real*> call.d_parameters[1], <real*> call.temporary, dz,
-                                <const real*> call.inputs[0], y, call.rows, &g, activation, call.accumulate, worker)
+        conv2d_backward_weights(call.d_parameters[0], call.d_parameters[1], call.temporary, dz, call.inputs[0], y,
+                                call.rows, &g, activation, call.accumulate, worker)
     else:
         activation_gradient(dz, y, call.rows, &g, activation, worker)
         if call.d_parameters[1] != NULL:
-            column_sum_team(<real*> call.d_parameters[1], <const real*> dz, g.outputs, call.rows * g.rows * g.columns,
-                            g.outputs, call.accumulate, worker)
+            column_sum_team(call.d_parameters[1], dz, g.outputs, call.rows * g.rows * g.columns, g.outputs,
+                            call.accumulate, worker)
     if call.d_inputs[0] != NULL:
-        conv2d_backward_inputs(<real*> call.d_inputs[0], <real*> call.temporary, <const real*> dz,
-                               <const real*> call.parameters[0], call.rows, &g, worker)
+        conv2d_backward_inputs(call.d_inputs[0], call.temporary, dz, call.parameters[0], call.rows, &g, worker)
 
 
 cdef class Conv2D(Op):
@@ -292,16 +288,14 @@ cdef class Conv2D(Op):
     activation."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(H, W, I)"], ["(P, Q, I, O)", "(O)?"]
 
     def options(self):
-        return {"strides": pair, "padding": padding_of, "dilation": pair,
+        return {"strides": check_pair, "padding": one_of(PADDINGS), "dilation": check_pair,
                 "activation": one_of((LINEAR, RELU, SIGMOID, TANH))}
 
     def required(self):
@@ -315,14 +309,14 @@ cdef class Conv2D(Op):
         size, before = self._slide(inputs, parameters, attributes)
         rows, columns, _, outputs = parameters[0]
         sizes = (*inputs[0], rows, columns, outputs, *attributes["strides"], *attributes["dilation"], *before, *size)
-        if max(math.prod(inputs[0]), math.prod(parameters[0]), math.prod(size) * outputs) > MOST_NUMBERS:
+        if max(math.prod(inputs[0]), math.prod(parameters[0]), math.prod(size) * outputs) > MAX_NUMBERS:
             raise ValueError(f"conv2d: images of shape {tuple(inputs[0])} with a kernel of shape "
-                             f"{tuple(parameters[0])} have more than {MOST_NUMBERS} numbers")
+                             f"{tuple(parameters[0])} have more than {MAX_NUMBERS} numbers")
         # The first two are less than the scratch memory, and bound every product in its computation.
         reaches = [(count - 1) * step + 1 for count, step in zip((rows, columns), attributes["dilation"])]
         reaches[1] += (size[1] - 1) * attributes["strides"][1]
-        if (math.prod(reaches) * inputs[0][2] > MOST_NUMBERS or math.prod(parameters[0][:3]) * size[1] > MOST_NUMBERS
-                or self.temporary(sizes)[0] > MOST_NUMBERS):
+        if (math.prod(reaches) * inputs[0][2] > MAX_NUMBERS or math.prod(parameters[0][:3]) * size[1] > MAX_NUMBERS
+                or self.temporary(sizes)[0] > MAX_NUMBERS):
             raise ValueError(f"conv2d: patches of {rows} x {columns}, dilated by {attributes['dilation']}, reach too "
                              f"far beyond an image of shape {tuple(inputs[0])}")
         return *sizes, attributes.get("activation", LINEAR)
@@ -346,102 +340,3 @@ cdef class Conv2D(Op):
 
 conv2d = Conv2D("conv2d")
 register(conv2d)
-
-
-# --- as functions -----------------------------------------------------------------------------------------------------
-
-def prepared(function, x, w, b, strides, padding, dilation_rate, **others):
-    """The run of the op on the checked arguments, and the other arrays."""
-    axes = {"x": 4, "w": 4, "b": 1, "dy": 4}
-    given = {"x": x, "w": w, **({} if b is None else {"b": b}), **others}
-    arrays = dict(zip(given, required_arrays(function, axes, **given), strict=True))
-    x, w = arrays["x"], arrays["w"]
-    if x.shape[3] != w.shape[2]:
-        raise ValueError(f"{function}: x has shape {x.shape}, but w of shape {w.shape} takes (B, H, W, {w.shape[2]})")
-    if 0 in x.shape[1:] or 0 in w.shape:
-        raise ValueError(f"{function}: x has shape {x.shape} and w {w.shape}; an image or a kernel without numbers has "
-                         "no convolution")
-    expect_shape(function, "b", arrays.get("b"), w.shape[3:])
-    attributes = {"strides": pair(function, "strides", strides), "padding": padding,
-                  "dilation": pair(function, "dilation_rate", dilation_rate)}
-    size, _ = slide(function, x.shape[1:3], w.shape[:2], attributes["strides"], padding, attributes["dilation"])
-    expect_shape(function, "dy", arrays.get("dy"), (len(x), *size, w.shape[3]))
-    return OpRun(conv2d, [x], [w, arrays.get("b")], **attributes), arrays
-
-
-@public
-def py_conv2d_forward(x, w, b=None, strides=1, padding="valid", dilation_rate=1):
-    """Two-dimensional convolution (in Keras' sense: the kernel is not turned round), channels last.
-
-    ``y[i, j] = b + sum_pq x[i r + p d - top, j r' + q d' - left] w[p, q]`` with strides r, r' and dilations d, d'.
-
-    Parameters
-    ----------
-    x : array_like, shape (B, H, W, I)
-        Images, float32 or float64.
-    w : array_like, shape (P, Q, I, O)
-        Kernel, of the same dtype.
-    b : array_like, shape (O,), optional
-        Bias.
-    strides, dilation_rate : int or tuple of int, optional
-        Steps between patches, and between the rows and columns of a patch.
-    padding : {"valid", "same"}, optional
-        Patches inside the image only; or as many as there are pixels for the strides, with zeros around the image.
-
-    Returns
-    -------
-    ndarray, shape (B, H', W', O)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or a stride is no whole number.
-    ValueError
-        If the shapes do not fit, a stride is below 1, or the padding is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> conv2d_forward(x, np.ones((2, 2, 1, 1)))[0, :, :, 0]
-    array([[ 8., 12.],
-           [20., 24.]])
-    """
-    return prepared("conv2d_forward", x, w, b, strides, padding, dilation_rate)[0].forward()[0]
-
-
-@public
-def py_conv2d_backward(dy, x, w, strides=1, padding="valid", dilation_rate=1):
-    """Gradients of `conv2d_forward`: every output pixel's gradient through its patch.
-
-    Parameters
-    ----------
-    dy : array_like, shape (B, H', W', O)
-        Gradient of the loss with respect to y, float32 or float64.
-    x, w, strides, padding, dilation_rate
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dw, db : ndarray
-        Shapes (B, H, W, I), (P, Q, I, O), (O,).
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or a stride is no whole number.
-    ValueError
-        If the shapes do not fit, a stride is below 1, or the padding is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x, w = np.array([[[[1.0], [2.0]]]]), np.array([[[[3.0]], [[4.0]]]])
-    >>> dx, dw, db = conv2d_backward(np.ones((1, 1, 1, 1)), x, w)
-    >>> dx.ravel(), dw.ravel(), db
-    (array([3., 4.]), array([1., 2.]), array([1.]))
-    """
-    b = np.empty(np.shape(w)[-1:], np.asarray(w).dtype)
-    run, arrays = prepared("conv2d_backward", x, w, b, strides, padding, dilation_rate, dy=dy)
-    (dx,), (dw, db) = run.backward([arrays["dy"]])
-    return dx, dw, db

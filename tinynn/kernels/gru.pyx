@@ -16,25 +16,87 @@ gate after the product, one product does for a step: cuDNN's and Keras' default.
 h_t = h_{t-1}.
 """
 
-import numpy as np
-
 from tinynn.kernels import _recurrent
-from tinynn.kernels._public import public
 from tinynn.kernels._signatures import flag
 from tinynn.kernels.op import register
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from tinynn.kernels.machine cimport (
-    LINEAR, Worker, gemm_pack, gemm_packed, gemm_team, gru_candidate_backward, gru_candidate_forward, gru_cell_backward,
-    gru_cell_forward, gru_reset_backward, gru_reset_forward, real,
-)
-from tinynn.kernels.op cimport Call, Op, Run, item_counts
+from tinynn.kernels.gemm cimport gemm_pack_team, gemm_team
+from tinynn.kernels.machine cimport LINEAR, Range, Worker, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run, item_counts
 from tinynn.kernels.recurrent cimport (
     Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
     packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
 )
+
+
+cdef inline void cells_forward(
+        real* gates, real* h,                               # INOUT (rows, 3H), OUT (rows, H)
+        const real* inner, const real* h_before,            # IN (rows, 3H) if reset_after, (rows, H)
+        const int64_t* lengths, Range rows, Py_ssize_t t, Py_ssize_t H, bint reset_after,
+        Worker* worker) noexcept nogil:
+    """h = z h_before + (1 - z) g, or h_before where the row has ended; arrays begin at the first of the rows"""
+    cdef Py_ssize_t row
+    for row in range(rows.stop - rows.start):
+        if ended(lengths, rows.start + row, t):
+            memcpy(h + row * H, h_before + row * H, H * sizeof(real))
+        elif reset_after:
+            simd(worker, gates).gru_cell_forward(gates + row * 3 * H, h + row * H, inner + row * 3 * H,
+                                                 h_before + row * H, H)
+        else:
+            simd(worker, gates).gru_candidate_forward(gates + row * 3 * H, h + row * H, h_before + row * H, H)
+
+
+cdef inline void cells_backward(
+        real* gates, real* inner, real* dh,                 # INOUT (B, 3H), (B, 3H) if reset_after, (B, H)
+        const real* h_before,                               # IN (B, H)
+        const int64_t* lengths, Range rows, Py_ssize_t t, Py_ssize_t H, bint reset_after,
+        Worker* worker) noexcept nogil:
+    """gates := dz,  inner := da if reset_after,  dh := dh z;  zeros, and dh unchanged, where the row has ended"""
+    cdef Py_ssize_t row
+    for row in range(rows.start, rows.stop):
+        if ended(lengths, row, t):
+            memset(gates + row * 3 * H, 0, 3 * H * sizeof(real))
+            if reset_after:
+                memset(inner + row * 3 * H, 0, 3 * H * sizeof(real))
+        elif reset_after:
+            simd(worker, gates).gru_cell_backward(gates + row * 3 * H, inner + row * 3 * H, dh + row * H, dh + row * H,
+                                                  gates + row * 3 * H, inner + row * 3 * H, h_before + row * H, H)
+        else:
+            simd(worker, gates).gru_candidate_backward(gates + row * 3 * H, dh + row * H, dh + row * H,
+                                                       gates + row * 3 * H, h_before + row * H, H)
+
+
+cdef inline void reset_backward(
+        real* gates, real* dh, real* d_reset_h,             # INOUT (B, 3H): dz; INOUT, OUT (B, H)
+        const real* packed_u, const real* h_before,         # IN u_g^T, (B, H)
+        const int64_t* lengths, Range rows, Py_ssize_t t, Py_ssize_t H, Worker* worker) noexcept nogil:
+    """d(r h) = dz_g u_g^T,  dz_r = d(r h) h_before r (1-r),  dh += d(r h) r"""
+    cdef Py_ssize_t row, first = rows.start
+    simd(worker, d_reset_h).gemm_packed(d_reset_h + first * H, H, gates + first * 3 * H + 2 * H, 3 * H, 1, packed_u,
+                                        rows.stop - first, H, H, False, NULL, LINEAR)
+    for row in range(first, rows.stop):
+        if not ended(lengths, row, t):
+            simd(worker, gates).gru_reset_backward(gates + row * 3 * H, dh + row * H, d_reset_h + row * H,
+                                                   gates + row * 3 * H, h_before + row * H, H)
+
+
+cdef void recurrent_gradient(
+        real* du, real* db,                                 # OUT (H, 3H) (3H), may be NULL; db if reset_after
+        real* sums,                                         # scratch
+        const real* h, const real* h0,                      # IN (T, B, H), (B, H) or NULL
+        const real* dz, const real* inner,                  # IN (T, B, 3H), da (T, B, 3H) or else r h (T, B, H)
+        Py_ssize_t B, Py_ssize_t T, Py_ssize_t H, Py_ssize_t groups, bint reset_after, bint accumulate,
+        Worker* worker) noexcept nogil:
+    """du = h_previous^T da,  db = sum da;  or du = [h_previous^T [dz_z dz_r], (r h)^T dz_g]"""
+    if reset_after:
+        weight_gradient(du, 3 * H, db, sums, h, h0, True, H, inner, 3 * H, 3 * H, B, T, groups, accumulate, worker)
+    elif du != NULL:
+        weight_gradient(du, 3 * H, NULL, sums, h, h0, True, H, dz, 3 * H, 2 * H, B, T, groups, accumulate, worker)
+        weight_gradient(du + 2 * H, 3 * H, NULL, sums, inner, NULL, False, H, dz + 2 * H, 3 * H, H, B, T, groups,
+                        accumulate, worker)
 
 
 cdef void gru_forward(
@@ -53,7 +115,7 @@ cdef void gru_forward(
     cdef real* inner = h + T * B * H                        # a, or r h
     cdef real* packed_candidate = packed + packed_size(H, 2 * H)
     cdef real* packed_w = packed + packed_size(H, 2 * H) + packed_size(H, H)
-    cdef const real* recurrent_bias = b + 3 * H if b != NULL else <const real*> NULL
+    cdef const real* recurrent_bias = b + 3 * H if b != NULL else NULL
     cdef Py_ssize_t groups = groups_of(B, T, I, H)
     cdef const real* steps = by_step(workspace, x, lengths, B, T, I, groups, worker)
     cdef bint stepwise = begin_input(gates, packed_w, steps, w, b, B, T, I, 3 * H, worker)
@@ -61,10 +123,10 @@ cdef void gru_forward(
     cdef Py_ssize_t t, row, at, count, depth
     cdef const real* h_before
     if reset_after:
-        gemm_pack(packed, u, 3 * H, 1, H, 3 * H, worker)
+        gemm_pack_team(packed, u, 3 * H, 1, H, 3 * H, worker)
     else:
-        gemm_pack(packed, u, 3 * H, 1, H, 2 * H, worker)
-        gemm_pack(packed_candidate, u + 2 * H, 3 * H, 1, H, H, worker)
+        gemm_pack_team(packed, u, 3 * H, 1, H, 2 * H, worker)
+        gemm_pack_team(packed_candidate, u + 2 * H, 3 * H, 1, H, H, worker)
     while next_part(&part, worker):
         copy_rows(h_start, h0, part.rows, H)
         h_before = h_start + part.rows.start * H
@@ -72,28 +134,23 @@ cdef void gru_forward(
         for t in range(T):
             at = part.at + t * part.size + part.rows.start
             if stepwise:
-                gemm_packed(gates + at * 3 * H, 3 * H, steps + at * I, I, 1, packed_w, count, 3 * H, I, False, b,
-                            LINEAR, worker)
+                simd(worker, gates).gemm_packed(gates + at * 3 * H, 3 * H, steps + at * I, I, 1, packed_w, count, 3 * H,
+                                                I, False, b, LINEAR)
             # Without an initial state the first products are with zeros: of depth 0.
             depth = H if t > 0 or h0 != NULL else 0
             if reset_after:
-                gemm_packed(inner + at * 3 * H, 3 * H, h_before, H, 1, packed, count, 3 * H, depth, False,
-                            recurrent_bias, LINEAR, worker)
+                simd(worker, inner).gemm_packed(inner + at * 3 * H, 3 * H, h_before, H, 1, packed, count, 3 * H, depth,
+                                                False, recurrent_bias, LINEAR)
             else:
-                gemm_packed(gates + at * 3 * H, 3 * H, h_before, H, 1, packed, count, 2 * H, depth, True,
-                            <const real*> NULL, LINEAR, worker)
+                simd(worker, gates).gemm_packed(gates + at * 3 * H, 3 * H, h_before, H, 1, packed, count, 2 * H, depth,
+                                                True, NULL, LINEAR)
                 for row in range(count):
-                    gru_reset_forward(gates + (at + row) * 3 * H, inner + (at + row) * H, h_before + row * H, H, worker)
-                gemm_packed(gates + at * 3 * H + 2 * H, 3 * H, inner + at * H, H, 1, packed_candidate, count, H, depth,
-                            True, <const real*> NULL, LINEAR, worker)
-            for row in range(count):
-                if ended(lengths, part.rows.start + row, t):
-                    memcpy(h + (at + row) * H, h_before + row * H, H * sizeof(real))
-                elif reset_after:
-                    gru_cell_forward(gates + (at + row) * 3 * H, h + (at + row) * H, inner + (at + row) * 3 * H,
-                                     h_before + row * H, H, worker)
-                else:
-                    gru_candidate_forward(gates + (at + row) * 3 * H, h + (at + row) * H, h_before + row * H, H, worker)
+                    simd(worker, gates).gru_reset_forward(gates + (at + row) * 3 * H, inner + (at + row) * H,
+                                                          h_before + row * H, H)
+                simd(worker, gates).gemm_packed(gates + at * 3 * H + 2 * H, 3 * H, inner + at * H, H, 1,
+                                                packed_candidate, count, H, depth, True, NULL, LINEAR)
+            cells_forward(gates + at * 3 * H, h + at * H, inner + at * (3 * H if reset_after else H), h_before, lengths,
+                          part.rows, t, H, reset_after, worker)
             h_before = h + at * H
         put_states(y, h, sequences, &part, T, H)
         put_states(last_h, h, False, &part, T, H)
@@ -119,16 +176,15 @@ cdef void gru_backward(
     cdef real* sums = d_reset_h + B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
-    cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
     cdef Py_ssize_t groups = groups_of(B, T, I, H)
     cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * 3 * H, worker))
-    cdef Py_ssize_t t, row, at, count
+    cdef Py_ssize_t t, at, count
     cdef const real* h_before
     if reset_after:
-        gemm_pack(temporary, u, 1, 3 * H, 3 * H, H, worker)
+        gemm_pack_team(temporary, u, 1, 3 * H, 3 * H, H, worker)
     else:
-        gemm_pack(temporary, u, 1, 3 * H, 2 * H, H, worker)
-        gemm_pack(packed_candidate, u + 2 * H, 1, 3 * H, H, H, worker)
+        gemm_pack_team(temporary, u, 1, 3 * H, 2 * H, H, worker)
+        gemm_pack_team(packed_candidate, u + 2 * H, 1, 3 * H, H, H, worker)
     while next_part(&part, worker):
         start_gradient(dh, dy, d_last_h, sequences, part.rows, H, worker)
         count = part.rows.stop - part.rows.start
@@ -136,73 +192,48 @@ cdef void gru_backward(
             add_step(dh, dy, sequences, t, part.rows, T, H, worker)
             at = part.at + t * part.size
             h_before = h + (at - part.size) * H if t > 0 else h_start
-            for row in range(part.rows.start, part.rows.stop):
-                if ended(lengths, row, t):
-                    memset(gates + (at + row) * 3 * H, 0, 3 * H * sizeof(real))
-                    if reset_after:
-                        memset(inner + (at + row) * 3 * H, 0, 3 * H * sizeof(real))
-                elif reset_after:
-                    gru_cell_backward(gates + (at + row) * 3 * H, inner + (at + row) * 3 * H, dh + row * H,
-                                      dh + row * H, gates + (at + row) * 3 * H, inner + (at + row) * 3 * H,
-                                      h_before + row * H, H, worker)
-                else:
-                    gru_candidate_backward(gates + (at + row) * 3 * H, dh + row * H, dh + row * H,
-                                           gates + (at + row) * 3 * H, h_before + row * H, H, worker)
+            cells_backward(gates + at * 3 * H, inner + at * (3 * H if reset_after else H), dh, h_before, lengths,
+                           part.rows, t, H, reset_after, worker)
             if reset_after:
                 if t > 0 or dh0 != NULL:
-                    gemm_packed(dh + part.rows.start * H, H, inner + (at + part.rows.start) * 3 * H, 3 * H, 1,
-                                temporary, count, H, 3 * H, True, <const real*> NULL, LINEAR, worker)
+                    simd(worker, dh).gemm_packed(dh + part.rows.start * H, H, inner + (at + part.rows.start) * 3 * H,
+                                                 3 * H, 1, temporary, count, H, 3 * H, True, NULL, LINEAR)
                 continue
-            gemm_packed(d_reset_h + part.rows.start * H, H, gates + (at + part.rows.start) * 3 * H + 2 * H, 3 * H, 1,
-                        packed_candidate, count, H, H, False, <const real*> NULL, LINEAR, worker)
-            for row in range(part.rows.start, part.rows.stop):
-                if not ended(lengths, row, t):
-                    gru_reset_backward(gates + (at + row) * 3 * H, dh + row * H, d_reset_h + row * H,
-                                       gates + (at + row) * 3 * H, h_before + row * H, H, worker)
+            reset_backward(gates + at * 3 * H, dh, d_reset_h, packed_candidate, h_before, lengths, part.rows, t, H,
+                           worker)
             if t > 0 or dh0 != NULL:
-                gemm_packed(dh + part.rows.start * H, H, gates + (at + part.rows.start) * 3 * H, 3 * H, 1, temporary,
-                            count, H, 2 * H, True, <const real*> NULL, LINEAR, worker)
+                simd(worker, dh).gemm_packed(dh + part.rows.start * H, H, gates + (at + part.rows.start) * 3 * H, 3 * H,
+                                             1, temporary, count, H, 2 * H, True, NULL, LINEAR)
         if dh0 != NULL:
             copy_rows(dh0, dh, part.rows, H)
-    weight_gradient(dw, 3 * H, db, sums, steps, <const real*> NULL, False, I, gates, 3 * H, 3 * H, B, T, groups,
-                    accumulate, worker)
-    if reset_after:
-        weight_gradient(du, 3 * H, db + 3 * H if db != NULL else <real*> NULL, sums, h, initial_h, True, H, inner,
-                        3 * H, 3 * H, B, T, groups, accumulate, worker)
-    elif du != NULL:
-        weight_gradient(du, 3 * H, <real*> NULL, sums, h, initial_h, True, H, gates, 3 * H, 2 * H, B, T, groups,
-                        accumulate, worker)
-        weight_gradient(du + 2 * H, 3 * H, <real*> NULL, sums, inner, <const real*> NULL, False, H, gates + 2 * H,
-                        3 * H, H, B, T, groups, accumulate, worker)
+    weight_gradient(dw, 3 * H, db, sums, steps, NULL, False, I, gates, 3 * H, 3 * H, B, T, groups, accumulate, worker)
+    recurrent_gradient(du, db + 3 * H if db != NULL and reset_after else NULL, sums, h, h_start if initial else NULL,
+                       gates, inner, B, T, H, groups, reset_after, accumulate, worker)
     if dx != NULL:
         # The steps of x are not needed any more: their place takes those of dx.
-        gemm_team(dx if in_place else workspace, I, gates, 3 * H, 1, w, 1, 3 * H, T * B, I, 3 * H, False,
-                  <const real*> NULL, LINEAR, worker)
+        gemm_team(dx if in_place else workspace, I, gates, 3 * H, 1, w, 1, 3 * H, T * B, I, 3 * H, False, NULL, LINEAR,
+                  worker)
         if not in_place:
             by_row(dx, workspace, B, T, I, groups, worker)
 
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
     cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
-    gru_forward(<real*> call.outputs[0], <real*> call.outputs[1] if state else <real*> NULL,
-                <real*> call.workspace, <real*> call.temporary, <const real*> call.inputs[0],
-                <const real*> call.parameters[0], <const real*> call.parameters[1], <const real*> call.parameters[2],
-                <const real*> call.inputs[1] if initial else <const real*> NULL,
-                <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call, counted),
-                call.rows, sizes[0], sizes[1], sizes[2], sequences, sizes[8], worker)
+    gru_forward(call.outputs[0], call.outputs[1] if state else NULL, call.workspace, call.temporary, call.inputs[0],
+                call.parameters[0], call.parameters[1], call.parameters[2], call.inputs[1] if initial else NULL,
+                <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call.step, counted), call.rows,
+                sizes[0], sizes[1], sizes[2], sequences, sizes[8], worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
     cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
-    gru_backward(<real*> call.d_inputs[0], <real*> call.d_inputs[1] if initial else <real*> NULL,
-                 <real*> call.d_parameters[0], <real*> call.d_parameters[1], <real*> call.d_parameters[2],
-                 <real*> call.workspace, <real*> call.temporary, <const real*> call.d_outputs[0],
-                 <const real*> call.d_outputs[1] if state else <const real*> NULL, <const real*> call.inputs[0],
-                 <const real*> call.parameters[0], <const real*> call.parameters[1],
-                 initial, <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call, counted),
-                 call.rows, sizes[0], sizes[1], sizes[2], sequences, sizes[8], call.accumulate, worker)
+    gru_backward(call.d_inputs[0], call.d_inputs[1] if initial else NULL, call.d_parameters[0], call.d_parameters[1],
+                 call.d_parameters[2], call.workspace, call.temporary, call.d_outputs[0],
+                 call.d_outputs[1] if state else NULL, call.inputs[0], call.parameters[0], call.parameters[1], initial,
+                 <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call.step, counted), call.rows,
+                 sizes[0], sizes[1], sizes[2], sequences, sizes[8], call.accumulate, worker)
 
 
 cdef class GRU(Op):
@@ -210,10 +241,8 @@ cdef class GRU(Op):
     reset_after; without it b is (3H)."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         bias = "(2, 3H)?" if attributes.get("reset_after", True) else "(3H)?"
@@ -249,96 +278,3 @@ cdef class GRU(Op):
 
 gru = GRU("gru")
 register(gru)
-
-
-def bias_shape(reset_after):
-    return (lambda units: (2, 3 * units)) if reset_after else (lambda units: (3 * units,))
-
-
-@public
-def py_gru_forward(x, w, u, b=None, h0=None, lengths=None, reset_after=True):
-    """All states of a GRU: ``h_t = z h_{t-1} + (1 - z) g``.
-
-    ``[z_z z_r z_g] = x_t w + b_0``, ``z = s(z_z + a_z)``, ``r = s(z_r + a_r)`` in Keras' gate order. With `reset_after`
-    ``a = h_{t-1} u + b_1`` and ``g = tanh(z_g + r a_g)``; without it ``g = tanh(z_g + (r h_{t-1}) u_g)``.
-
-    Parameters
-    ----------
-    x : array_like, shape (B, T, I)
-        B sequences of T steps, float32 or float64.
-    w : array_like, shape (I, 3H)
-        Weights of the input, of the same dtype.
-    u : array_like, shape (H, 3H)
-        Weights of the state.
-    b : array_like, shape (2, 3H), or (3H,) with ``reset_after=False``, optional
-        Biases: of the input and of the state.
-    h0 : array_like, shape (B, H), optional
-        States to start from; zeros unless given.
-    lengths : array_like of int, shape (B,), optional
-        Length of each row, 1..T: at and after it the row repeats its last state.
-    reset_after : bool
-        Whether the reset gate acts after the matrix product.
-
-    Returns
-    -------
-    ndarray, shape (B, T, H)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
-    ValueError
-        If the shapes do not fit or a length is not in 1..T.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x, w, u = np.ones((1, 3, 1)), np.array([[0.0, 0.0, 1.0]]), np.zeros((1, 3))
-    >>> gru_forward(x, w, u).round(4)[0, :, 0]
-    array([0.3808, 0.5712, 0.6664])
-    """
-    x, w, u, b, h0, _, lengths = _recurrent.checked("gru_forward", 3, bias_shape(reset_after), lengths, x=x, w=w, u=u,
-                                                    b=b, h0=h0)
-    return _recurrent.run(gru, x, [w, u, b], [h0], lengths, reset_after=reset_after).forward()[0]
-
-
-@public
-def py_gru_backward(dh, x, w, u, b=None, h0=None, lengths=None, reset_after=True):
-    """Gradients of `gru_forward`, which is run again for the states it needs.
-
-    ``dz_z = dh (h_{t-1} - g) z(1-z)``, ``dz_g = dh (1 - z)(1 - g^2)``, ``dh_{t-1} += dh z``; with `reset_after`
-    ``dz_r = dz_g a_g r(1-r)``, ``da = [dz_z, dz_r, dz_g r]`` and ``dh_{t-1} += da u^T``; without it
-    ``d(r h) = dz_g u_g^T``, ``dz_r = d(r h) h_{t-1} r(1-r)`` and
-    ``dh_{t-1} += d(r h) r + dz_z u_z^T + dz_r u_r^T``.
-
-    Parameters
-    ----------
-    dh : array_like, shape (B, T, H)
-        Gradient of the loss with respect to all states, float32 or float64.
-    x, w, u, b, h0, lengths, reset_after
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dw, du, db, dh0 : ndarray
-        Shapes (B, T, I), (I, 3H), (H, 3H), (2, 3H) or (3H,), (B, H). Those of an absent b or h0 are as if it were
-        zeros.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
-    ValueError
-        If the shapes do not fit or a length is not in 1..T.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> gradients = gru_backward(np.ones((1, 1, 1)), np.ones((1, 1, 1)), np.zeros((1, 3)), np.zeros((1, 3)))
-    >>> gradients[1]
-    array([[0. , 0. , 0.5]])
-    """
-    shape = bias_shape(reset_after)
-    x, w, u, b, h0, dh, lengths = _recurrent.checked("gru_backward", 3, shape, lengths, dh, x=x, w=w, u=u, b=b, h0=h0)
-    b = np.zeros(shape(len(u)), x.dtype) if b is None else b
-    return _recurrent.gradients(gru, dh, x, [w, u, b], [h0], lengths, reset_after=reset_after)

@@ -9,19 +9,16 @@
 
 import math
 
-import numpy as np
-
-from tinynn.kernels._normalization import checked
-from tinynn.kernels._public import public
 from tinynn.kernels._signatures import positive
-from tinynn.kernels.op import OpRun, register
+from tinynn.kernels.op import register
 
 from libc.float cimport FLT_MIN
 from libc.math cimport sqrt
 
-from tinynn.kernels.machine cimport Range, Worker, claim, column_sum_team, real, vector_dot, vector_scale, vector_sum
+from tinynn.kernels.gemm cimport column_sum_team
+from tinynn.kernels.machine cimport Range, Worker, claim, real, simd, vector_dot, vector_sum
 from tinynn.kernels.normalization cimport Statistics, careful_statistics, deviation_of, needs_care, unlikely
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
 # Numbers worth a claim.
 cdef enum: GRAIN = 4096
@@ -43,7 +40,7 @@ cdef void layer_normalization_forward(
             for c in range(C):
                 x_normal[c] = x[row * C + c] - mean
             deviation[row] = <real> sqrt(vector_dot(x_normal, x_normal, C, worker) / <real> C + epsilon)
-            vector_scale(x_normal, x_normal, 1 / deviation[row], C, worker)
+            simd(worker, x_normal).scale(x_normal, x_normal, 1 / deviation[row], C)
             for c in range(C):
                 y[row * C + c] = x_normal[c]
             if gamma != NULL:
@@ -104,30 +101,27 @@ cdef void layer_normalization_backward(
 
 # --- as an op: sizes (rows of a sample, C), scalars (epsilon) ---------------------------------------------------------
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
     cdef Py_ssize_t B = call.rows * call.sizes[0], C = call.sizes[1]
-    cdef real* normal = <real*> call.workspace
-    layer_normalization_forward(<real*> call.outputs[0], normal, normal + B * C, <const real*> call.inputs[0],
-                                <const real*> call.parameters[0], <const real*> call.parameters[1], call.scalars[0], B,
-                                C, worker)
+    normal = call.workspace
+    layer_normalization_forward(call.outputs[0], normal, normal + B * C, call.inputs[0], call.parameters[0],
+                                call.parameters[1], call.scalars[0], B, C, worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     cdef Py_ssize_t B = call.rows * call.sizes[0], C = call.sizes[1]
-    cdef real* normal = <real*> call.workspace
-    layer_normalization_backward(<real*> call.d_inputs[0], <real*> call.d_parameters[0], <real*> call.d_parameters[1],
-                                 <real*> call.temporary, <const real*> call.d_outputs[0], normal, normal + B * C,
-                                 <const real*> call.parameters[0], call.accumulate, B, C, worker)
+    normal = call.workspace
+    layer_normalization_backward(call.d_inputs[0], call.d_parameters[0], call.d_parameters[1], call.temporary,
+                                 call.d_outputs[0], normal, normal + B * C, call.parameters[0], call.accumulate, B, C,
+                                 worker)
 
 
 cdef class LayerNormalization(Op):
     """Input [x (..., C)], parameters [gamma (C) or None, beta (C) or None], attribute epsilon."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(..., C)"], ["(C)?", "(C)?"]
@@ -159,84 +153,3 @@ cdef class LayerNormalization(Op):
 
 layer_normalization = LayerNormalization("layer_normalization")
 register(layer_normalization)
-
-
-# --- as functions -----------------------------------------------------------------------------------------------------
-
-def prepared(function, x, gamma, beta, epsilon, **others):
-    """The run of the op on the checked arguments, the shape of x, and the other arrays."""
-    x, gamma, beta, *others = checked(function, x, gamma, beta, epsilon, **others)
-    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    return OpRun(layer_normalization, [rows], [gamma, beta], epsilon=epsilon), x.shape, others
-
-
-@public
-def py_layer_normalization_forward(x, gamma, beta, epsilon=1e-3):
-    """Every row with mean 0 and variance 1 over the last axis: ``y = gamma (x - mean) / sqrt(var + epsilon) + beta``.
-
-    Parameters
-    ----------
-    x : array_like, shape (..., C)
-        Float32 or float64.
-    gamma, beta : array_like, shape (C,)
-        Scale and shift, of the same dtype.
-    epsilon : float, optional
-        Added to the variance.
-
-    Returns
-    -------
-    ndarray, shape (..., C)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or two differ in dtype.
-    ValueError
-        If the shapes do not fit, or epsilon is not positive.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> layer_normalization_forward(np.array([1.0, 3.0]), np.array([2.0, 2.0]), np.array([0.0, 5.0]), 1e-9).round(3)
-    array([-2.,  7.])
-    """
-    run, shape, _ = prepared("layer_normalization_forward", x, gamma, beta, epsilon)
-    return run.forward()[0].reshape(shape)
-
-
-@public
-def py_layer_normalization_backward(dy, x, gamma, epsilon=1e-3):
-    """Gradients of `layer_normalization_forward`, also through the mean and the variance.
-
-    Parameters
-    ----------
-    dy : array_like, shape (..., C)
-        Gradient of the loss with respect to y, float32 or float64.
-    x, gamma, epsilon
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dgamma, dbeta : ndarray
-        Shapes (..., C), (C,), (C,).
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or two differ in dtype.
-    ValueError
-        If the shapes do not fit, or epsilon is not positive.
-
-    Examples
-    --------
-    The mean takes away what all columns have in common:
-
-    >>> import numpy as np
-    >>> dx, _, _ = layer_normalization_backward(np.ones(3), np.array([1.0, 2.0, 4.0]), np.full(3, 2.0))
-    >>> bool(abs(dx).max() < 1e-12)
-    True
-    """
-    run, shape, (dy,) = prepared("layer_normalization_backward", x, gamma, np.zeros_like(gamma), epsilon, dy=dy)
-    run.forward()
-    (dx,), (dgamma, dbeta) = run.backward([dy.reshape(-1, shape[-1])])
-    return dx.reshape(shape), dgamma, dbeta

@@ -3,8 +3,8 @@ from tinynn.kernels.op cimport TargetOp
 
 
 cdef class Loss(TargetOp):
-    cdef readonly bint categorical
-    cdef bint from_logits
+    cdef readonly bint categorical      # over classes: its target may be labels
+    cdef readonly bint from_logits      # it applies the activation itself, and its second output is the result
 
 
 cdef inline Py_ssize_t grain(Py_ssize_t K) noexcept nogil:
@@ -13,14 +13,14 @@ cdef inline Py_ssize_t grain(Py_ssize_t K) noexcept nogil:
 
 
 cdef inline bint clipped(real p) noexcept nogil:
-    """Whether Keras would clip the probability"""
+    """Whether Keras clips the probability"""
     return p < <real> 1e-7 or p > <real> (1 - 1e-7)
 
 
 cdef inline real clipped_log(real log_p) noexcept nogil:
     """The logarithm of the clipped probability; nan stays nan.
 
-    To clip the logarithm is to clip the probability, but 1 - 1e-7 is not a float32 and its logarithm is.
+    Clipping the logarithm clips the probability, with one difference: 1 - 1e-7 is no float32, but its logarithm is.
     """
     cdef real lowest = -16.11809565095832               # log(1e-7)
     cdef real highest = -1.00000005e-7                  # log(1 - 1e-7)

@@ -1,22 +1,9 @@
-from typing import Any
-
-from numpy.typing import ArrayLike, NDArray
-
 from tinynn.kernels.op import Op
 
 class Loss(Op):
     categorical: bool
 
-half_squared_error: Op
-mean_squared_error: Op
-binary_crossentropy: Op
-binary_crossentropy_from_logits: Op
-
-def py_half_squared_error_forward(prediction: ArrayLike, target: ArrayLike) -> NDArray[Any]: ...
-def py_half_squared_error_backward(prediction: ArrayLike, target: ArrayLike) -> NDArray[Any]: ...
-def py_mean_squared_error_forward(prediction: ArrayLike, target: ArrayLike) -> NDArray[Any]: ...
-def py_mean_squared_error_backward(prediction: ArrayLike, target: ArrayLike) -> NDArray[Any]: ...
-def py_binary_crossentropy_forward(prediction: ArrayLike, target: ArrayLike) -> NDArray[Any]: ...
-def py_binary_crossentropy_backward(prediction: ArrayLike, target: ArrayLike) -> NDArray[Any]: ...
-def py_binary_crossentropy_from_logits_forward(prediction: ArrayLike, target: ArrayLike) -> NDArray[Any]: ...
-def py_binary_crossentropy_from_logits_backward(prediction: ArrayLike, target: ArrayLike) -> NDArray[Any]: ...
+half_squared_error: Loss
+mean_squared_error: Loss
+binary_crossentropy: Loss
+binary_crossentropy_from_logits: Loss

@@ -5,25 +5,18 @@
     binary cross-entropy        L = -sum_k [t log q + (1-t) log(1-q)] / K       dp = (p - t) / (p (1-p)) / K
       from logits               the same with q = s(z)                          dz = ((1-t) s(z) - t s(-z)) / K
 
-Probabilities are clipped to [1e-7, 1 - 1e-7], as in Keras: where the clip acts, nothing moves with p and the gradient
-is zero. The form from logits needs no clip: it never leaves the logarithms. Its second output is the prediction with
-the layer's activation applied.
-In backward the gradient of a row is multiplied by the row's weight, which arrives as the gradient of its loss.
+Probabilities are clipped to [1e-7, 1 - 1e-7], as in Keras; where they are clipped, the gradient is zero. The form from
+logits works with logarithms throughout and needs no clipping. Its second output is the prediction with the layer's
+activation applied. In backward a row's gradient is multiplied by its weight, which arrives as the gradient of its loss.
 The losses over classes are in categorical.pyx.
 """
 
 import math
 
-from tinynn.kernels._arguments import expect_elements, labels_or_distribution, required_arrays
-from tinynn.kernels._public import public
-from tinynn.kernels.op import OpRun, expect_shape, register, register_fusion
+from tinynn.kernels.op import register, register_fusion
 
-import numpy as np
-
-from tinynn.kernels.machine cimport (
-    RELU, SIGMOID, Range, Worker, claim, real, vector_activation, vector_dot, vector_log, vector_log1p_exp, vector_sum,
-)
-from tinynn.kernels.op cimport Call, Run, TargetOp
+from tinynn.kernels.machine cimport RELU, SIGMOID, Range, Worker, claim, real, simd, vector_dot, vector_sum
+from tinynn.kernels.op cimport DoubleCall, FloatCall, RealCall, Run, TargetOp
 
 
 # --- squared errors ------------------------------------------------------------------------------------
@@ -74,10 +67,10 @@ cdef void binary_crossentropy_forward(
         n = rows.stop * K - start
         for i in range(start, start + n):
             log_other[i] = 1 - p[i]
-        vector_activation(log_q + start, p + start, n, RELU, worker)  # what is below 0 is clipped too
-        vector_activation(log_other + start, log_other + start, n, RELU, worker)
-        vector_log(log_q + start, log_q + start, n, worker)
-        vector_log(log_other + start, log_other + start, n, worker)
+        simd(worker, log_q).activation_forward(log_q + start, p + start, n, RELU)  # numbers below 0 are clipped too
+        simd(worker, log_other).activation_forward(log_other + start, log_other + start, n, RELU)
+        simd(worker, log_q).log(log_q + start, log_q + start, n)
+        simd(worker, log_other).log(log_other + start, log_other + start, n)
         for i in range(start, start + n):
             log_q[i] = t[i] * clipped_log(log_q[i]) + (1 - t[i]) * clipped_log(log_other[i])
         for row in range(rows.start, rows.stop):
@@ -109,13 +102,13 @@ cdef void binary_crossentropy_from_logits_forward(
     while claim(worker, B, grain(K), &rows):
         start = rows.start * K
         n = rows.stop * K - start
-        vector_log1p_exp(y + start, z + start, n, worker)
+        simd(worker, y).log1p_exp(y + start, z + start, n)
         for i in range(start, start + n):
             # max(z, 0) - z t, from terms that do not cancel
             y[i] = y[i] + (z[i] * (1 - t[i]) if z[i] > 0 else -z[i] * t[i])
         for row in range(rows.start, rows.stop):
             loss[row] = vector_sum(y + row * K, K, worker) / K
-        vector_activation(y + start, z + start, n, SIGMOID, worker)
+        simd(worker, y).activation_forward(y + start, z + start, n, SIGMOID)
 
 
 cdef void binary_crossentropy_from_logits_backward(
@@ -131,7 +124,7 @@ cdef void binary_crossentropy_from_logits_backward(
         n = rows.stop * K - start
         for i in range(start, start + n):
             dz[i] = -z[i]
-        vector_activation(dz + start, dz + start, n, SIGMOID, worker)
+        simd(worker, dz).activation_forward(dz + start, dz + start, n, SIGMOID)
         for row in range(rows.start, rows.stop):
             factor = weight[row] / K
             for i in range(row * K, (row + 1) * K):
@@ -140,58 +133,45 @@ cdef void binary_crossentropy_from_logits_backward(
 
 # --- as ops: sizes (rows per sample, K, sparse, ...) ------------------------------------------------------------
 
-cdef void run_squared_error_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    squared_error_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
-                          <const real*> call.inputs[1], call.rows * call.sizes[0], call.sizes[1], call.sizes[3], worker)
+cdef void run_squared_error_forward(RealCall* call, Worker* worker) noexcept nogil:
+    squared_error_forward(call.outputs[0], call.temporary, call.inputs[0], call.inputs[1], call.rows * call.sizes[0],
+                          call.sizes[1], call.sizes[3], worker)
 
 
-cdef void run_squared_error_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_squared_error_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        squared_error_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], <const real*> call.inputs[0],
-                               <const real*> call.inputs[1], call.rows * call.sizes[0], call.sizes[1], call.sizes[3],
-                               worker)
+        squared_error_backward(call.d_inputs[0], call.d_outputs[0], call.inputs[0], call.inputs[1],
+                               call.rows * call.sizes[0], call.sizes[1], call.sizes[3], worker)
 
 
-cdef void run_binary_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    binary_crossentropy_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
-                                <const real*> call.inputs[1], call.rows * call.sizes[0], call.sizes[1], worker)
+cdef void run_binary_forward(RealCall* call, Worker* worker) noexcept nogil:
+    binary_crossentropy_forward(call.outputs[0], call.temporary, call.inputs[0], call.inputs[1],
+                                call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_binary_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_binary_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        binary_crossentropy_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0],
-                                     <const real*> call.inputs[0], <const real*> call.inputs[1],
+        binary_crossentropy_backward(call.d_inputs[0], call.d_outputs[0], call.inputs[0], call.inputs[1],
                                      call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_binary_logits_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    binary_crossentropy_from_logits_forward(<real*> call.outputs[0], <real*> call.outputs[1],
-                                            <const real*> call.inputs[0], <const real*> call.inputs[1],
+cdef void run_binary_logits_forward(RealCall* call, Worker* worker) noexcept nogil:
+    binary_crossentropy_from_logits_forward(call.outputs[0], call.outputs[1], call.inputs[0], call.inputs[1],
                                             call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_binary_logits_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_binary_logits_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        binary_crossentropy_from_logits_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0],
-                                                 <const real*> call.outputs[1], <const real*> call.inputs[0],
-                                                 <const real*> call.inputs[1], call.rows * call.sizes[0],
-                                                 call.sizes[1], worker)
+        binary_crossentropy_from_logits_backward(call.d_inputs[0], call.d_outputs[0], call.outputs[1], call.inputs[0],
+                                                 call.inputs[1], call.rows * call.sizes[0], call.sizes[1], worker)
 
 
 cdef class Loss(TargetOp):
     """Outputs [loss of each row (...,)], and [prediction] after its activation if the loss starts from logits."""
 
-    def __init__(self, name):
-        super().__init__(name)
-        self.categorical = name.startswith("categorical")
-        self.from_logits = name.endswith("logits")
-
     def shapes(self, inputs, parameters, attributes):
         shape = tuple(inputs[0])
         return [shape[:-1], shape] if self.from_logits else [shape[:-1]]
-
-    def sizes(self, inputs, parameters, attributes):
-        return math.prod(inputs[0][:-1]), inputs[0][-1], int(attributes.get("sparse", False))
 
     def temporary(self, sizes):
         return 0, 2 * sizes[0] * sizes[1]
@@ -201,17 +181,19 @@ cdef class Loss(TargetOp):
 
 
 cdef class SquaredError(Loss):
+    """Divided by the number of elements if `mean`, else by 2."""
     cdef bint mean
 
-    def __cinit__(self, name):
-        self.mean = name == "mean_squared_error"
-        self.forward[0] = <Run> run_squared_error_forward[float]
-        self.forward[1] = <Run> run_squared_error_forward[double]
-        self.backward[0] = <Run> run_squared_error_backward[float]
-        self.backward[1] = <Run> run_squared_error_backward[double]
+    def __init__(self, name, mean):
+        super().__init__(name)
+        self.mean = mean
+
+    def __cinit__(self):
+        self.forward = [<Run> run_squared_error_forward[FloatCall], <Run> run_squared_error_forward[DoubleCall]]
+        self.backward = [<Run> run_squared_error_backward[FloatCall], <Run> run_squared_error_backward[DoubleCall]]
 
     def sizes(self, inputs, parameters, attributes):
-        return *Loss.sizes(self, inputs, parameters, attributes), int(self.mean)
+        return *TargetOp.sizes(self, inputs, parameters, attributes), int(self.mean)
 
     def flops(self, sizes):
         return 3 * sizes[0] * sizes[1]
@@ -220,329 +202,22 @@ cdef class SquaredError(Loss):
 cdef class BinaryCrossentropy(Loss):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_binary_forward[float]
-        self.forward[1] = <Run> run_binary_forward[double]
-        self.backward[0] = <Run> run_binary_backward[float]
-        self.backward[1] = <Run> run_binary_backward[double]
+        self.forward = [<Run> run_binary_forward[FloatCall], <Run> run_binary_forward[DoubleCall]]
+        self.backward = [<Run> run_binary_backward[FloatCall], <Run> run_binary_backward[DoubleCall]]
 
 
 cdef class BinaryCrossentropyFromLogits(Loss):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_binary_logits_forward[float]
-        self.forward[1] = <Run> run_binary_logits_forward[double]
-        self.backward[0] = <Run> run_binary_logits_backward[float]
-        self.backward[1] = <Run> run_binary_logits_backward[double]
+        self.from_logits = True
+        self.forward = [<Run> run_binary_logits_forward[FloatCall], <Run> run_binary_logits_forward[DoubleCall]]
+        self.backward = [<Run> run_binary_logits_backward[FloatCall], <Run> run_binary_logits_backward[DoubleCall]]
 
 
-half_squared_error = SquaredError("half_squared_error")
-mean_squared_error = SquaredError("mean_squared_error")
+half_squared_error = SquaredError("half_squared_error", False)
+mean_squared_error = SquaredError("mean_squared_error", True)
 binary_crossentropy = BinaryCrossentropy("binary_crossentropy")
 binary_crossentropy_from_logits = BinaryCrossentropyFromLogits("binary_crossentropy_from_logits")
 for each in (half_squared_error, mean_squared_error, binary_crossentropy, binary_crossentropy_from_logits):
     register(each)
 register_fusion("binary_crossentropy", ["sigmoid"], "binary_crossentropy_from_logits")
-
-
-# --- as functions ------------------------------------------------------------------------------------------------
-
-def prepared(function, op, prediction, target):
-    """The op's run on the checked arguments, and the prediction."""
-    if op.categorical:
-        (prediction,) = required_arrays(function, prediction=prediction)
-        expect_elements(function, "prediction", prediction)
-        target, sparse = labels_or_distribution(function, target, "prediction", prediction, prediction.shape[:-1],
-                                                prediction.shape[-1])
-    else:
-        prediction, target = required_arrays(function, prediction=prediction, target=target)
-        expect_elements(function, "prediction", prediction)
-        expect_shape(function, "target", target, prediction.shape)
-        sparse = False
-    columns = prediction.shape[-1]
-    target = target.reshape(-1) if sparse else target.reshape(-1, columns)
-    return OpRun(op, [prediction.reshape(-1, columns), target], sparse=sparse), prediction
-
-
-def loss_of_rows(function, op, prediction, target):
-    run, prediction = prepared(function, op, prediction, target)
-    return run.forward()[0].reshape(prediction.shape[:-1])
-
-
-def gradient_of_rows(function, op, prediction, target):
-    run, prediction = prepared(function, op, prediction, target)
-    outputs = run.forward()
-    d_outputs = [np.ones_like(outputs[0])] + [None] * (len(outputs) - 1)
-    return run.backward(d_outputs)[0][0].reshape(prediction.shape)
-
-
-@public
-def py_half_squared_error_forward(prediction, target):
-    """Half the squared error of each row.
-
-    ``L = sum_k (p_k - t_k)^2 / 2``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Float32 or float64.
-    target : array_like, shape (..., K)
-        Of the same dtype.
-
-    Returns
-    -------
-    loss : ndarray, shape (...)
-        The loss of each row.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> half_squared_error_forward(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
-    array([2.5])
-    """
-    return loss_of_rows("half_squared_error_forward", half_squared_error, prediction, target)
-
-
-@public
-def py_half_squared_error_backward(prediction, target):
-    """Gradient of the sum of the rows' losses of `half_squared_error_forward`.
-
-    ``dp = p - t``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Float32 or float64.
-    target : array_like, shape (..., K)
-        Of the same dtype.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-        The gradient with respect to the prediction.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> half_squared_error_backward(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
-    array([[ 1., -2.]])
-    """
-    return gradient_of_rows("half_squared_error_backward", half_squared_error, prediction, target)
-
-
-@public
-def py_mean_squared_error_forward(prediction, target):
-    """Mean squared error of each row.
-
-    ``L = sum_k (p_k - t_k)^2 / K``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Float32 or float64.
-    target : array_like, shape (..., K)
-        Of the same dtype.
-
-    Returns
-    -------
-    loss : ndarray, shape (...)
-        The loss of each row.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> mean_squared_error_forward(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
-    array([2.5])
-    """
-    return loss_of_rows("mean_squared_error_forward", mean_squared_error, prediction, target)
-
-
-@public
-def py_mean_squared_error_backward(prediction, target):
-    """Gradient of the sum of the rows' losses of `mean_squared_error_forward`.
-
-    ``dp = 2 (p - t) / K``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Float32 or float64.
-    target : array_like, shape (..., K)
-        Of the same dtype.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-        The gradient with respect to the prediction.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> mean_squared_error_backward(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
-    array([[ 1., -2.]])
-    """
-    return gradient_of_rows("mean_squared_error_backward", mean_squared_error, prediction, target)
-
-
-@public
-def py_binary_crossentropy_forward(prediction, target):
-    """Binary cross-entropy of each row, the mean over its elements (Keras' rule).
-
-    ``L = -sum_k [t log q + (1 - t) log(1 - q)] / K``, q = p clipped to [1e-7, 1 - 1e-7]
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Probabilities, float32 or float64.
-    target : array_like, shape (..., K)
-        Probabilities of the same dtype, mostly 0 or 1.
-
-    Returns
-    -------
-    loss : ndarray, shape (...)
-        The loss of each row.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> binary_crossentropy_forward(np.array([[0.5, 0.0]]), np.array([[1.0, 0.0]]))
-    array([0.34657364])
-    """
-    return loss_of_rows("binary_crossentropy_forward", binary_crossentropy, prediction, target)
-
-
-@public
-def py_binary_crossentropy_backward(prediction, target):
-    """Gradient of the sum of the rows' losses of `binary_crossentropy_forward`.
-
-    ``dp = (p - t) / (p (1 - p)) / K``, 0 where p was clipped
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Probabilities, float32 or float64.
-    target : array_like, shape (..., K)
-        Probabilities of the same dtype, mostly 0 or 1.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-        The gradient with respect to the prediction.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> binary_crossentropy_backward(np.array([[0.5, 0.0]]), np.array([[1.0, 0.0]]))
-    array([[-1.,  0.]])
-    """
-    return gradient_of_rows("binary_crossentropy_backward", binary_crossentropy, prediction, target)
-
-
-@public
-def py_binary_crossentropy_from_logits_forward(prediction, target):
-    """Binary cross-entropy of sigmoid(z) for each row, the mean over its elements.
-
-    ``L = sum_k [max(z, 0) - z t + log(1 + exp(-|z|))] / K``
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Logits z, float32 or float64; -1e4 and 1e4 are fine.
-    target : array_like, shape (..., K)
-        Probabilities of the same dtype, mostly 0 or 1.
-
-    Returns
-    -------
-    loss : ndarray, shape (...)
-        The loss of each row.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> binary_crossentropy_from_logits_forward(np.array([[0.0, -1e4]]), np.array([[1.0, 0.0]]))
-    array([0.34657359])
-    """
-    return loss_of_rows("binary_crossentropy_from_logits_forward", binary_crossentropy_from_logits, prediction, target)
-
-
-@public
-def py_binary_crossentropy_from_logits_backward(prediction, target):
-    """Gradient of the sum of the rows' losses of `binary_crossentropy_from_logits_forward`.
-
-    ``dz = ((1 - t) s(z) - t s(-z)) / K``, which is (s(z) - t) / K
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Logits z, float32 or float64; -1e4 and 1e4 are fine.
-    target : array_like, shape (..., K)
-        Probabilities of the same dtype, mostly 0 or 1.
-
-    Returns
-    -------
-    ndarray, shape (..., K)
-        The gradient with respect to the prediction.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> binary_crossentropy_from_logits_backward(np.array([[0.0, -1e4]]), np.array([[1.0, 0.0]]))
-    array([[-0.25,  0.  ]])
-    """
-    return gradient_of_rows(
-        "binary_crossentropy_from_logits_backward", binary_crossentropy_from_logits, prediction, target)

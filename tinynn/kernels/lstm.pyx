@@ -15,16 +15,14 @@ order of Keras.) At and after a row's length h_t = h_{t-1} and c_t = c_{t-1}.
 import numpy as np
 
 from tinynn.kernels import _recurrent
-from tinynn.kernels._public import public
 from tinynn.kernels.op import register
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from tinynn.kernels.machine cimport (
-    LINEAR, Worker, gemm_pack, gemm_packed, gemm_team, lstm_cell_backward, lstm_cell_forward, real,
-)
-from tinynn.kernels.op cimport Call, Op, Run, item_counts
+from tinynn.kernels.gemm cimport gemm_pack_team, gemm_team
+from tinynn.kernels.machine cimport LINEAR, Worker, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run, item_counts
 from tinynn.kernels.recurrent cimport (
     Part, add_step, begin_input, by_row, by_step, copy_rows, ended, group_start, groups_of, next_part,
     packed_input_size, packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
@@ -53,7 +51,7 @@ cdef void lstm_forward(
     cdef Py_ssize_t t, row, at, count
     cdef const real* h_before
     cdef const real* c_before
-    gemm_pack(packed, u, 4 * H, 1, H, 4 * H, worker)
+    gemm_pack_team(packed, u, 4 * H, 1, H, 4 * H, worker)
     while next_part(&part, worker):
         copy_rows(h_start, h0, part.rows, H)
         copy_rows(c_start, c0, part.rows, H)
@@ -63,18 +61,19 @@ cdef void lstm_forward(
         for t in range(T):
             at = part.at + t * part.size + part.rows.start
             if stepwise:
-                gemm_packed(gates + at * 4 * H, 4 * H, steps + at * I, I, 1, packed_w, count, 4 * H, I, False, b,
-                            LINEAR, worker)
+                simd(worker, gates).gemm_packed(gates + at * 4 * H, 4 * H, steps + at * I, I, 1, packed_w, count, 4 * H,
+                                                I, False, b, LINEAR)
             # Without an initial state the first product is with zeros: of depth 0.
-            gemm_packed(gates + at * 4 * H, 4 * H, h_before, H, 1, packed, count, 4 * H,
-                        H if t > 0 or h0 != NULL else 0, True, <const real*> NULL, LINEAR, worker)
+            simd(worker, gates).gemm_packed(gates + at * 4 * H, 4 * H, h_before, H, 1, packed, count, 4 * H,
+                                            H if t > 0 or h0 != NULL else 0, True, NULL, LINEAR)
             for row in range(count):
                 if ended(lengths, part.rows.start + row, t):
                     memcpy(h + (at + row) * H, h_before + row * H, H * sizeof(real))
                     memcpy(c + (at + row) * H, c_before + row * H, H * sizeof(real))
                 else:
-                    lstm_cell_forward(gates + (at + row) * 4 * H, c + (at + row) * H, tanh_c + (at + row) * H,
-                                      h + (at + row) * H, c_before + row * H, H, worker)
+                    simd(worker, gates).lstm_cell_forward(gates + (at + row) * 4 * H, c + (at + row) * H,
+                                                          tanh_c + (at + row) * H, h + (at + row) * H,
+                                                          c_before + row * H, H)
             h_before = h + at * H
             c_before = c + at * H
         put_states(y, h, sequences, &part, T, H)
@@ -103,12 +102,12 @@ cdef void lstm_backward(
     cdef real* sums = dc + B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
-    cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
+    cdef const real* initial_h = h_start if initial else NULL
     cdef Py_ssize_t groups = groups_of(B, T, I, H)
     cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * 4 * H, worker))
     cdef Py_ssize_t t, row, at
     cdef const real* c_before
-    gemm_pack(temporary, u, 1, 4 * H, 4 * H, H, worker)
+    gemm_pack_team(temporary, u, 1, 4 * H, 4 * H, H, worker)
     while next_part(&part, worker):
         start_gradient(dh, dy, d_last_h, sequences, part.rows, H, worker)
         copy_rows(dc, d_last_c, part.rows, H)
@@ -120,54 +119,48 @@ cdef void lstm_backward(
                 if ended(lengths, row, t):
                     memset(gates + (at + row) * 4 * H, 0, 4 * H * sizeof(real))
                     continue
-                lstm_cell_backward(gates + (at + row) * 4 * H, dc + row * H, dh + row * H, gates + (at + row) * 4 * H,
-                                   tanh_c + (at + row) * H, c_before + row * H, H, worker)
+                simd(worker, gates).lstm_cell_backward(gates + (at + row) * 4 * H, dc + row * H, dh + row * H,
+                                                       gates + (at + row) * 4 * H, tanh_c + (at + row) * H,
+                                                       c_before + row * H, H)
                 if lengths != NULL:
                     # An ended row hands dh on as it is; the others replace it.
                     memset(dh + row * H, 0, H * sizeof(real))
             if t > 0 or dh0 != NULL:
-                gemm_packed(dh + part.rows.start * H, H, gates + (at + part.rows.start) * 4 * H, 4 * H, 1, temporary,
-                            part.rows.stop - part.rows.start, H, 4 * H, lengths != NULL, <const real*> NULL, LINEAR,
-                            worker)
+                simd(worker, dh).gemm_packed(dh + part.rows.start * H, H, gates + (at + part.rows.start) * 4 * H, 4 * H,
+                                             1, temporary, part.rows.stop - part.rows.start, H, 4 * H, lengths != NULL,
+                                             NULL, LINEAR)
         if dh0 != NULL:
             copy_rows(dh0, dh, part.rows, H)
         if dc0 != NULL:
             copy_rows(dc0, dc, part.rows, H)
-    weight_gradient(dw, 4 * H, db, sums, steps, <const real*> NULL, False, I, gates, 4 * H, 4 * H, B, T, groups,
-                    accumulate, worker)
-    weight_gradient(du, 4 * H, <real*> NULL, sums, h, initial_h, True, H, gates, 4 * H, 4 * H, B, T, groups, accumulate,
-                    worker)
+    weight_gradient(dw, 4 * H, db, sums, steps, NULL, False, I, gates, 4 * H, 4 * H, B, T, groups, accumulate, worker)
+    weight_gradient(du, 4 * H, NULL, sums, h, initial_h, True, H, gates, 4 * H, 4 * H, B, T, groups, accumulate, worker)
     if dx != NULL:
         # The steps of x are not needed any more: their place takes those of dx.
-        gemm_team(dx if in_place else workspace, I, gates, 4 * H, 1, w, 1, 4 * H, T * B, I, 4 * H, False,
-                  <const real*> NULL, LINEAR, worker)
+        gemm_team(dx if in_place else workspace, I, gates, 4 * H, 1, w, 1, 4 * H, T * B, I, 4 * H, False, NULL, LINEAR,
+                  worker)
         if not in_place:
             by_row(dx, workspace, B, T, I, groups, worker)
 
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
     cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
-    lstm_forward(<real*> call.outputs[0], <real*> call.outputs[1] if state else <real*> NULL,
-                 <real*> call.outputs[2] if state else <real*> NULL, <real*> call.workspace, <real*> call.temporary,
-                 <const real*> call.inputs[0], <const real*> call.parameters[0], <const real*> call.parameters[1],
-                 <const real*> call.parameters[2], <const real*> call.inputs[1] if initial else <const real*> NULL,
-                 <const real*> call.inputs[2] if initial else <const real*> NULL,
-                 <const int64_t*> call.inputs[3 if initial else 1] if lengths else item_counts(call, counted),
+    lstm_forward(call.outputs[0], call.outputs[1] if state else NULL, call.outputs[2] if state else NULL,
+                 call.workspace, call.temporary, call.inputs[0], call.parameters[0], call.parameters[1],
+                 call.parameters[2], call.inputs[1] if initial else NULL, call.inputs[2] if initial else NULL,
+                 <const int64_t*> call.inputs[3 if initial else 1] if lengths else item_counts(call.step, counted),
                  call.rows, sizes[0], sizes[1], sizes[2], sequences, worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
     cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
-    lstm_backward(<real*> call.d_inputs[0], <real*> call.d_inputs[1] if initial else <real*> NULL,
-                  <real*> call.d_inputs[2] if initial else <real*> NULL, <real*> call.d_parameters[0],
-                  <real*> call.d_parameters[1], <real*> call.d_parameters[2], <real*> call.workspace,
-                  <real*> call.temporary, <const real*> call.d_outputs[0],
-                  <const real*> call.d_outputs[1] if state else <const real*> NULL,
-                  <const real*> call.d_outputs[2] if state else <const real*> NULL, <const real*> call.inputs[0],
-                  <const real*> call.parameters[0], <const real*> call.parameters[1], initial,
-                  <const int64_t*> call.inputs[3 if initial else 1] if lengths else item_counts(call, counted),
+    lstm_backward(call.d_inputs[0], call.d_inputs[1] if initial else NULL, call.d_inputs[2] if initial else NULL,
+                  call.d_parameters[0], call.d_parameters[1], call.d_parameters[2], call.workspace, call.temporary,
+                  call.d_outputs[0], call.d_outputs[1] if state else NULL, call.d_outputs[2] if state else NULL,
+                  call.inputs[0], call.parameters[0], call.parameters[1], initial,
+                  <const int64_t*> call.inputs[3 if initial else 1] if lengths else item_counts(call.step, counted),
                   call.rows, sizes[0], sizes[1], sizes[2], sequences, call.accumulate, worker)
 
 
@@ -175,10 +168,8 @@ cdef class LSTM(Op):
     """Inputs and outputs as `_recurrent` says, parameters [w (I, 4H), u (H, 4H), b (4H) or None]."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return _recurrent.inputs(2, attributes), ["(I, 4H)", "(H, 4H)", "(4H)?"]
@@ -213,108 +204,15 @@ lstm = LSTM("lstm")
 register(lstm)
 
 
-def bias_shape(units):
-    return (4 * units,)
-
-
-@public
-def py_lstm_forward(x, w, u, b=None, h0=None, c0=None, lengths=None):
-    """All states and cells of an LSTM: ``c_t = f c_{t-1} + i g``, ``h_t = o tanh(c_t)``.
-
-    ``[z_i z_f z_g z_o] = x_t w + h_{t-1} u + b``; ``i``, ``f`` and ``o`` are the sigmoids of their z, ``g`` is tanh of
-    its own: Keras' gate order.
-
-    Parameters
-    ----------
-    x : array_like, shape (B, T, I)
-        B sequences of T steps, float32 or float64.
-    w : array_like, shape (I, 4H)
-        Weights of the input, of the same dtype.
-    u : array_like, shape (H, 4H)
-        Weights of the state.
-    b : array_like, shape (4H,), optional
-        Bias.
-    h0, c0 : array_like, shape (B, H), optional
-        States and cells to start from; zeros unless given.
-    lengths : array_like of int, shape (B,), optional
-        Length of each row, 1..T: at and after it the row repeats its last state and cell.
-
-    Returns
-    -------
-    h, c : ndarray
-        Both of shape (B, T, H).
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
-    ValueError
-        If the shapes do not fit or a length is not in 1..T.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x, w, u = np.ones((1, 3, 1)), np.ones((1, 4)), np.zeros((1, 4))
-    >>> h, c = lstm_forward(x, w, u)
-    >>> c.round(4)[0, :, 0]
-    array([0.5568, 0.9638, 1.2614])
-    >>> h.round(4)[0, :, 0]
-    array([0.3696, 0.5453, 0.6225])
-    """
-    x, w, u, b, h0, c0, _, lengths = _recurrent.checked("lstm_forward", 4, bias_shape, lengths, x=x, w=w, u=u, b=b,
-                                                        h0=h0, c0=c0)
-    run = _recurrent.run(lstm, x, [w, u, b], [h0, c0], lengths)
-    (h,) = run.forward()
-    rows, steps, inputs = x.shape
-    units = len(u)
-    # The cells are no output of the op, but they lie in its workspace, behind x, the gates, h0, c0 and h.
-    begin = rows * (steps * (inputs + 5 * units) + 2 * units)
-    groups = groups_of(rows, steps, inputs, units)
-    c = np.empty_like(h)
+def cells(run):
+    """Return all c (B, T, H) of a run: not an output of the op, but in its workspace behind x, gates, h0, c0, h."""
+    T, I, H = run.sizes[:3]
+    B = run.rows
+    begin = B * (T * (I + 5 * H) + 2 * H)
+    groups = groups_of(B, T, I, H)
+    c = np.empty((B, T, H), run.dtype)
     for group in range(groups):
-        first, last = group_start(group, groups, rows), group_start(group + 1, groups, rows)
-        cells = run.workspace[begin + steps * first * units:begin + steps * last * units]
-        c[first:last] = cells.reshape(steps, last - first, units).swapaxes(0, 1)
-    return h, c
-
-
-@public
-def py_lstm_backward(dh, x, w, u, b=None, h0=None, c0=None, lengths=None):
-    """Gradients of `lstm_forward`, which is run again for the states it needs.
-
-    ``dc_t += dh_t o (1 - tanh(c_t)^2)``, ``dc_{t-1} = dc_t f``,
-    ``dz_t = [dc_t g i(1-i), dc_t c_{t-1} f(1-f), dc_t i (1-g^2), dh_t tanh(c_t) o(1-o)]``,
-    ``dx_t = dz_t w^T``, ``dh_{t-1} += dz_t u^T``; ``dw``, ``du`` and ``db`` are sums of ``x_t^T dz_t``,
-    ``h_{t-1}^T dz_t`` and ``dz_t``.
-
-    Parameters
-    ----------
-    dh : array_like, shape (B, T, H)
-        Gradient of the loss with respect to all states h, float32 or float64.
-    x, w, u, b, h0, c0, lengths
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dw, du, db, dh0, dc0 : ndarray
-        Shapes (B, T, I), (I, 4H), (H, 4H), (4H,), (B, H), (B, H). Those of an absent b, h0 or c0 are as if it were
-        zeros.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
-    ValueError
-        If the shapes do not fit or a length is not in 1..T.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> gradients = lstm_backward(np.ones((1, 1, 1)), np.ones((1, 1, 1)), np.zeros((1, 4)), np.zeros((1, 4)))
-    >>> gradients[1]
-    array([[0.  , 0.  , 0.25, 0.  ]])
-    """
-    x, w, u, b, h0, c0, dh, lengths = _recurrent.checked("lstm_backward", 4, bias_shape, lengths, dh, x=x, w=w, u=u,
-                                                         b=b, h0=h0, c0=c0)
-    b = np.zeros(4 * len(u), x.dtype) if b is None else b
-    return _recurrent.gradients(lstm, dh, x, [w, u, b], [h0, c0], lengths)
+        first, last = group_start(group, groups, B), group_start(group + 1, groups, B)
+        steps = run.workspace[begin + T * first * H:begin + T * last * H]
+        c[first:last] = steps.reshape(T, last - first, H).swapaxes(0, 1)
+    return c

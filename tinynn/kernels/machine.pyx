@@ -1,4 +1,4 @@
-"""Which instruction set the kernels use, chosen once at import."""
+"""Which instruction set the kernels use: chosen once, at import."""
 
 import os
 
@@ -9,7 +9,7 @@ cdef extern from "stdlib.h" nogil:
     int posix_memalign(void** memory, size_t alignment, size_t size)
 
 cdef extern from "simd/simd.h" nogil:
-    int simd_available(const Simd** sets, int most)
+    int simd_available(const Simd** sets, int capacity)
 
 cdef const Simd* available[8]
 cdef int number_available = simd_available(available, 8)
@@ -28,7 +28,7 @@ def instruction_sets() -> list[str]:
 
 
 def instruction_set() -> str:
-    """The instruction set in use: the best one, or what ``TINYNN_CPU`` named when tinynn was imported."""
+    """The instruction set in use: the best one, or the one that ``TINYNN_CPU`` named when tinynn was imported."""
     return in_use.name.decode()
 
 

@@ -7,15 +7,13 @@
 
 import math
 
-from tinynn.kernels._arguments import expect_elements, labels_or_distribution, required_arrays
-from tinynn.kernels._public import public
 from tinynn.kernels._signatures import within
-from tinynn.kernels.op import OpRun, expect_shape, register
+from tinynn.kernels.op import register
 
 from libc.stdint cimport int64_t
 
 from tinynn.kernels.machine cimport Range, Worker, claim, real, vector_sum
-from tinynn.kernels.op cimport Call, Run, TargetOp
+from tinynn.kernels.op cimport DoubleCall, FloatCall, RealCall, Run, TargetOp, labels_of
 
 
 cdef inline Py_ssize_t grain(Py_ssize_t K) noexcept nogil:
@@ -75,22 +73,19 @@ cdef void mean_absolute_error_forward(
             error[row] = vector_sum(temporary + row * K, K, worker) / K
 
 
-cdef void run_categorical_accuracy(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    cdef const int64_t* labels = NULL
-    if call.sizes[2]:
-        labels = <const int64_t*> call.inputs[1]
-    categorical_accuracy_forward(<real*> call.outputs[0], <const real*> call.inputs[0], <const real*> call.inputs[1],
-                                 labels, call.rows * call.sizes[0], call.sizes[1], worker)
+cdef void run_categorical_accuracy(RealCall* call, Worker* worker) noexcept nogil:
+    categorical_accuracy_forward(call.outputs[0], call.inputs[0], call.inputs[1], labels_of(call, call.sizes[2]),
+                                 call.rows * call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_binary_accuracy(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    binary_accuracy_forward(<real*> call.outputs[0], <const real*> call.inputs[0], <const real*> call.inputs[1],
-                            call.scalars[0], call.rows * call.sizes[0], call.sizes[1], worker)
+cdef void run_binary_accuracy(RealCall* call, Worker* worker) noexcept nogil:
+    binary_accuracy_forward(call.outputs[0], call.inputs[0], call.inputs[1], call.scalars[0], call.rows * call.sizes[0],
+                            call.sizes[1], worker)
 
 
-cdef void run_mean_absolute_error(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    mean_absolute_error_forward(<real*> call.outputs[0], <real*> call.temporary, <const real*> call.inputs[0],
-                                <const real*> call.inputs[1], call.rows * call.sizes[0], call.sizes[1], worker)
+cdef void run_mean_absolute_error(RealCall* call, Worker* worker) noexcept nogil:
+    mean_absolute_error_forward(call.outputs[0], call.temporary, call.inputs[0], call.inputs[1],
+                                call.rows * call.sizes[0], call.sizes[1], worker)
 
 
 cdef class Metric(TargetOp):
@@ -99,9 +94,6 @@ cdef class Metric(TargetOp):
     def shapes(self, inputs, parameters, attributes):
         return [tuple(inputs[0][:-1])]
 
-    def sizes(self, inputs, parameters, attributes):
-        return math.prod(inputs[0][:-1]), inputs[0][-1], int(attributes.get("sparse", False))
-
     def flops(self, sizes):
         return 2 * sizes[0] * sizes[1]
 
@@ -109,16 +101,14 @@ cdef class Metric(TargetOp):
 cdef class CategoricalAccuracy(Metric):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_categorical_accuracy[float]
-        self.forward[1] = <Run> run_categorical_accuracy[double]
+        self.forward = [<Run> run_categorical_accuracy[FloatCall], <Run> run_categorical_accuracy[DoubleCall]]
 
 
 cdef class BinaryAccuracy(Metric):
     """Attribute threshold: above which number a prediction says yes."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_binary_accuracy[float]
-        self.forward[1] = <Run> run_binary_accuracy[double]
+        self.forward = [<Run> run_binary_accuracy[FloatCall], <Run> run_binary_accuracy[DoubleCall]]
 
     def options(self):
         return {**Metric.options(self), "threshold": within()}
@@ -133,8 +123,7 @@ cdef class BinaryAccuracy(Metric):
 cdef class MeanAbsoluteError(Metric):
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_mean_absolute_error[float]
-        self.forward[1] = <Run> run_mean_absolute_error[double]
+        self.forward = [<Run> run_mean_absolute_error[FloatCall], <Run> run_mean_absolute_error[DoubleCall]]
 
     def temporary(self, sizes):
         return 0, sizes[0] * sizes[1]
@@ -145,118 +134,3 @@ binary_accuracy = BinaryAccuracy("binary_accuracy")
 mean_absolute_error = MeanAbsoluteError("mean_absolute_error")
 for each in (categorical_accuracy, binary_accuracy, mean_absolute_error):
     register(each)
-
-
-def value_of_rows(op, prediction, target, sparse, **attributes):
-    columns = prediction.shape[-1]
-    target = target.reshape(-1) if sparse else target.reshape(-1, columns)
-    run = OpRun(op, [prediction.reshape(-1, columns), target], sparse=sparse, **attributes)
-    return run.forward()[0].reshape(prediction.shape[:-1])
-
-
-@public
-def py_categorical_accuracy(prediction, target):
-    """1 for each row whose largest class is the target's, else 0; of equal classes the first counts.
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Probabilities or logits, float32 or float64.
-    target : array_like, shape (...) or (..., K)
-        Integers: the label of each row, 0..K-1. Or of the prediction's dtype: a distribution over the K
-        classes, whose largest is meant.
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    Raises
-    ------
-    TypeError
-        If the prediction is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, the last axis is missing or empty, or a label is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> categorical_accuracy(np.array([[0.1, 0.9], [0.6, 0.4]]), np.array([1, 1]))
-    array([1., 0.])
-    """
-    (prediction,) = required_arrays("categorical_accuracy", prediction=prediction)
-    expect_elements("categorical_accuracy", "prediction", prediction)
-    target, sparse = labels_or_distribution("categorical_accuracy", target, "prediction", prediction,
-                                            prediction.shape[:-1], prediction.shape[-1])
-    return value_of_rows(categorical_accuracy, prediction, target, sparse)
-
-
-@public
-def py_binary_accuracy(prediction, target, threshold=0.5):
-    """Share of each row's elements that are right: ``(p > threshold) = (t > 1/2)``.
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Probabilities or logits, float32 or float64.
-    target : array_like, shape (..., K)
-        0 or 1, of the same dtype.
-    threshold : float
-        1/2 for probabilities, 0 for logits.
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> binary_accuracy(np.array([[0.9, 0.6]]), np.array([[1.0, 0.0]]))
-    array([0.5])
-    >>> binary_accuracy(np.array([[2.0, 0.1, -3.0]]), np.array([[1.0, 1.0, 0.0]]), threshold=0)
-    array([1.])
-    """
-    prediction, target = required_arrays("binary_accuracy", prediction=prediction, target=target)
-    expect_elements("binary_accuracy", "prediction", prediction)
-    expect_shape("binary_accuracy", "target", target, prediction.shape)
-    return value_of_rows(binary_accuracy, prediction, target, False, threshold=threshold)
-
-
-@public
-def py_mean_absolute_error(prediction, target):
-    """Mean absolute error of each row: ``sum_k |p_k - t_k| / K``.
-
-    Parameters
-    ----------
-    prediction : array_like, shape (..., K)
-        Float32 or float64.
-    target : array_like, shape (..., K)
-        Of the same dtype.
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes differ, or the last axis is missing or empty.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> mean_absolute_error(np.array([[1.0, 2.0]]), np.array([[0.0, 4.0]]))
-    array([1.5])
-    """
-    prediction, target = required_arrays("mean_absolute_error", prediction=prediction, target=target)
-    expect_elements("mean_absolute_error", "prediction", prediction)
-    expect_shape("mean_absolute_error", "target", target, prediction.shape)
-    return value_of_rows(mean_absolute_error, prediction, target, False)

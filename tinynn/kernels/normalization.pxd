@@ -1,8 +1,8 @@
 """What the two normalizations share: statistics of numbers that are nearly equal, or whose squares overflow.
 
-The mean of numbers in float32 is off by some rounding, which is nothing beside their spread, unless they are nearly
-equal: of 1,000 times 1.7e9 it is off by 128, and numbers without any spread would seem to have one of 128. Such numbers
-are gone through again in float64, and so are those whose squares are too large for their dtype.
+A mean in float32 has a rounding error. It is small beside the spread of the numbers, unless they are nearly equal: the
+mean of 1,000 numbers that are all 1.7e9 is off by 128, and they would seem to have a spread of 128. The statistics of
+such numbers are computed again in float64, as are those of numbers whose squares overflow their dtype.
 """
 
 from libc.float cimport DBL_MAX
@@ -11,9 +11,9 @@ from libc.math cimport fabs, isfinite, sqrt
 from tinynn.kernels.machine cimport real
 
 cdef extern from * nogil:
-    bint unlikely(bint condition)   # its code is kept out of the way: beside a short loop that counts
+    bint unlikely(bint condition)   # keeps its code apart: it would slow down a short loop beside it
 
-# A mean so many times as far from 0 as the numbers are from it is looked at again.
+# If the mean is more than this times the deviation, the statistics are computed again.
 cdef enum: FAR = 16
 
 
@@ -24,14 +24,14 @@ cdef struct Statistics:
 
 
 cdef inline bint needs_care(double mean, double deviation) noexcept nogil:
-    """Whether rounding may count in these statistics, or they are not finite."""
+    """Whether rounding may have spoiled these statistics, or they are not finite."""
     return not (fabs(mean) <= FAR * deviation <= DBL_MAX)
 
 
 cdef inline Statistics careful_statistics(const real* x, Py_ssize_t stride, Py_ssize_t n, double mean) noexcept nogil:
-    """Those of n numbers, `stride` apart, whose mean is about this.
+    """The statistics of n numbers, `stride` apart, whose mean is about `mean`.
 
-    Deviations are taken from a number that is there: equal ones have none, and the others' are exact.
+    Deviations are taken from one of the numbers: those equal to it have none, and the others are exact.
     """
     cdef Statistics s
     cdef Py_ssize_t i

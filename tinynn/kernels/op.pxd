@@ -2,24 +2,24 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from tinynn.kernels.machine cimport Worker
+from tinynn.kernels.machine cimport Vectors, Worker
 
-cdef enum: MOST_SIZES = 16
+cdef enum: MAX_SIZES = 16
 
-# Where a run stands: what counter-based randomness is keyed by, and what is known of the mini-batch.
+# Where a run stands: the keys of its counter-based random numbers, and what is known of the mini-batch.
 cdef struct Step:
     uint64_t key
     uint64_t epoch
     uint64_t step
-    const int64_t* counts       # how many of its items each sample has; NULL: all
+    const int64_t* counts       # how many items each sample has; NULL: all
 
 # One op in one plan, its buffers resolved. Every array is dense, of the plan's dtype unless the op says otherwise.
-cdef struct Call:
+cdef struct Call "tinynn_call":
     Py_ssize_t rows             # of this mini-batch, as the op counts them
     const Py_ssize_t* sizes     # what Op.sizes returned
     const double* scalars       # what Op.scalars returned
     void** inputs
-    void** d_inputs             # OUT; an entry is NULL when nobody needs it
+    void** d_inputs             # OUT; an entry is NULL when nothing upstream learns
     void** outputs
     void** d_outputs            # backward may overwrite them
     void** parameters           # an entry is NULL when the op goes without it
@@ -32,6 +32,57 @@ cdef struct Call:
     void* python                # the object behind an op written in Python
     int* failed                 # OUT: 1 when that object raised
 
+# How an op runs on a call.
+ctypedef void (*Run)(Call* call, Worker* worker) noexcept nogil
+
+# The same struct as the ops read it: its arrays with their dtype. To C all three are one type, so a function that takes
+# a FloatCall is a Run, and `call.inputs[0]`, a void*, becomes a float* when it is passed on or assigned. To count in
+# elements, assign it first: C refuses arithmetic with void* (setup.py).
+cdef extern from *:
+    ctypedef struct FloatCall "struct tinynn_call":
+        Py_ssize_t rows
+        const Py_ssize_t* sizes
+        const double* scalars
+        float** inputs
+        float** d_inputs
+        float** outputs
+        float** d_outputs
+        float** parameters
+        float** d_parameters
+        bint accumulate
+        float* workspace
+        float* temporary
+        const Step* step
+        uint64_t identity
+    ctypedef struct DoubleCall "struct tinynn_call":
+        Py_ssize_t rows
+        const Py_ssize_t* sizes
+        const double* scalars
+        double** inputs
+        double** d_inputs
+        double** outputs
+        double** d_outputs
+        double** parameters
+        double** d_parameters
+        bint accumulate
+        double* workspace
+        double* temporary
+        const Step* step
+        uint64_t identity
+    # And a worker with the vector functions of one dtype.
+    ctypedef struct FloatWorker "Worker":
+        const Vectors* simd "f32"
+    ctypedef struct DoubleWorker "Worker":
+        const Vectors* simd "f64"
+
+ctypedef fused RealCall:
+    FloatCall
+    DoubleCall
+
+ctypedef fused RealWorker:
+    FloatWorker
+    DoubleWorker
+
 cdef extern from * nogil:
     int RELAXED "__ATOMIC_RELAXED"
     Py_ssize_t load_size "__atomic_load_n"(const Py_ssize_t* number, int order)
@@ -40,15 +91,18 @@ cdef extern from * nogil:
     void store_counts "__atomic_store_n"(const int64_t** counts, const int64_t* value, int order)
 
 
-cdef inline const int64_t* item_counts(const Call* call, bint counted) noexcept nogil:
+cdef inline const int64_t* item_counts(const Step* step, bint counted) noexcept nogil:
     """How many items each sample has; NULL if all samples have all, or this op was not told to look (engine/items.py)
 
-    Atomic, for a late thread asks while the next step begins. It has no part left in which to use the answer, and
-    whether that is NULL never changes within a run: phases may depend on it.
+    Atomic, because a late thread may ask while the next step begins. It has no part left in which to use the answer,
+    and whether that is NULL never changes within a run, so the phases of a kernel may depend on it.
     """
-    return load_counts(&call.step.counts, RELAXED) if counted else NULL
+    return load_counts(&step.counts, RELAXED) if counted else NULL
 
-ctypedef void (*Run)(Call* call, Worker* worker) noexcept nogil
+
+cdef inline const int64_t* labels_of(RealCall* call, Py_ssize_t sparse) noexcept nogil:
+    """The target of a loss or metric as labels; NULL if it is a distribution over classes."""
+    return <const int64_t*> call.inputs[1] if sparse else NULL
 
 
 cdef class Op:

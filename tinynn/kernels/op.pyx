@@ -14,7 +14,7 @@ from tinynn.kernels.machine cimport Solo
 
 cnp.import_array()
 
-cdef enum: MOST_ARRAYS = 16
+cdef enum: MAX_ARRAYS = 16
 
 registered: dict = {}
 # (loss, names of the ops before it) -> the op that does all of them at once, in a stable form.
@@ -52,7 +52,7 @@ cdef class Op:
         return ["(...)"], []
 
     def options(self) -> dict:
-        """The attributes there are, and how each is checked; here: none."""
+        """The attributes it takes, and how each is checked; here: none."""
         return {}
 
     def required(self) -> tuple:
@@ -60,7 +60,7 @@ cdef class Op:
         return ()
 
     def check(self, inputs, parameters, attributes) -> dict:
-        """The attributes in the form that the op reads; ValueError or TypeError unless all it is given fits."""
+        """The attributes in the form that the op reads; ValueError or TypeError if something does not fit."""
         checked = check_attributes(self.name, self.options(), self.required(), attributes)
         wanted = self.signature(inputs, parameters, checked)
         check_arrays(self.name, tuple(map(tuple, wanted)), tuple(map(tuple, inputs)),
@@ -72,7 +72,7 @@ cdef class Op:
         return True
 
     def together(self, shape) -> int:
-        """How many neighbouring numbers of a row it computes with at a time; here: all."""
+        """How many neighbouring numbers of a row belong together, because it computes with all of them; here: all."""
         return math.prod(shape)
 
     def leaves_out(self) -> bool:
@@ -96,15 +96,15 @@ cdef class Op:
         return 0, 0
 
     def flops(self, sizes) -> int:
-        """Floating-point operations of the forward pass per row: decides how many threads a plan is worth."""
+        """Floating-point operations of the forward pass per row; they decide how many threads a plan uses."""
         return 0
 
     def keeps_statistics(self) -> bool:
-        """Whether its backward pass changes parameters by itself, so that it must run even if nothing before learns."""
+        """Whether its backward pass changes parameters itself, and must run even if nothing upstream is trainable."""
         return False
 
     def activations(self) -> dict:
-        """The activations this op can apply itself to its only output: op name -> attributes it then needs."""
+        """The activations that it can apply to its output itself: name of their op -> attributes to set."""
         return {}
 
 
@@ -126,6 +126,9 @@ cdef class TargetOp(Op):
     def together(self, shape):
         return shape[-1]
 
+    def sizes(self, inputs, parameters, attributes):
+        return math.prod(inputs[0][:-1]), inputs[0][-1], int(attributes.get("sparse", False))
+
 
 cdef class Rule:
     """An optimizer's update rule."""
@@ -138,11 +141,11 @@ cdef class Rule:
         return ()
 
     def states(self, configuration) -> tuple:
-        """Names of the state vectors it keeps, in the order in which the update takes them."""
+        """Names of the state vectors, in the order in which Update takes them."""
         return ()
 
     def decays(self, configuration) -> bool:
-        """Whether it treats the parameters that take part in weight decay in another way than the rest."""
+        """Whether weight decay applies, so that decayed parameters need other scalars than the rest."""
         return False
 
 
@@ -182,6 +185,7 @@ class OpRun:
         self.scalars = tuple(op.scalars(attributes))
         self.outputs = [np.empty((self.rows, *shape), self.dtype)
                         for shape in op.shapes(input_shapes, parameter_shapes, attributes)]
+        self.moment = 0, 0, 0  # key, epoch and step, of which random ops are functions
         self.workspace = self._numbers(op.workspace(self.sizes))
         self.temporary = self._numbers(op.temporary(self.sizes))
 
@@ -203,9 +207,9 @@ class OpRun:
         return d_inputs, d_parameters
 
     def _run(self, forward, d_outputs, d_inputs, d_parameters):
-        cdef void* pointers[6][MOST_ARRAYS]
-        cdef Py_ssize_t sizes[MOST_SIZES]
-        cdef double scalars[MOST_SIZES]
+        cdef void* pointers[6][MAX_ARRAYS]
+        cdef Py_ssize_t sizes[MAX_SIZES]
+        cdef double scalars[MAX_SIZES]
         cdef Call call
         cdef Step step
         cdef Solo solo = Solo()
@@ -214,9 +218,10 @@ class OpRun:
         cdef int dtype
         memset(&call, 0, sizeof(Call))
         memset(&step, 0, sizeof(Step))
+        step.key, step.epoch, step.step = self.moment
         memset(pointers, 0, sizeof(pointers))
-        if max(len(self.inputs), len(self.outputs), len(self.parameters)) > MOST_ARRAYS:
-            raise ValueError(f"{op.name}: by hand, an op runs on at most {MOST_ARRAYS} arrays of a kind")
+        if max(len(self.inputs), len(self.outputs), len(self.parameters)) > MAX_ARRAYS:
+            raise ValueError(f"{op.name}: by hand, an op runs on at most {MAX_ARRAYS} arrays of a kind")
         for row, arrays in enumerate((self.inputs, d_inputs, self.outputs, d_outputs, self.parameters, d_parameters)):
             for column, array in enumerate(arrays):
                 pointers[<int>row][<int>column] = pointer(array)
@@ -237,49 +242,3 @@ class OpRun:
         run = op.forward[dtype] if forward else op.backward[dtype]
         with nogil:
             run(&call, &solo.worker)
-
-
-def as_arrays(function, ndim=None, **arrays) -> list:
-    """The arguments of a public kernel function as aligned C-contiguous arrays of one dtype, float32 or float64.
-
-    Parameters
-    ----------
-    function : str
-        Its name, for the messages.
-    ndim : dict, optional
-        Number of axes an argument must have, by its name.
-    **arrays
-        The arguments by name; None stays None.
-
-    Raises
-    ------
-    TypeError
-        If an argument is not float32 or float64, or two differ in dtype.
-    ValueError
-        If an argument has the wrong number of axes.
-    """
-    result = []
-    first = None
-    for name, value in arrays.items():
-        if value is None:
-            result.append(None)
-            continue
-        array = np.asarray(value)
-        if array.dtype.newbyteorder("=") not in (np.float32, np.float64):
-            raise TypeError(f"{function}: {name} has dtype {array.dtype}, but a kernel takes float32 or float64; "
-                            f"convert it with {name}.astype('float32')")
-        if first is None:
-            first = name, array.dtype.newbyteorder("=")
-        elif array.dtype.newbyteorder("=") != first[1]:
-            raise TypeError(f"{function}: {name} is {array.dtype}, but {first[0]} is {first[1]}; give both one dtype")
-        if ndim and name in ndim and array.ndim != ndim[name]:
-            raise ValueError(f"{function}: {name} has shape {array.shape}, but must have {ndim[name]} axes")
-        result.append(cnp.PyArray_FROMANY(array, cnp.NPY_FLOAT64 if first[1] == np.float64 else cnp.NPY_FLOAT32, 0, 0,
-                                          cnp.NPY_ARRAY_CARRAY_RO))
-    return result
-
-
-def expect_shape(function, name, array, shape) -> None:
-    """Raise ValueError unless the array (or None) has the shape."""
-    if array is not None and array.shape != tuple(shape):
-        raise ValueError(f"{function}: {name} has shape {array.shape}, but the other arguments make it {tuple(shape)}")

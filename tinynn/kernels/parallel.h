@@ -6,13 +6,13 @@
  *     while (claim(worker, n, grain, &rows))
  *         ... rows.start to rows.stop ...
  *
- * claim() hands out each part of 0..n once, to whoever asks first, and returns 0 when all parts are done, so
- * a phase ends with a barrier. The barrier waits for work, not for threads: one that the system has taken off
- * its core and that holds no part delays nobody; it finds the phases it missed closed and runs through them.
- * Which parts there are changes no result: each number has one owner. A worker without a team gets them one by one.
+ * claim() hands out each part of 0..n once, to whichever thread asks first, and returns 0 when all parts are done,
+ * so a phase ends with a barrier. The barrier waits for work, not for threads: a thread that holds no part and has
+ * lost its core delays no other; later it finds the phases it missed closed and runs through them. How 0..n is split
+ * changes no result, because each number has one owner. A worker without a team gets the parts one by one.
  *
- * Rules for kernels: no `break` out of the loop, no claim inside a claim, and the phases a kernel runs depend
- * on its sizes only, never on data. */
+ * Rules for kernels: no `break` out of the loop, no claim inside a claim, and the phases that a kernel runs
+ * depend on its sizes only, never on data. */
 #ifndef TINYNN_PARALLEL_H
 #define TINYNN_PARALLEL_H
 
@@ -22,7 +22,7 @@
 
 #include "simd/simd.h"
 
-enum { MOST_PARTS = 32 };
+enum { MAX_PARTS = 32 };
 
 typedef struct {
     ptrdiff_t start, stop;
@@ -33,27 +33,32 @@ typedef struct Team {
     _Alignas(64) _Atomic uint32_t done;   /* parts of this phase that are finished */
     int threads;
     void (*wait)(struct Team *, uint32_t phase);  /* until the phase is over */
-    void (*wake)(struct Team *);                  /* those who wait */
+    void (*wake)(struct Team *);                  /* the threads that wait */
 } Team;
 
 typedef struct {
     Team *team;       /* NULL: alone */
     int index;        /* of this thread in its team */
-    int holding;      /* it has a part of the phase */
-    ptrdiff_t given;  /* alone: how much of 0..n it has had */
+    int holding;      /* it works on a part of the phase */
+    ptrdiff_t given;  /* alone: how much of 0..n it has been given */
     uint32_t phase;
     const Simd_float *f32;    /* the vector functions to compute with */
     const Simd_double *f64;
     void *scratch;    /* GEMM_SCRATCH_BYTES of this thread's own */
 } Worker;
 
+/* The worker's vector functions for the dtype of the array x. */
+#define simd_for(worker, x) \
+    _Generic((x), float *: (worker)->f32, const float *: (worker)->f32, \
+                  double *: (worker)->f64, const double *: (worker)->f64)
+
 static inline uint32_t team_phase(Team *team)
 {
     return (uint32_t)(atomic_load_explicit(&team->state, memory_order_acquire) >> 32);
 }
 
-/* The first part that is free, looking from this thread's own share on: parts stay with the thread whose cache
- * has their data from the kernel before, unless another one has nothing left to do. */
+/* The first free part from this thread's own share on: a part stays with the thread whose cache has its data
+ * from the kernel before, unless another thread has nothing left to do. */
 static inline int free_part(uint32_t free, uint32_t parts, const Worker *worker)
 {
     const uint32_t own = (uint32_t)worker->index * parts / (uint32_t)worker->team->threads;
@@ -76,7 +81,7 @@ static inline int claim(Worker *worker, ptrdiff_t n, ptrdiff_t grain, Range *ran
         return 1;
     }
     const ptrdiff_t units = (n + grain - 1) / grain;
-    const uint32_t parts = units < MOST_PARTS ? (uint32_t)units : MOST_PARTS;
+    const uint32_t parts = units < MAX_PARTS ? (uint32_t)units : MAX_PARTS;
     if (worker->holding) {
         worker->holding = 0;
         if (atomic_fetch_add_explicit(&team->done, 1, memory_order_acq_rel) + 1 == parts) {

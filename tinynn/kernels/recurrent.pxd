@@ -1,35 +1,33 @@
 """What the recurrent kernels share: batches turned into steps, states at the ends, the split of the rows.
 
-Inside a recurrent op the rows of a batch form groups, and each group is time-major, (T, rows, ...): the rows of one
-step lie together, so that a step of some rows is one matrix product, and all steps are one matrix for the gradient of
-the weights. Where it says (T, B, ...), it is (T, rows, ...) for one group after the other.
+Inside a recurrent op the rows of a batch form groups, and each group is time-major, (T, rows, ...): the rows of a step
+lie side by side. So a step of some rows is one matrix product, and all steps together are one matrix for the gradient
+of the weights. "(T, B, ...)" stands for such groups, (T, rows, ...) each, one after the other.
 
-The gradient of the weights is the sum of the groups' sums. Each thread makes those of the rows that it went through:
-in one sum over the batch, half of the gates would come from the caches of other cores.
+The gradient of the weights is the sum of the groups' sums. Each thread sums the rows that it has just processed: a sum
+over the whole batch would read half of the gates from the caches of other cores.
 """
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from tinynn.kernels.machine cimport (
-    LINEAR, PACK_COLUMNS, Range, Worker, claim, column_sum, column_sum_team, gemm, gemm_pack, gemm_team, real,
-    threads_of, tile_edge, vector_axpy,
-)
+from tinynn.kernels.gemm cimport column_sum_team, gemm, gemm_pack_team, gemm_team, tile_edge
+from tinynn.kernels.machine cimport LINEAR, PACK_COLUMNS, Range, Worker, claim, real, simd, threads_of
 
 # --- groups and parts of them ----------------------------------------------------------------------------
 
-# How many groups there are depends on sizes only, for it decides in which order gradients are summed.
-cdef enum: MOST_GROUPS = 4
-cdef enum: FEWEST_ROWS_OF_GROUP = 16
+# The number of groups depends on sizes only, because it decides the order in which gradients are summed.
+cdef enum: MAX_GROUPS = 4
+cdef enum: MIN_ROWS_OF_GROUP = 16
 
 
 cdef inline Py_ssize_t groups_of(Py_ssize_t B, Py_ssize_t T, Py_ssize_t I, Py_ssize_t H) noexcept nogil:
-    """In how many groups the rows are: one, unless what a group sums is more than the sums."""
-    return max(1, min(MOST_GROUPS, B // FEWEST_ROWS_OF_GROUP, T * B // (I + H + 1)))
+    """Number of groups: one, unless a group has more numbers to sum than its sums have."""
+    return max(1, min(MAX_GROUPS, B // MIN_ROWS_OF_GROUP, T * B // (I + H + 1)))
 
 
 cdef inline Py_ssize_t group_start(Py_ssize_t group, Py_ssize_t groups, Py_ssize_t B) noexcept nogil:
-    """Its first row; that of group number `groups` is B."""
+    """The first row of a group; of group number `groups`: B."""
     return group * B // groups
 
 
@@ -37,7 +35,7 @@ ctypedef struct Part:
     Range rows              # of the batch, all in one group
     Py_ssize_t size         # of the group in rows
     Py_ssize_t at           # row b of step t lies at at + t * size + b in (T, B, ...)
-    Range parts             # those that this thread has and that come after it
+    Range parts             # this thread's parts that are still to come
     Py_ssize_t B, T, groups, pieces
 
 
@@ -73,9 +71,9 @@ cdef inline Py_ssize_t packed_size(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
 cdef inline Py_ssize_t rows_grain(Py_ssize_t B, Py_ssize_t products, const Worker* worker) noexcept nogil:
     """Rows that a thread takes through all steps.
 
-    32 rows have their gates in the second-level cache together with the recurrent weights, and read those seldom
-    enough. Fewer, so that every thread has four parts or at least one, but enough to fill a tile, and for 2^18 of the
-    multiply-adds, `products` for each row, that pay for a claim.
+    At most 32: their gates fit the second-level cache beside the recurrent weights, which are then read seldom enough.
+    Fewer where every thread would not have four parts, or one; but enough to fill a tile, and at least 2^18
+    multiply-adds (`products` for each row), which pay for a claim.
     """
     cdef Py_ssize_t threads = threads_of(worker), rows = 32
     if threads > 1:
@@ -84,14 +82,14 @@ cdef inline Py_ssize_t rows_grain(Py_ssize_t B, Py_ssize_t products, const Worke
     return max(rows, 1 + 262144 // (products + 1))
 
 
-# The input's part of a step is a product of its own for at least so many rows, with at most so many packed weights.
-cdef enum: FEWEST_ROWS_BY_STEP = 16
-cdef enum: LARGEST_BY_STEP = 65536
+# From so many rows on, and up to so many packed weights, the input's part of a step is a product of its own.
+cdef enum: MIN_ROWS_BY_STEP = 16
+cdef enum: MAX_NUMBERS_BY_STEP = 65536
 
 
 cdef inline Py_ssize_t packed_input_size(Py_ssize_t I, Py_ssize_t n) noexcept nogil:
-    """Numbers in the input's packed weights (I, n); 0 where they are too many to be read again in each step."""
-    return packed_size(I, n) if packed_size(I, n) <= LARGEST_BY_STEP else 0
+    """Numbers in the input's packed weights (I, n); 0 where they are too many to be read in each step."""
+    return packed_size(I, n) if packed_size(I, n) <= MAX_NUMBERS_BY_STEP else 0
 
 
 cdef inline bint ended(const int64_t* lengths, Py_ssize_t row, Py_ssize_t t) noexcept nogil:
@@ -103,7 +101,7 @@ cdef inline bint ended(const int64_t* lengths, Py_ssize_t row, Py_ssize_t t) noe
 
 cdef inline const real* by_step(real* steps, const real* x, const int64_t* lengths, Py_ssize_t B, Py_ssize_t T,
                                 Py_ssize_t F, Py_ssize_t groups, Worker* worker) noexcept nogil:
-    """x (B, T, F) as (T, B, F), in `steps` or, when both are the same, where it is. Padding is read as zeros."""
+    """x (B, T, F) as (T, B, F): copied to `steps`, or x itself if the two are equal. Padding becomes zeros."""
     cdef Part part = parts_of(B, T, groups, 1 + 16384 // (T * F + 1))
     cdef Py_ssize_t row, t
     if lengths == NULL and (B == 1 or T == 1):
@@ -135,16 +133,16 @@ cdef inline bint begin_input(real* z, real* packed, const real* steps, const rea
 
     Each step of its own rows, right before it is used: of the one product, half lies in the caches of other cores.
     """
-    if B >= FEWEST_ROWS_BY_STEP and packed_input_size(I, n) > 0:
-        gemm_pack(packed, w, n, 1, I, n, worker)
+    if B >= MIN_ROWS_BY_STEP and packed_input_size(I, n) > 0:
+        gemm_pack_team(packed, w, n, 1, I, n, worker)
         return True
     gemm_team(z, n, steps, I, 1, w, n, 1, T * B, n, I, False, b, LINEAR, worker)
     return False
 
 
 cdef inline Py_ssize_t sums_per_row(Py_ssize_t T, Py_ssize_t I, Py_ssize_t H, Py_ssize_t n) noexcept nogil:
-    """So many numbers for each row hold the groups' sums of weights (I, n) or (H, n), by what `groups_of` allows."""
-    return min(T * n, ((max(I, H) + 1) * n + FEWEST_ROWS_OF_GROUP - 1) // FEWEST_ROWS_OF_GROUP)
+    """Numbers for each row of the batch that hold the groups' sums of weights (I, n) or (H, n); see `groups_of`."""
+    return min(T * n, ((max(I, H) + 1) * n + MIN_ROWS_OF_GROUP - 1) // MIN_ROWS_OF_GROUP)
 
 
 cdef inline void weight_gradient(real* dw, Py_ssize_t dw_row, real* db, real* sums, const real* a, const real* start,
@@ -155,7 +153,7 @@ cdef inline void weight_gradient(real* dw, Py_ssize_t dw_row, real* db, real* su
 
     a (T, B, m), dz (T, B, n). `before`: of a_{t-1}^T dz_t, with start (B, m) or, if that is NULL, zeros as a_{-1};
     otherwise start is NULL.
-    Each group's sums are taken where its numbers are, and then added up in the order of the groups.
+    Each group is summed by one thread or a few, and the sums are then added in the order of the groups.
     """
     cdef Py_ssize_t units = (n + PACK_COLUMNS - 1) // PACK_COLUMNS, threads = threads_of(worker), pieces = 1
     cdef Py_ssize_t stride = (m + 1) * n, part, group, row, size, column, columns
@@ -166,10 +164,10 @@ cdef inline void weight_gradient(real* dw, Py_ssize_t dw_row, real* db, real* su
         return
     if groups == 1:
         if dw != NULL and start != NULL:
-            gemm_team(dw, dw_row, start, 1, m, dz, dz_row, 1, m, n, B, accumulate, <const real*> NULL, LINEAR, worker)
+            gemm_team(dw, dw_row, start, 1, m, dz, dz_row, 1, m, n, B, accumulate, NULL, LINEAR, worker)
         if dw != NULL:
             gemm_team(dw, dw_row, a, 1, m, dz + before * B * dz_row, dz_row, 1, m, n, (T - before) * B,
-                      accumulate or start != NULL, <const real*> NULL, LINEAR, worker)
+                      accumulate or start != NULL, NULL, LINEAR, worker)
         if db != NULL:
             column_sum_team(db, dz, dz_row, T * B, n, accumulate, worker)
         return
@@ -185,19 +183,18 @@ cdef inline void weight_gradient(real* dw, Py_ssize_t dw_row, real* db, real* su
             total = sums + group * stride + column
             of_rows = dz + row * T * dz_row + column
             if dw != NULL and start != NULL:
-                gemm(total, n, start + row * m, 1, m, of_rows, dz_row, 1, m, columns, size, False,
-                     <const real*> NULL, LINEAR, worker)
+                gemm(total, n, start + row * m, 1, m, of_rows, dz_row, 1, m, columns, size, False, NULL, LINEAR, worker)
             if dw != NULL:
                 gemm(total, n, a + row * T * m, 1, m, of_rows + before * size * dz_row, dz_row, 1, m, columns,
-                     (T - before) * size, start != NULL, <const real*> NULL, LINEAR, worker)
+                     (T - before) * size, start != NULL, NULL, LINEAR, worker)
             if db != NULL:
-                column_sum(total + m * n, of_rows, dz_row, T * size, columns, False, worker)
+                simd(worker, total).column_sum(total + m * n, of_rows, dz_row, T * size, columns, False)
     while claim(worker, m + 1, 1 + 16384 // (groups * n), &parts):
         for row in range(parts.start, parts.stop):
             if row == m and db != NULL:
-                column_sum(db, sums + m * n, stride, groups, n, accumulate, worker)
+                simd(worker, db).column_sum(db, sums + m * n, stride, groups, n, accumulate)
             elif row < m and dw != NULL:
-                column_sum(dw + row * dw_row, sums + row * n, stride, groups, n, accumulate, worker)
+                simd(worker, dw).column_sum(dw + row * dw_row, sums + row * n, stride, groups, n, accumulate)
 
 
 # --- within a phase, on some rows ------------------------------------------------------------------------
@@ -231,7 +228,7 @@ cdef inline void start_gradient(real* dh, const real* dy, const real* d_last, bi
     """dh := d_last [+ dy, when that is the gradient of the last state too]"""
     copy_rows(dh, d_last, rows, H)
     if dy != NULL and not sequences:
-        vector_axpy(dh + rows.start * H, dy + rows.start * H, <real> 1, (rows.stop - rows.start) * H, worker)
+        simd(worker, dh).axpy(dh + rows.start * H, dy + rows.start * H, <real> 1, (rows.stop - rows.start) * H)
 
 
 cdef inline void add_step(real* dh, const real* dy, bint sequences, Py_ssize_t t, Range rows, Py_ssize_t T,
@@ -241,4 +238,4 @@ cdef inline void add_step(real* dh, const real* dy, bint sequences, Py_ssize_t t
     if dy == NULL or not sequences:
         return
     for row in range(rows.start, rows.stop):
-        vector_axpy(dh + row * H, dy + (row * T + t) * H, <real> 1, H, worker)
+        simd(worker, dh).axpy(dh + row * H, dy + (row * T + t) * H, <real> 1, H)

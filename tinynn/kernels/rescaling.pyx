@@ -10,8 +10,8 @@ import math
 from tinynn.kernels._signatures import within
 from tinynn.kernels.op import register
 
-from tinynn.kernels.machine cimport DOUBLE, FLOAT, Range, Worker, claim, convert, real, vector_scale
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.machine cimport DOUBLE, FLOAT, Range, Worker, claim, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
 # Numbers worth a claim.
 cdef enum: GRAIN = 4096
@@ -24,8 +24,8 @@ cdef void rescaling_forward(
     """y = x scale + offset"""
     cdef Range part
     while claim(worker, size, GRAIN, &part):
-        convert(y + part.start, x + part.start, FLOAT if real is float else DOUBLE, scale, offset,
-                part.stop - part.start, worker)
+        simd(worker, y).convert(y + part.start, x + part.start, FLOAT if real is float else DOUBLE, scale, offset,
+                                part.stop - part.start)
 
 
 cdef void rescaling_backward(
@@ -35,28 +35,25 @@ cdef void rescaling_backward(
     """dx = dy scale"""
     cdef Range part
     while claim(worker, size, GRAIN, &part):
-        vector_scale(dx + part.start, dy + part.start, <real> scale, part.stop - part.start, worker)
+        simd(worker, dx).scale(dx + part.start, dy + part.start, <real> scale, part.stop - part.start)
 
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    rescaling_forward(<real*> call.outputs[0], <const real*> call.inputs[0], call.scalars[0], call.scalars[1],
-                      call.rows * call.sizes[0], worker)
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
+    rescaling_forward(call.outputs[0], call.inputs[0], call.scalars[0], call.scalars[1], call.rows * call.sizes[0],
+                      worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        rescaling_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], call.scalars[0],
-                           call.rows * call.sizes[0], worker)
+        rescaling_backward(call.d_inputs[0], call.d_outputs[0], call.scalars[0], call.rows * call.sizes[0], worker)
 
 
 cdef class Rescaling(Op):
     """Input [x (...)], output [y (...)], attributes scale and offset (0 unless given)."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def options(self):
         return {"scale": within(), "offset": within()}

@@ -7,20 +7,16 @@
 (Elman, "Finding structure in time", 1990; Keras' SimpleRNN.) At and after a row's length h_t = h_{t-1}.
 """
 
-import numpy as np
-
 from tinynn.kernels import _recurrent
-from tinynn.kernels._public import public
 from tinynn.kernels._signatures import one_of
 from tinynn.kernels.op import register
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from tinynn.kernels.machine cimport (
-    LINEAR, RELU, SIGMOID, TANH, Worker, gemm_pack, gemm_packed, gemm_team, real, vector_activation_backward,
-)
-from tinynn.kernels.op cimport Call, Op, Run, item_counts
+from tinynn.kernels.gemm cimport gemm_pack_team, gemm_team
+from tinynn.kernels.machine cimport LINEAR, RELU, SIGMOID, TANH, Worker, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run, item_counts
 from tinynn.kernels.recurrent cimport (
     Part, add_step, begin_input, by_row, by_step, copy_rows, ended, groups_of, next_part, packed_input_size,
     packed_size, parts_of, put_states, rows_grain, start_gradient, sums_per_row, weight_gradient,
@@ -45,7 +41,7 @@ cdef void rnn_forward(
     cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * H, worker))
     cdef Py_ssize_t t, row, at, count
     cdef const real* h_before
-    gemm_pack(packed, u, H, 1, H, H, worker)
+    gemm_pack_team(packed, u, H, 1, H, H, worker)
     while next_part(&part, worker):
         copy_rows(h_start, h0, part.rows, H)
         h_before = h_start + part.rows.start * H
@@ -53,10 +49,11 @@ cdef void rnn_forward(
         for t in range(T):
             at = part.at + t * part.size + part.rows.start
             if stepwise:
-                gemm_packed(h + at * H, H, steps + at * I, I, 1, packed_w, count, H, I, False, b, LINEAR, worker)
+                simd(worker, h).gemm_packed(h + at * H, H, steps + at * I, I, 1, packed_w, count, H, I, False, b,
+                                            LINEAR)
             # Without an initial state the first product is with zeros: of depth 0.
-            gemm_packed(h + at * H, H, h_before, H, 1, packed, count, H, H if t > 0 or h0 != NULL else 0, True,
-                        <const real*> NULL, activation, worker)
+            simd(worker, h).gemm_packed(h + at * H, H, h_before, H, 1, packed, count, H,
+                                        H if t > 0 or h0 != NULL else 0, True, NULL, activation)
             if lengths != NULL:
                 for row in range(count):
                     if ended(lengths, part.rows.start + row, t):
@@ -83,60 +80,55 @@ cdef void rnn_backward(
     cdef real* sums = dz + T * B * H
     cdef bint in_place = lengths == NULL and (B == 1 or T == 1)
     cdef const real* steps = x if in_place else workspace
-    cdef const real* initial_h = <const real*> h_start if initial else <const real*> NULL
+    cdef const real* initial_h = h_start if initial else NULL
     cdef Py_ssize_t groups = groups_of(B, T, I, H)
     cdef Part part = parts_of(B, T, groups, rows_grain(B, T * H * H, worker))
     cdef Py_ssize_t t, row, at, count
-    gemm_pack(temporary, u, 1, H, H, H, worker)
+    gemm_pack_team(temporary, u, 1, H, H, H, worker)
     while next_part(&part, worker):
         start_gradient(dh, dy, d_last_h, sequences, part.rows, H, worker)
         count = part.rows.stop - part.rows.start
         for t in range(T - 1, -1, -1):
             add_step(dh, dy, sequences, t, part.rows, T, H, worker)
             at = part.at + t * part.size + part.rows.start
-            vector_activation_backward(dz + at * H, dh + part.rows.start * H, h + at * H, count * H, activation,
-                                       worker)
+            simd(worker, dz).activation_backward(dz + at * H, dh + part.rows.start * H, h + at * H, count * H,
+                                                 activation)
             if lengths != NULL:
                 for row in range(part.rows.start, part.rows.stop):
                     # An ended row hands dh on as it is; the others replace it.
                     memset(dz + (part.at + t * part.size + row) * H if ended(lengths, row, t) else dh + row * H, 0,
                            H * sizeof(real))
             if t > 0 or dh0 != NULL:
-                gemm_packed(dh + part.rows.start * H, H, dz + at * H, H, 1, temporary, count, H, H, lengths != NULL,
-                            <const real*> NULL, LINEAR, worker)
+                simd(worker, dh).gemm_packed(dh + part.rows.start * H, H, dz + at * H, H, 1, temporary, count, H, H,
+                                             lengths != NULL, NULL, LINEAR)
         if dh0 != NULL:
             copy_rows(dh0, dh, part.rows, H)
-    weight_gradient(dw, H, db, sums, steps, <const real*> NULL, False, I, dz, H, H, B, T, groups, accumulate, worker)
-    weight_gradient(du, H, <real*> NULL, sums, h, initial_h, True, H, dz, H, H, B, T, groups, accumulate, worker)
+    weight_gradient(dw, H, db, sums, steps, NULL, False, I, dz, H, H, B, T, groups, accumulate, worker)
+    weight_gradient(du, H, NULL, sums, h, initial_h, True, H, dz, H, H, B, T, groups, accumulate, worker)
     if dx != NULL:
         # The steps of x are not needed any more: their place takes those of dx.
-        gemm_team(dx if in_place else workspace, I, dz, H, 1, w, 1, H, T * B, I, H, False, <const real*> NULL, LINEAR,
-                  worker)
+        gemm_team(dx if in_place else workspace, I, dz, H, 1, w, 1, H, T * B, I, H, False, NULL, LINEAR, worker)
         if not in_place:
             by_row(dx, workspace, B, T, I, groups, worker)
 
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
     cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
-    rnn_forward(<real*> call.outputs[0], <real*> call.outputs[1] if state else <real*> NULL,
-                <real*> call.workspace, <real*> call.temporary, <const real*> call.inputs[0],
-                <const real*> call.parameters[0], <const real*> call.parameters[1], <const real*> call.parameters[2],
-                <const real*> call.inputs[1] if initial else <const real*> NULL,
-                <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call, counted),
-                call.rows, sizes[0], sizes[1], sizes[2], sequences, <int> sizes[8], worker)
+    rnn_forward(call.outputs[0], call.outputs[1] if state else NULL, call.workspace, call.temporary, call.inputs[0],
+                call.parameters[0], call.parameters[1], call.parameters[2], call.inputs[1] if initial else NULL,
+                <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call.step, counted), call.rows,
+                sizes[0], sizes[1], sizes[2], sequences, <int> sizes[8], worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     cdef const Py_ssize_t* sizes = call.sizes
     cdef bint sequences = sizes[3], state = sizes[4], initial = sizes[5], lengths = sizes[6], counted = sizes[7]
-    rnn_backward(<real*> call.d_inputs[0], <real*> call.d_inputs[1] if initial else <real*> NULL,
-                 <real*> call.d_parameters[0], <real*> call.d_parameters[1], <real*> call.d_parameters[2],
-                 <real*> call.workspace, <real*> call.temporary, <const real*> call.d_outputs[0],
-                 <const real*> call.d_outputs[1] if state else <const real*> NULL, <const real*> call.inputs[0],
-                 <const real*> call.parameters[0], <const real*> call.parameters[1],
-                 initial, <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call, counted),
-                 call.rows, sizes[0], sizes[1], sizes[2], sequences, <int> sizes[8], call.accumulate, worker)
+    rnn_backward(call.d_inputs[0], call.d_inputs[1] if initial else NULL, call.d_parameters[0], call.d_parameters[1],
+                 call.d_parameters[2], call.workspace, call.temporary, call.d_outputs[0],
+                 call.d_outputs[1] if state else NULL, call.inputs[0], call.parameters[0], call.parameters[1], initial,
+                 <const int64_t*> call.inputs[1 + initial] if lengths else item_counts(call.step, counted), call.rows,
+                 sizes[0], sizes[1], sizes[2], sequences, <int> sizes[8], call.accumulate, worker)
 
 
 ACTIVATIONS = {"linear": LINEAR, "relu": RELU, "sigmoid": SIGMOID, "tanh": TANH}
@@ -146,10 +138,8 @@ cdef class RNN(Op):
     """Inputs and outputs as `_recurrent` says, parameters [w (I, H), u (H, H), b (H) or None], attribute activation."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return _recurrent.inputs(1, attributes), ["(I, H)", "(H, H)", "(H)?"]
@@ -182,89 +172,3 @@ cdef class RNN(Op):
 
 rnn = RNN("rnn")
 register(rnn)
-
-
-def bias_shape(units):
-    return (units,)
-
-
-@public
-def py_rnn_forward(x, w, u, b=None, h0=None, lengths=None):
-    """All states of a simple recurrent network: ``h_t = tanh(x_t w + h_{t-1} u + b)``.
-
-    Parameters
-    ----------
-    x : array_like, shape (B, T, I)
-        B sequences of T steps, float32 or float64.
-    w : array_like, shape (I, H)
-        Weights of the input, of the same dtype.
-    u : array_like, shape (H, H)
-        Weights of the state.
-    b : array_like, shape (H,), optional
-        Bias.
-    h0 : array_like, shape (B, H), optional
-        States to start from; zeros unless given.
-    lengths : array_like of int, shape (B,), optional
-        Length of each row, 1..T: at and after it the row repeats its last state.
-
-    Returns
-    -------
-    ndarray, shape (B, T, H)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
-    ValueError
-        If the shapes do not fit or a length is not in 1..T.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x, w, u = np.ones((1, 3, 1)), np.array([[0.5]]), np.array([[1.0]])
-    >>> rnn_forward(x, w, u).round(4)[0, :, 0]
-    array([0.4621, 0.7452, 0.8469])
-    >>> rnn_forward(x, w, u, lengths=[2]).round(4)[0, :, 0]
-    array([0.4621, 0.7452, 0.7452])
-    """
-    x, w, u, b, h0, _, lengths = _recurrent.checked("rnn_forward", 1, bias_shape, lengths, x=x, w=w, u=u, b=b, h0=h0)
-    return _recurrent.run(rnn, x, [w, u, b], [h0], lengths).forward()[0]
-
-
-@public
-def py_rnn_backward(dh, x, w, u, b=None, h0=None, lengths=None):
-    """Gradients of `rnn_forward`, which is run again for the states it needs.
-
-    ``dz_t = dh_t (1 - h_t^2)``, ``dx_t = dz_t w^T``, ``dh_{t-1} += dz_t u^T``; ``dw``, ``du`` and ``db`` are sums of
-    ``x_t^T dz_t``, ``h_{t-1}^T dz_t`` and ``dz_t``.
-
-    Parameters
-    ----------
-    dh : array_like, shape (B, T, H)
-        Gradient of the loss with respect to all states, float32 or float64.
-    x, w, u, b, h0, lengths
-        As in the forward pass.
-
-    Returns
-    -------
-    dx, dw, du, db, dh0 : ndarray
-        Shapes (B, T, I), (I, H), (H, H), (H,), (B, H). Those of an absent b or h0 are as if it were zeros.
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, two differ in dtype, or lengths are no whole numbers.
-    ValueError
-        If the shapes do not fit or a length is not in 1..T.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> dx, dw, du, db, dh0 = rnn_backward(np.ones((1, 1, 1)), np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1))
-    >>> dw, dh0
-    (array([[1.]]), array([[1.]]))
-    """
-    x, w, u, b, h0, dh, lengths = _recurrent.checked("rnn_backward", 1, bias_shape, lengths, dh, x=x, w=w, u=u, b=b,
-                                                     h0=h0)
-    b = np.zeros(len(u), x.dtype) if b is None else b
-    return _recurrent.gradients(rnn, dh, x, [w, u, b], [h0], lengths)

@@ -1,11 +1,11 @@
-"""Ops that move whole tensors about: repeat one as steps, split steps apart, stack tensors as steps, add tensors.
+"""Ops on whole tensors: repeat one as steps, split steps apart, stack tensors as steps, add tensors.
 
     repeat   y[n] = x                  dx = sum_n dy[n]             x (B, F)  y (B, N, F)
     split    y_n = x[n]                dx[n] = dy_n                 x (B, N, F)  y_n (B, F)
     stack    y[n] = x_n                dx_n = dy[n]                 x_n (B, F)  y (B, N, F)
     add      y = sum_n x_n             dx_n = dy                    x_n (B, F)  y (B, F)
 
-The layers RepeatVector and Towers, and whatever joins branches, are made of them.
+They make up the layers RepeatVector and Towers, and whatever joins branches.
 """
 
 import math
@@ -15,13 +15,13 @@ from libc.string cimport memcpy, memset
 from tinynn.kernels._signatures import count
 from tinynn.kernels.op import register
 
-from tinynn.kernels.machine cimport Range, Worker, claim, column_sum, real, vector_axpy
-from tinynn.kernels.op cimport Call, Op, Run
+from tinynn.kernels.machine cimport Range, Worker, claim, real, simd
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run
 
-# Numbers worth a claim: copying them takes some microseconds.
+# Numbers worth a claim: copying them takes a few microseconds.
 cdef enum: GRAIN = 16384
-# Tensors that a split makes at most.
-cdef enum: MOST_STEPS = 65536
+# At most so many tensors come of a split.
+cdef enum: MAX_STEPS = 65536
 
 
 cdef inline Py_ssize_t rows_worth_a_claim(Py_ssize_t size) noexcept nogil:
@@ -53,28 +53,24 @@ cdef void repeat_backward(
     cdef Py_ssize_t row
     while claim(worker, B, rows_worth_a_claim(N * F), &rows):
         for row in range(rows.start, rows.stop):
-            column_sum(dx + row * F, dy + row * N * F, F, N, F, False, worker)
+            simd(worker, dx).column_sum(dx + row * F, dy + row * N * F, F, N, F, False)
 
 
-cdef void run_repeat_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    repeat_forward(<real*> call.outputs[0], <const real*> call.inputs[0], call.rows, call.sizes[0], call.sizes[1],
-                   worker)
+cdef void run_repeat_forward(RealCall* call, Worker* worker) noexcept nogil:
+    repeat_forward(call.outputs[0], call.inputs[0], call.rows, call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_repeat_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_repeat_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        repeat_backward(<real*> call.d_inputs[0], <const real*> call.d_outputs[0], call.rows, call.sizes[0],
-                        call.sizes[1], worker)
+        repeat_backward(call.d_inputs[0], call.d_outputs[0], call.rows, call.sizes[0], call.sizes[1], worker)
 
 
 cdef class Repeat(Op):
     """Input [x (...)], output [y (n, ...)], attribute n."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_repeat_forward[float]
-        self.forward[1] = <Run> run_repeat_forward[double]
-        self.backward[0] = <Run> run_repeat_backward[float]
-        self.backward[1] = <Run> run_repeat_backward[double]
+        self.forward = [<Run> run_repeat_forward[FloatCall], <Run> run_repeat_forward[DoubleCall]]
+        self.backward = [<Run> run_repeat_backward[FloatCall], <Run> run_repeat_backward[DoubleCall]]
 
     def options(self):
         return {"n": count}
@@ -121,39 +117,37 @@ cdef void stack_steps(
                     memset(whole + (row * N + n) * F, 0, F * sizeof(real))
 
 
-cdef void run_split_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    split_steps(call.outputs, <const real*> call.inputs[0], call.rows, call.sizes[0], call.sizes[1], worker)
+cdef void run_split_forward(RealCall* call, Worker* worker) noexcept nogil:
+    split_steps(<void**> call.outputs, call.inputs[0], call.rows, call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_split_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_split_backward(RealCall* call, Worker* worker) noexcept nogil:
     if call.d_inputs[0] != NULL:
-        stack_steps(<real*> call.d_inputs[0], call.d_outputs, call.rows, call.sizes[0], call.sizes[1], worker)
+        stack_steps(call.d_inputs[0], <void**> call.d_outputs, call.rows, call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_stack_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    stack_steps(<real*> call.outputs[0], call.inputs, call.rows, call.sizes[0], call.sizes[1], worker)
+cdef void run_stack_forward(RealCall* call, Worker* worker) noexcept nogil:
+    stack_steps(call.outputs[0], <void**> call.inputs, call.rows, call.sizes[0], call.sizes[1], worker)
 
 
-cdef void run_stack_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    split_steps(call.d_inputs, <const real*> call.d_outputs[0], call.rows, call.sizes[0], call.sizes[1], worker)
+cdef void run_stack_backward(RealCall* call, Worker* worker) noexcept nogil:
+    split_steps(<void**> call.d_inputs, call.d_outputs[0], call.rows, call.sizes[0], call.sizes[1], worker)
 
 
 cdef class Split(Op):
     """Input [x (N, ...)], outputs N times [(...)]: the steps of a sequence as tensors of their own."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_split_forward[float]
-        self.forward[1] = <Run> run_split_forward[double]
-        self.backward[0] = <Run> run_split_backward[float]
-        self.backward[1] = <Run> run_split_backward[double]
+        self.forward = [<Run> run_split_forward[FloatCall], <Run> run_split_forward[DoubleCall]]
+        self.backward = [<Run> run_split_backward[FloatCall], <Run> run_split_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(N, ...)"], []
 
     def check(self, inputs, parameters, attributes):
         checked = Op.check(self, inputs, parameters, attributes)
-        if inputs[0][0] is None or inputs[0][0] > MOST_STEPS:
-            raise ValueError(f"op 'split': the number of steps must be known and at most {MOST_STEPS}, got the shape "
+        if inputs[0][0] is None or inputs[0][0] > MAX_STEPS:
+            raise ValueError(f"op 'split': the number of steps must be known and at most {MAX_STEPS}, got the shape "
                              f"{inputs[0]}")
         return checked
 
@@ -168,10 +162,8 @@ cdef class Stack(Op):
     """Inputs N times [(...)], output [y (N, ...)]."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_stack_forward[float]
-        self.forward[1] = <Run> run_stack_forward[double]
-        self.backward[0] = <Run> run_stack_backward[float]
-        self.backward[1] = <Run> run_stack_backward[double]
+        self.forward = [<Run> run_stack_forward[FloatCall], <Run> run_stack_forward[DoubleCall]]
+        self.backward = [<Run> run_stack_backward[FloatCall], <Run> run_stack_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(...)"] * max(1, len(inputs)), []
@@ -195,7 +187,7 @@ cdef void add_forward(
     while claim(worker, size, GRAIN // 4, &part):
         memcpy(y + part.start, <const real*> x[0] + part.start, (part.stop - part.start) * sizeof(real))
         for n in range(1, N):
-            vector_axpy(y + part.start, <const real*> x[n] + part.start, <real> 1, part.stop - part.start, worker)
+            simd(worker, y).axpy(y + part.start, <const real*> x[n] + part.start, <real> 1, part.stop - part.start)
 
 
 cdef void add_backward(
@@ -211,22 +203,20 @@ cdef void add_backward(
                 memcpy(<real*> dx[n] + part.start, dy + part.start, (part.stop - part.start) * sizeof(real))
 
 
-cdef void run_add_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    add_forward(<real*> call.outputs[0], call.inputs, call.rows * call.sizes[1], call.sizes[0], worker)
+cdef void run_add_forward(RealCall* call, Worker* worker) noexcept nogil:
+    add_forward(call.outputs[0], <void**> call.inputs, call.rows * call.sizes[1], call.sizes[0], worker)
 
 
-cdef void run_add_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    add_backward(call.d_inputs, <const real*> call.d_outputs[0], call.rows * call.sizes[1], call.sizes[0], worker)
+cdef void run_add_backward(RealCall* call, Worker* worker) noexcept nogil:
+    add_backward(<void**> call.d_inputs, call.d_outputs[0], call.rows * call.sizes[1], call.sizes[0], worker)
 
 
 cdef class Add(Op):
     """Inputs N times [(...)] of one shape, output [their sum (...)]."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_add_forward[float]
-        self.forward[1] = <Run> run_add_forward[double]
-        self.backward[0] = <Run> run_add_backward[float]
-        self.backward[1] = <Run> run_add_backward[double]
+        self.forward = [<Run> run_add_forward[FloatCall], <Run> run_add_forward[DoubleCall]]
+        self.backward = [<Run> run_add_backward[FloatCall], <Run> run_add_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(...)"] * max(1, len(inputs)), []

@@ -1,13 +1,4 @@
-from typing import Any
-
-from numpy.typing import ArrayLike, NDArray
-
 from tinynn.kernels.op import Op
 
 sum_distribution: Op
 sum_distribution_crossentropy_from_logits: Op
-
-def py_sum_distribution_forward(p: ArrayLike) -> NDArray[Any]: ...
-def py_sum_distribution_backward(dy: ArrayLike, p: ArrayLike) -> NDArray[Any]: ...
-def py_sum_distribution_crossentropy_from_logits_forward(z: ArrayLike, target: ArrayLike) -> NDArray[Any]: ...
-def py_sum_distribution_crossentropy_from_logits_backward(z: ArrayLike, target: ArrayLike) -> NDArray[Any]: ...

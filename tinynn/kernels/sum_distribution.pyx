@@ -6,7 +6,7 @@
 # Design: a binary tree of convolutions, and backpropagation through it
 
 The numbers are the leaves. A node holds the distribution of the sum of the numbers below it: the convolution of its
-two children. The tree costs what a chain would (about N^2 K^2 / 2 multiply-adds), keeps N K log N numbers instead of
+two children. The tree costs the same as a chain (about N^2 K^2 / 2 multiply-adds), keeps N K log N numbers instead of
 N^2 K / 2, and rounds log N times on the way to the root instead of N times. Backward, the gradient of a child is the
 correlation of its parent's gradient with its sibling.
 
@@ -15,36 +15,30 @@ A sample may have fewer numbers than N: its tree is that of its own count, and s
 A node without a sibling is its own parent (a copy). Pairs of a level follow each other; the first of a pair has
 room for zeros on both sides, so that the convolution meets no edges (`place`).
 
-The cross-entropy works with plain probabilities as long as the wanted sums are not too unlikely: P >= 1e-20 in
-float32. What underflows on the way is smaller than 1e-38 times its gradient, which is at most 1 / P, and so changes
-nothing. An unlikelier sum takes the same walk up and down the tree with all numbers as logarithms: its gradient is as
-good as any other, at the cost of an exp for each multiply-add.
+The cross-entropy works with plain probabilities where the target's sums are not too unlikely: P >= 1e-20 in float32.
+What underflows on the way is below 1e-38, its gradient is at most 1 / P, and so it changes nothing. For a less likely
+sum the same walk up and down the tree is done with all numbers as logarithms: its gradient is as accurate as any other,
+at the cost of an exp for each multiply-add.
 """
 
-from tinynn.kernels._arguments import labels_or_distribution, required_arrays
-from tinynn.kernels._public import public
 from tinynn.kernels._signatures import flag
-from tinynn.kernels.op import OpRun, expect_shape, register, register_fusion
+from tinynn.kernels.op import register, register_fusion
 
 import math
-
-import numpy as np
 
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from tinynn.kernels.machine cimport (
-    Range, Worker, claim, real, softmax_row, vector_convolve, vector_exp, vector_log, vector_maximum, vector_sum,
-)
-from tinynn.kernels.op cimport Call, Op, Run, item_counts
+from tinynn.kernels.machine cimport Range, Worker, claim, real, simd, softmax_row, vector_maximum, vector_sum
+from tinynn.kernels.op cimport DoubleCall, FloatCall, Op, RealCall, Run, item_counts, labels_of
 
-cdef enum: MOST_LEVELS = 64
+cdef enum: MAX_LEVELS = 64
 
 
 # --- the tree of one sample -------------------------------------------------------------------------------
-# Level j has ceil(N / 2^j) nodes, the root apart. Node i of it sums the numbers i 2^j ... (i+1) 2^j - 1, those there
-# are; with m numbers it has m (K-1) + 1 elements. half = 2^j (K-1) is one less than a whole node has.
+# Level j has ceil(N / 2^j) nodes; the root is apart. Its node i sums the numbers i 2^j ... (i+1) 2^j - 1, as many as
+# there are; a node of m numbers has m (K-1) + 1 elements. half = 2^j (K-1) is one less than a whole node has.
 
 cdef inline Py_ssize_t elements(Py_ssize_t i, int level, Py_ssize_t N, Py_ssize_t K) noexcept nogil:
     """How many elements node i of a level has"""
@@ -71,6 +65,17 @@ cdef Py_ssize_t tree_size(Py_ssize_t N, Py_ssize_t K) noexcept nogil:
     return size
 
 
+cdef inline void convolve(
+        real* y,                                            # OUT (n)
+        const real* x, Py_ssize_t step, const real* p,      # IN what the windows reach, 1 or -1, (terms)
+        Py_ssize_t terms, Py_ssize_t n, bint logarithms, Worker* worker) noexcept nogil:
+    """y[s] = sum_k p[k] x[s + step k], or the same with every number given as its logarithm"""
+    if logarithms:
+        simd(worker, y).convolve_logarithms(y, x, step, p, terms, n)
+    else:
+        simd(worker, y).convolve(y, x, step, p, terms, n)
+
+
 cdef void tree_forward(
         real* root, real* tree,                             # OUT (S), INOUT: the leaves are in their places
         Py_ssize_t N, Py_ssize_t K, bint logarithms, Worker* worker) noexcept nogil:
@@ -93,7 +98,7 @@ cdef void tree_forward(
             for j in range(1, terms):
                 a[-j] = zero
                 a[half + j] = zero
-            vector_convolve(c, a, -1, tree + place(i + 1, half), terms, half + terms, logarithms, worker)
+            convolve(c, a, -1, tree + place(i + 1, half), terms, half + terms, logarithms, worker)
         if nodes <= 2:
             return
         tree = above
@@ -107,8 +112,8 @@ cdef void tree_backward(
         const real* d_root, const real* tree,               # IN (S), from tree_forward
         Py_ssize_t N, Py_ssize_t K, bint logarithms, Worker* worker) noexcept nogil:
     """Down the tree: da(s) = sum_k b(k) dc(s + k),  db(k) = sum_s a(s) dc(s + k)"""
-    cdef const real* levels[MOST_LEVELS]
-    cdef Py_ssize_t counts[MOST_LEVELS]
+    cdef const real* levels[MAX_LEVELS]
+    cdef Py_ssize_t counts[MAX_LEVELS]
     cdef Py_ssize_t nodes = N, half = K - 1, i, terms
     cdef int level = 0
     cdef const real* a
@@ -135,9 +140,9 @@ cdef void tree_backward(
                 memcpy(d + i * half + i, dc, elements(i, level, N, K) * sizeof(real))
                 continue
             terms = elements(i + 1, level, N, K)
-            vector_convolve(d + i * half + i, dc, 1, levels[level] + place(i + 1, half), terms, half + 1,
+            convolve(d + i * half + i, dc, 1, levels[level] + place(i + 1, half), terms, half + 1,
                             logarithms, worker)
-            vector_convolve(d + (i + 1) * half + i + 1, dc, 1, a, half + 1, terms, logarithms, worker)
+            convolve(d + (i + 1) * half + i + 1, dc, 1, a, half + 1, terms, logarithms, worker)
         above = d
         level -= 1
 
@@ -192,7 +197,7 @@ cdef void sum_distribution_backward(
 # --- its cross-entropy: the target is t (B, S), or labels (B) with t NULL ---------------------------------------------
 
 cdef inline bint likely(const real* y, const real* t, Py_ssize_t label, Py_ssize_t S) noexcept nogil:
-    """Whether every wanted sum has a probability that plain numbers can work with; not if it is nan."""
+    """Whether every sum of the target is likely enough for plain probabilities; not if it is nan."""
     cdef Py_ssize_t s
     cdef real lowest = 1e-20 if real is float else 1e-200
     if t == NULL:
@@ -230,16 +235,16 @@ cdef void sum_distribution_crossentropy_from_logits_forward(
             fill(y + row * S, 0, m * (K - 1) + 1, S)
             if likely(y + row * S, wanted, label, S):
                 if t == NULL:
-                    vector_log(log_y + row * S + label, y + row * S + label, 1, worker)
+                    simd(worker, log_y).log(log_y + row * S + label, y + row * S + label, 1)
                 else:
-                    vector_log(log_y + row * S, y + row * S, S, worker)
+                    simd(worker, log_y).log(log_y + row * S, y + row * S, S)
             else:
                 for n in range(m):
                     # log softmax; the largest probability is 1 / sum_k exp(z_k - max z)
                     leaf = tree + place(n, K - 1)
                     largest = vector_maximum(z + (row * N + n) * K, K, worker)
                     log_total = vector_maximum(leaf, K, worker)
-                    vector_log(&log_total, &log_total, 1, worker)
+                    simd(worker, &log_total).log(&log_total, &log_total, 1)
                     for s in range(K):
                         leaf[s] = z[(row * N + n) * K + s] - largest + log_total
                 tree_forward(log_y + row * S, tree, m, K, True, worker)
@@ -289,7 +294,7 @@ cdef void sum_distribution_crossentropy_from_logits_backward(
             else:
                 total = vector_sum(wanted, S, worker)
                 if logarithms:
-                    vector_log(d_root, wanted, S, worker)
+                    simd(worker, d_root).log(d_root, wanted, S)
                 for s in range(S):
                     if wanted[s] == 0:
                         d_root[s] = -INFINITY if logarithms else 0
@@ -301,10 +306,10 @@ cdef void sum_distribution_crossentropy_from_logits_backward(
                 leaf = trees + row * size + place(n, K - 1)
                 i = (row * N + n) * K
                 if logarithms:
-                    vector_exp(other, leaf, K, worker)
+                    simd(worker, other).exp(other, leaf, K)
                     for s in range(K):
                         dz[i + s] = dz[i + s] + leaf[s]
-                    vector_exp(dz + i, dz + i, K, worker)
+                    simd(worker, dz).exp(dz + i, dz + i, K)
                     for s in range(K):
                         dz[i + s] = weight[row] * (total * other[s] - dz[i + s])
                 else:
@@ -314,48 +319,36 @@ cdef void sum_distribution_crossentropy_from_logits_backward(
 
 # --- as ops: sizes (samples per row, N, K, sparse, counted) -----------------------------------------------------------
 
-cdef void run_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_forward(RealCall* call, Worker* worker) noexcept nogil:
     cdef Py_ssize_t B = call.rows * call.sizes[0]
-    sum_distribution_forward(<real*> call.outputs[0], <real*> call.workspace, <const real*> call.inputs[0],
-                             item_counts(call, call.sizes[4] != 0), B, call.sizes[1], call.sizes[2], worker)
+    sum_distribution_forward(call.outputs[0], call.workspace, call.inputs[0],
+                             item_counts(call.step, call.sizes[4] != 0), B, call.sizes[1], call.sizes[2], worker)
 
 
-cdef void run_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
+cdef void run_backward(RealCall* call, Worker* worker) noexcept nogil:
     cdef Py_ssize_t B = call.rows * call.sizes[0]
     if call.d_inputs[0] != NULL:
-        sum_distribution_backward(<real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
-                                  <const real*> call.workspace, item_counts(call, call.sizes[4] != 0), B,
-                                  call.sizes[1], call.sizes[2], worker)
+        sum_distribution_backward(call.d_inputs[0], call.temporary, call.d_outputs[0], call.workspace,
+                                  item_counts(call.step, call.sizes[4] != 0), B, call.sizes[1], call.sizes[2], worker)
 
 
-cdef void run_crossentropy_forward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    cdef Py_ssize_t B = call.rows * call.sizes[0], N = call.sizes[1], K = call.sizes[2]
-    cdef real* log_y = <real*> call.workspace
-    cdef const real* t = NULL
-    cdef const int64_t* labels = NULL
-    if call.sizes[3]:
-        labels = <const int64_t*> call.inputs[1]
-    else:
-        t = <const real*> call.inputs[1]
+cdef void run_crossentropy_forward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef Py_ssize_t B = call.rows * call.sizes[0], N = call.sizes[1], K = call.sizes[2], S = N * (K - 1) + 1
+    log_y = call.workspace
     sum_distribution_crossentropy_from_logits_forward(
-        <real*> call.outputs[0], <real*> call.outputs[1], log_y, log_y + B * (N * (K - 1) + 1),
-        <const real*> call.inputs[0], t, labels, item_counts(call, call.sizes[4] != 0), B, N, K, worker)
+        call.outputs[0], call.outputs[1], log_y, log_y + B * S, call.inputs[0],
+        NULL if call.sizes[3] else call.inputs[1], labels_of(call, call.sizes[3]),
+        item_counts(call.step, call.sizes[4] != 0), B, N, K, worker)
 
 
-cdef void run_crossentropy_backward(Call* call, Worker* worker, real* dtype) noexcept nogil:
-    cdef Py_ssize_t B = call.rows * call.sizes[0], N = call.sizes[1], K = call.sizes[2]
-    cdef const real* log_y = <const real*> call.workspace
-    cdef const real* t = NULL
-    cdef const int64_t* labels = NULL
-    if call.sizes[3]:
-        labels = <const int64_t*> call.inputs[1]
-    else:
-        t = <const real*> call.inputs[1]
+cdef void run_crossentropy_backward(RealCall* call, Worker* worker) noexcept nogil:
+    cdef Py_ssize_t B = call.rows * call.sizes[0], N = call.sizes[1], K = call.sizes[2], S = N * (K - 1) + 1
+    log_y = call.workspace
     if call.d_inputs[0] != NULL:
         sum_distribution_crossentropy_from_logits_backward(
-            <real*> call.d_inputs[0], <real*> call.temporary, <const real*> call.d_outputs[0],
-            <const real*> call.outputs[1], log_y, log_y + B * (N * (K - 1) + 1), t, labels,
-            item_counts(call, call.sizes[4] != 0), B, N, K, worker)
+            call.d_inputs[0], call.temporary, call.d_outputs[0], call.outputs[1], log_y, log_y + B * S,
+            NULL if call.sizes[3] else call.inputs[1], labels_of(call, call.sizes[3]),
+            item_counts(call.step, call.sizes[4] != 0), B, N, K, worker)
 
 
 def distribution_shape(shape):
@@ -368,10 +361,8 @@ cdef class SumDistribution(Op):
     """Inputs [p (..., N, K)], outputs [y (..., S)]."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_forward[float]
-        self.forward[1] = <Run> run_forward[double]
-        self.backward[0] = <Run> run_backward[float]
-        self.backward[1] = <Run> run_backward[double]
+        self.forward = [<Run> run_forward[FloatCall], <Run> run_forward[DoubleCall]]
+        self.backward = [<Run> run_backward[FloatCall], <Run> run_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(..., N, K)"], []
@@ -406,10 +397,8 @@ cdef class SumDistributionCrossentropy(Op):
     int64 sums (...,), else a distribution (..., S)."""
 
     def __cinit__(self):
-        self.forward[0] = <Run> run_crossentropy_forward[float]
-        self.forward[1] = <Run> run_crossentropy_forward[double]
-        self.backward[0] = <Run> run_crossentropy_backward[float]
-        self.backward[1] = <Run> run_crossentropy_backward[double]
+        self.forward = [<Run> run_crossentropy_forward[FloatCall], <Run> run_crossentropy_forward[DoubleCall]]
+        self.backward = [<Run> run_crossentropy_backward[FloatCall], <Run> run_crossentropy_backward[DoubleCall]]
 
     def signature(self, inputs, parameters, attributes):
         return ["(..., N, K)", "(...)" if attributes.get("sparse", False) else "(..., S)"], []
@@ -449,161 +438,3 @@ register(sum_distribution)
 register(sum_distribution_crossentropy_from_logits)
 register_fusion("categorical_crossentropy", ["softmax", "sum_distribution"],
                 "sum_distribution_crossentropy_from_logits")
-
-
-# --- as functions -----------------------------------------------------------------------------------------------------
-
-def checked(function, name, x):
-    (x,) = required_arrays(function, {name: 3}, **{name: x})
-    if not x.shape[1] or not x.shape[2]:
-        raise ValueError(f"{function}: {name} has shape {x.shape}, but must be (B, N, K) with N and K at least 1")
-    return x
-
-
-def prepared(function, z, target):
-    """The run of the cross-entropy on the checked arguments."""
-    z = checked(function, "z", z)
-    target, sparse = labels_or_distribution(function, target, "z", z, z.shape[:1], z.shape[1] * (z.shape[2] - 1) + 1)
-    return OpRun(sum_distribution_crossentropy_from_logits, [z, target], sparse=sparse)
-
-
-@public
-def py_sum_distribution_forward(p):
-    """Distribution of the sum of N independent numbers, each 0..K-1: the convolution of their distributions.
-
-    Parameters
-    ----------
-    p : array_like, shape (B, N, K)
-        For each sample and number the probability of each value, float32 or float64.
-
-    Returns
-    -------
-    y : ndarray, shape (B, N (K - 1) + 1)
-        For each sample the probability of each sum.
-
-    Raises
-    ------
-    TypeError
-        If p is not float32 or float64.
-    ValueError
-        If p does not have three axes, or the second or third is empty.
-
-    Examples
-    --------
-    Two coins:
-
-    >>> import numpy as np
-    >>> sum_distribution_forward(np.full((1, 2, 2), 0.5))
-    array([[0.25, 0.5 , 0.25]])
-    """
-    p = checked("sum_distribution_forward", "p", p)
-    return OpRun(sum_distribution, [p]).forward()[0]
-
-
-@public
-def py_sum_distribution_backward(dy, p):
-    """Gradient of `sum_distribution_forward`: ``dp_nk = sum_s dy_s P(the other numbers sum to s - k)``.
-
-    Parameters
-    ----------
-    dy : array_like, shape (B, N (K - 1) + 1)
-        Gradient of the loss with respect to y, float32 or float64.
-    p : array_like, shape (B, N, K)
-        The input of the forward pass, of the same dtype.
-
-    Returns
-    -------
-    dp : ndarray, shape (B, N, K)
-
-    Raises
-    ------
-    TypeError
-        If an array is not float32 or float64, or the two differ in dtype.
-    ValueError
-        If the shapes do not fit.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sum_distribution_backward(np.array([[0.0, 0.0, 1.0]]), np.full((1, 2, 2), 0.5))
-    array([[[0. , 0.5],
-            [0. , 0.5]]])
-    """
-    p = checked("sum_distribution_backward", "p", p)
-    p, dy = required_arrays("sum_distribution_backward", p=p, dy=dy)
-    expect_shape("sum_distribution_backward", "dy", dy, distribution_shape(p.shape))
-    run = OpRun(sum_distribution, [p])
-    run.forward()
-    return run.backward([dy])[0][0]
-
-
-@public
-def py_sum_distribution_crossentropy_from_logits_forward(z, target):
-    """Cross-entropy of the sum of N independent numbers whose distributions are softmax(z).
-
-    ``L = -log P(sum = target)``, or ``-sum_s t_s log P(sum = s)``. However unlikely the sum, the loss is finite and has
-    its full gradient.
-
-    Parameters
-    ----------
-    z : array_like, shape (B, N, K)
-        For each sample and number a logit for each of its values 0..K-1, float32 or float64.
-    target : array_like, shape (B,) or (B, N (K - 1) + 1)
-        Integers: the sum of each sample. Or of z's dtype: a distribution over the sums.
-
-    Returns
-    -------
-    loss : ndarray, shape (B,)
-
-    Raises
-    ------
-    TypeError
-        If z is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, or a sum is out of range.
-
-    Examples
-    --------
-    Three coins; all heads has probability 1/8:
-
-    >>> import numpy as np
-    >>> sum_distribution_crossentropy_from_logits_forward(np.zeros((1, 3, 2)), np.array([3]))
-    array([2.07944154])
-    """
-    return prepared("sum_distribution_crossentropy_from_logits_forward", z, target).forward()[0]
-
-
-@public
-def py_sum_distribution_crossentropy_from_logits_backward(z, target):
-    """Gradient of the sum of the losses of `sum_distribution_crossentropy_from_logits_forward`.
-
-    ``dz_nk = p_nk - P(number n is k | the sum)``, with p = softmax(z)
-
-    Parameters
-    ----------
-    z : array_like, shape (B, N, K)
-        For each sample and number a logit for each of its values 0..K-1, float32 or float64.
-    target : array_like, shape (B,) or (B, N (K - 1) + 1)
-        Integers: the sum of each sample. Or of z's dtype: a distribution over the sums.
-
-    Returns
-    -------
-    dz : ndarray, shape (B, N, K)
-
-    Raises
-    ------
-    TypeError
-        If z is not float32 or float64, or the target neither integer nor of its dtype.
-    ValueError
-        If the shapes do not fit, or a sum is out of range.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sum_distribution_crossentropy_from_logits_backward(np.zeros((1, 2, 2)), np.array([2]))
-    array([[[ 0.5, -0.5],
-            [ 0.5, -0.5]]])
-    """
-    run = prepared("sum_distribution_crossentropy_from_logits_backward", z, target)
-    loss, _ = run.forward()
-    return run.backward([np.ones_like(loss), None])[0][0]

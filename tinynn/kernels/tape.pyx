@@ -57,7 +57,9 @@ def exp(double x):
     >>> [exp(x) for x in (-1e4, 0.0, 1e4)]
     [0.0, 1.0, inf]
     """
-    return instruction_set_in_use().f64.exp_of(x)
+    cdef double y
+    instruction_set_in_use().f64.exp(&y, &x, 1)
+    return y
 
 
 def tanh(double z):
@@ -159,7 +161,7 @@ cdef class Tape:
             raise ValueError(f"Tape: variables names an entry twice: {list(variables)}")
 
     def mark_first_writers(self):
-        """Note where the way down finds a gradient that nobody has added to: it then need not be set to zero before."""
+        """Mark the first addition to each gradient on the way down: it stores, and no zeros are needed before it."""
         cdef Instruction* at = self.instructions + self.length
         written = set()
         while at > self.instructions:

@@ -1,12 +1,16 @@
 /* Random changes of an image: moved, turned, zoomed, sheared, and bent elastically.
  *
- * Output pixel p, counted from the middle, shows the image at  A^-1 (p - shift) + d(p),  A = rotation zoom shear,  by
- * bilinear interpolation; beyond its edges the image is 0. The displacement d is smooth noise: random numbers on a grid,
- * spread by cubic B-splines, which are close to the Gaussians of Simard, Steinkraus and Platt ("Best practices for
- * convolutional neural networks applied to visual document analysis", 2003) at a tenth of their cost.
+ * Output pixel p, counted from the middle, shows the image at  A^-1 (p - shift) + d(p),  A = rotation zoom shear,
+ * by bilinear interpolation; beyond its edges the image is 0. The displacement d is smooth noise: random numbers on a
+ * grid, spread by cubic B-splines, which are close to the Gaussians of Simard, Steinkraus and Platt ("Best practices
+ * for convolutional neural networks applied to visual document analysis", 2003) at a tenth of their cost.
  *
- * All numbers are functions of (key, epoch, sample, place in the sample), and nothing here is a fused multiply-add: every
- * instruction set gives the same bits. */
+ * All numbers are functions of (key, epoch, sample, place in the sample), and there is no fused multiply-add here, so
+ * every instruction set gives the same bits. The plain reference is tests/oracles/augmentation.py. */
+#include "philox.h"
+#include "samples.h"
+#include "types.h"
+#include "vector.h"
 
 /* Uniform in (-1, 1). */
 INLINE REAL NAME(symmetric)(uint32_t word) { return ((REAL)(int32_t)word + (REAL)0.5) * (REAL)0x1p-31; }
@@ -59,7 +63,7 @@ static void NAME(sample_row)(REAL *y, const REAL *padded, const REAL *across, co
     const vector before = NAME(broadcast)(-1);
     const ptrdiff_t below = (g->columns + 3) * g->channels;
     FOR_EACH_VECTOR(g->columns, {
-        /* A pixel or more outside there is nothing but the padding. NaN goes there, too. */
+        /* A pixel or more outside there is only padding; NaN is read there, too. */
         vector column = NAME(at_most)(NAME(above)(LOAD(across), before), NAME(broadcast)((REAL)g->columns));
         vector row = NAME(at_most)(NAME(above)(LOAD(down), before), NAME(broadcast)((REAL)g->rows));
         const integers left = __builtin_convertvector(column - before, integers);
@@ -95,7 +99,8 @@ static void NAME(augment)(REAL *y, const void *x, int kind, const Augmentation *
                           REAL scale, REAL offset, REAL *scratch)
 {
     const uint32_t purpose = FOR_AUGMENTATION + (place << 8);
-    const Random first = philox(g->key, purpose, g->epoch, sample, 0), second = philox(g->key, purpose, g->epoch, sample, 1);
+    const Random first = philox(g->key, purpose, g->epoch, sample, 0);
+    const Random second = philox(g->key, purpose, g->epoch, sample, 1);
     const ptrdiff_t width = g->columns * g->channels, padded_width = width + 3 * g->channels;
     REAL *padded = scratch, *across = padded + (g->rows + 3) * padded_width, *down = across + g->columns;
     REAL *bent = down + g->columns;
@@ -112,7 +117,7 @@ static void NAME(augment)(REAL *y, const void *x, int kind, const Augmentation *
     const REAL sine = (REAL)angle * NAME(sine_series)(angle * angle, 2), cosine = NAME(sine_series)(angle * angle, 1);
     const REAL size = 1 + (REAL)g->zoom * NAME(symmetric)(first.word[3]);
     const REAL shear = (REAL)g->shear * NAME(symmetric)(second.word[0]);
-    /* Turned back, then made as large as before, then sheared back. */
+    /* The inverse: rotate back, then scale back, then shear back. */
     const REAL c = -sine / size, d = cosine / size, a = cosine / size - shear * c, b = sine / size - shear * d;
     const REAL middle_row = (REAL)(g->rows - 1) / 2, middle_column = (REAL)(g->columns - 1) / 2;
     const REAL shift_row = (REAL)g->shift * NAME(symmetric)(first.word[0]);

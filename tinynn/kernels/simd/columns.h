@@ -1,6 +1,7 @@
-/* Column by column over the rows of a matrix (rows, n): what batch normalization is made of. Rows go in order. */
+/* Column by column over the rows of a matrix (rows, n), for batch normalization. Rows in order. */
+#include "vector.h"
 
-/* y (n) = sum over rows of (a - a_mean) (b - b_mean); no mean is 0. */
+/* y (n) = sum over rows of (a - a_mean) (b - b_mean); a mean that is NULL counts as 0. */
 static void NAME(column_products)(REAL *y, const REAL *a, const REAL *a_mean, const REAL *b, const REAL *b_mean,
                                   ptrdiff_t rows, ptrdiff_t n)
 {

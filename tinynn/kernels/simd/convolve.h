@@ -1,4 +1,6 @@
-/* Convolutions and correlations: y[s] = sum_k p[k] x[s + step k]. x holds what they reach, with zeros where it ends. */
+/* Convolutions and correlations: y[s] = sum_k p[k] x[s + step k]. x has zeros on both sides, as far as they reach. */
+#include "functions.h"
+#include "vector.h"
 
 #define AT_ONCE 4  /* vectors whose chains run side by side, to hide the latency of a multiply-add */
 
@@ -21,7 +23,7 @@ static void NAME(convolve)(REAL *y, const REAL *x, ptrdiff_t step, const REAL *p
     });
 }
 
-/* log sum_k exp(p[k] + x[s + step k]), with the largest term taken out; the logarithm of zero is -inf. */
+/* log sum_k exp(p[k] + x[s + step k]), with the largest term factored out; the logarithm of zero is -inf. */
 static void NAME(convolve_logarithms)(REAL *y, const REAL *x, ptrdiff_t step, const REAL *p, ptrdiff_t terms,
                                       ptrdiff_t n)
 {

@@ -1,5 +1,8 @@
-/* Dropout: y = scale x where a random word is at least `dropped`, and else 0. Number i takes word i mod 4 of element i / 4;
- * `first` is the number of x[0], a multiple of a block's. */
+/* Dropout: y = scale x where a random word is at least `dropped`, and else 0. Number i uses word i mod 4 of element
+ * i / 4; `first` is the number of x[0], a multiple of a block's. */
+#include "vector.h"
+#include "words.h"
+
 static void NAME(dropout)(REAL *y, const REAL *x_, REAL scale, uint32_t dropped, uint64_t key, uint32_t purpose,
                           uint32_t epoch, uint32_t step, ptrdiff_t first, ptrdiff_t n)
 {

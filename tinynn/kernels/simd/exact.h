@@ -1,6 +1,6 @@
-/* What every C file and every Cython module includes first: the arithmetic must be that of IEEE 754. Options such as
- * -ffast-math let the compiler assume that there is no NaN, so that every check for one is left out, and reorder sums, so
- * that bits depend on the machine. */
+/* Every C file and every Cython module includes this first: the arithmetic must be that of IEEE 754. Options such as
+ * -ffast-math let the compiler assume that there is no NaN, and leave out every check for one; and they let it reorder
+ * sums, which makes bits depend on the machine. */
 #ifndef TINYNN_EXACT_H
 #define TINYNN_EXACT_H
 

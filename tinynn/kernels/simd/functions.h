@@ -1,5 +1,10 @@
 /* exp, log, tanh and the sigmoid on vectors. No libm, no estimates: the same bits wherever there is a fused
- * multiply-add. Error bounds, tested: exp and log 2 ulp, tanh and sigmoid 4 ulp, where the result is normal. */
+ * multiply-add. Error bounds, tested: exp and log 2 ulp, tanh and sigmoid 4 ulp, where the result is normal
+ * (tests/kernels/test_vector_math.py). */
+#ifndef FUNCTIONS_H  /* once for each dtype, see undefine.h */
+#define FUNCTIONS_H
+
+#include "vector.h"
 
 #if REAL_IS_FLOAT
 #define LOG2_E 1.44269504088896340736f
@@ -41,7 +46,7 @@ INLINE vector NAME(reduced_exp_minus_one)(vector x, integers *power)
     *power = (integers)shifted - (integers)rounder;
     vector r = NAME(multiply_add)(n, NAME(broadcast)(-LN2_HIGH), x);
     r = NAME(multiply_add)(n, NAME(broadcast)(-LN2_LOW), r);
-    /* Pairs, pairs of pairs, ...: a third of the latency of one long chain. */
+    /* Estrin's scheme, pairs, pairs of pairs, ...: a third of the latency of one long chain. */
     vector terms[(EXP_TERMS + 1) / 2], square = r;
     int count = (EXP_TERMS + 1) / 2 - 1;
     for (int i = 0; i < count; i++) {
@@ -137,8 +142,6 @@ MAP(sigmoid, NAME(vector_sigmoid)(x))
 MAP(tanh, NAME(vector_tanh)(x))
 MAP(log1p_exp, NAME(vector_log1p)(NAME(vector_exp)(-NAME(absolute)(x))))
 
-static REAL NAME(exp_of)(REAL x) { return NAME(vector_exp)(NAME(broadcast)(x))[0]; }
-
 static void NAME(activation_forward)(REAL *y, const REAL *x, ptrdiff_t n, int activation)
 {
     switch (activation) {
@@ -175,3 +178,5 @@ static void NAME(activation_backward)(REAL *dx, const REAL *dy_, const REAL *y_,
             memcpy(dx, dy_, n * sizeof(REAL));
     }
 }
+
+#endif

@@ -2,9 +2,23 @@
  * stays in the first-level cache while tiles of TILE_ROWS rows of a run past it, their sums in registers.
  *
  * Design: every element of c is one chain of multiply-adds with p ascending from 0. A later K-block loads the
- * chain from c and goes on; edges run the same tile with fewer rows or a masked vector. So an element's bits
- * depend on its row of a and its column of b alone, not on the size of the matrices nor on who computes it.
- * Bias and relu follow in the registers, other activations while the tile is in the first-level cache. */
+ * chain from c and continues it; edges run the same tile with fewer rows or a masked vector. So an element's bits
+ * depend on its row of a and its column of b alone, not on the sizes of the matrices or on who computes it.
+ * Bias and relu follow in the registers, other activations while the tile is in the first-level cache.
+ *
+ * All of it computes the same as this loop, which tests/kernels/test_gemm.py compares bit by bit (in Python):
+ *
+ *     for (i = 0; i < m; i++)
+ *         for (j = 0; j < n; j++) {
+ *             sum = accumulate ? c(i, j) : 0;
+ *             for (p = 0; p < k; p++)
+ *                 sum = fma(a(i, p), b(p, j), sum);
+ *             c(i, j) = f(sum + bias(j));
+ *         }
+ */
+#include "functions.h"
+#include "types.h"
+#include "vector.h"
 
 #if VECTOR_BYTES == 64
 #define TILE_ROWS 14
@@ -12,26 +26,26 @@
 #define TILE_ROWS 6
 #endif
 #define TILE_COLUMNS (2 * LANES)
-#define MOST_VECTORS 8  /* of a tile that is one row */
+#define MAX_VECTORS 8  /* of a tile that is one row */
 #define K_BLOCK 272
-/* For an a that is read across its rows, where each term of a tile may lie in another page of memory; a product of
- * fewer terms than WORTH_CUTTING is faster in one block. (Weight gradient of 640 x 784 x 128: 115 to 140 GFLOP/s.) */
-#define K_BLOCK_ACROSS 80
-#define WORTH_CUTTING 144
-#define WORTH_FETCHING 8  /* terms of a tile whose time hides two requests for each row */
+/* Where a is transposed, each term of a tile may lie in another page of memory. A product of fewer terms than
+ * MIN_K_TO_SPLIT is faster in one block. (Weight gradient of 640 x 784 x 128: 115 to 140 GFLOP/s.) */
+#define K_BLOCK_TRANSPOSED 80
+#define MIN_K_TO_SPLIT 144
+#define MIN_K_TO_PREFETCH 8  /* terms of a tile whose time hides two prefetches for each row */
 
-/* Where c is large enough, such an a is packed instead, LEFT_BLOCK of its rows at a time: the second-level cache holds
- * them in the order in which the tiles read them. (Weight gradient of 1280 x 784 x 784: 121 to 139 GFLOP/s.) */
-#define ROWS_WORTH_PACKING (3 * TILE_ROWS)
-#define COLUMNS_WORTH_PACKING (8 * TILE_COLUMNS)
+/* Where c is large enough, a transposed a is packed instead, LEFT_BLOCK of its rows at a time: the second-level cache
+ * holds them in the order in which the tiles read them. (Weight gradient of 1280 x 784 x 784: 121 to 139 GFLOP/s.) */
+#define MIN_ROWS_TO_PACK (3 * TILE_ROWS)
+#define MIN_COLUMNS_TO_PACK (8 * TILE_COLUMNS)
 #define LEFT_BLOCK 304
 #define LEFT_K_BLOCK (REAL_IS_FLOAT ? 160 : 80)
 #define LEFT_WIDTH ((TILE_ROWS + LANES - 1) / LANES * LANES)
 _Static_assert((K_BLOCK * TILE_COLUMNS + ((LEFT_BLOCK + TILE_ROWS - 1) / TILE_ROWS * LEFT_K_BLOCK * LEFT_WIDTH))
                * sizeof(REAL) <= GEMM_SCRATCH_BYTES, "the packed factors fit the scratch memory");
 
-/* The left factor. Element (i, p) is at[i * row + p * column]; or, with lists, at[rows[i] + columns[p]]: so the patches
- * of an image are the rows of a matrix that nobody has to write down. Packed, its tiles lie `tile` apart. */
+/* The left factor. Element (i, p) is at[i * row + p * column]; or, with lists, at[rows[i] + columns[p]], which makes
+ * the patches of an image the rows of a matrix that is never stored. Packed, its tiles lie `tile` apart. */
 typedef struct {
     const REAL *at;
     ptrdiff_t row, column, tile;
@@ -61,14 +75,14 @@ INLINE void NAME(tile)(const int listed, const int rows, const int vectors, cons
     const REAL *a_rows[TILE_ROWS];
     for (int i = 0; listed && i < rows; i++)
         a_rows[i] = a + left.rows[i];
-    vector sum[TILE_ROWS][MOST_VECTORS];
+    vector sum[TILE_ROWS][MAX_VECTORS];
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < vectors; j++)
             sum[i][j] = !accumulate ? NAME(broadcast)(0)
                         : WHOLE(j)  ? NAME(load)(c + i * c_row + j * LANES)
                                     : NAME(load_first)(c + i * c_row + j * LANES, last);
     for (ptrdiff_t p = 0; p < k; p++) {
-        vector row[MOST_VECTORS];
+        vector row[MAX_VECTORS];
         for (int j = 0; j < vectors; j++)
             row[j] = WHOLE(j) ? NAME(load)(b + j * LANES) : NAME(load_first)(b + j * LANES, last);
         const ptrdiff_t column = listed ? left.columns[p] : 0;
@@ -130,8 +144,8 @@ INLINE void NAME(tile_columns)(const int listed, int rows, ptrdiff_t columns, RE
         NAME(tile_rows)(listed, rows, 1, 1, columns, c, c_row, a, b, b_row, k, accumulate, bias, relu);
 }
 
-/* The part of c that the next tile will read or write: it may lie anywhere by now. */
-INLINE void NAME(fetch_rows)(const REAL *c, ptrdiff_t c_row, int rows)
+/* Prefetch the part of c that the next tile will read or write: it may have left the caches. */
+INLINE void NAME(prefetch_rows)(const REAL *c, ptrdiff_t c_row, int rows)
 {
     for (int row = 0; row < rows; row++) {
         __builtin_prefetch(c + row * c_row, 1);
@@ -139,7 +153,7 @@ INLINE void NAME(fetch_rows)(const REAL *c, ptrdiff_t c_row, int rows)
     }
 }
 
-/* What the caches are asked for while a panel is at work: the panel after it, `runs` stretches of `length` numbers. */
+/* What is prefetched during a panel: the panel after it, `runs` stretches of `length` numbers. */
 typedef struct {
     const REAL *b;
     ptrdiff_t step, runs, length;
@@ -153,7 +167,7 @@ INLINE NAME(Ahead) NAME(panel_after)(const REAL *panel, ptrdiff_t b_row, ptrdiff
     return b_column == 1 ? by_rows : by_columns;
 }
 
-INLINE void NAME(fetch)(const NAME(Ahead) *ahead, ptrdiff_t first, ptrdiff_t end)
+INLINE void NAME(prefetch)(const NAME(Ahead) *ahead, ptrdiff_t first, ptrdiff_t end)
 {
     for (ptrdiff_t run = first; run < end; run++) {
         const REAL *p = ahead->b + run * ahead->step;
@@ -163,7 +177,7 @@ INLINE void NAME(fetch)(const NAME(Ahead) *ahead, ptrdiff_t first, ptrdiff_t end
     }
 }
 
-/* All rows of c against one panel of at most TILE_COLUMNS columns; the rows are shared out evenly over the tiles. */
+/* All rows of c against one panel of at most TILE_COLUMNS columns; the tiles have nearly equal numbers of rows. */
 INLINE void NAME(panel_of)(const int listed, REAL *c, ptrdiff_t c_row, NAME(Left) a, const REAL *b, ptrdiff_t b_row,
                            ptrdiff_t m, ptrdiff_t columns, ptrdiff_t k, int accumulate, const REAL *bias,
                            int activation, const NAME(Ahead) *ahead)
@@ -174,15 +188,15 @@ INLINE void NAME(panel_of)(const int listed, REAL *c, ptrdiff_t c_row, NAME(Left
         const ptrdiff_t end = t + 1 < tiles ? (t + 1) * m / tiles : m;
         const int rows = (int)(end - first);
         REAL *to = c + first * c_row;
-        if (k >= WORTH_FETCHING)
-            NAME(fetch_rows)(t + 1 < tiles ? c + end * c_row : c + TILE_COLUMNS, c_row, rows);
+        if (k >= MIN_K_TO_PREFETCH)
+            NAME(prefetch_rows)(t + 1 < tiles ? c + end * c_row : c + TILE_COLUMNS, c_row, rows);
         NAME(Left) left = NAME(left_from)(listed, a, a.tile ? 0 : first, 0);
         left.at += t * a.tile;
         NAME(tile_columns)(listed, rows, columns, to, c_row, left, b, b_row, k, accumulate, bias, relu);
         for (int row = 0; activation != LINEAR && !relu && row < rows; row++)
             NAME(activation_forward)(to + row * c_row, to + row * c_row, columns, activation);
         if (ahead)
-            NAME(fetch)(ahead, t * ahead->runs / tiles, (t + 1) * ahead->runs / tiles);
+            NAME(prefetch)(ahead, t * ahead->runs / tiles, (t + 1) * ahead->runs / tiles);
         first = end;
     }
 }
@@ -204,20 +218,20 @@ static void NAME(panel_listed)(REAL *c, ptrdiff_t c_row, const REAL *a, const in
 }
 
 /* The end of the K-block that begins at p: blocks of nearly equal depth, a multiple of 16 but for the last one. */
-INLINE ptrdiff_t NAME(block_end)(ptrdiff_t p, ptrdiff_t k, ptrdiff_t most)
+INLINE ptrdiff_t NAME(block_end)(ptrdiff_t p, ptrdiff_t k, ptrdiff_t max_depth)
 {
     const ptrdiff_t left = k - p;
-    if (left <= most)
+    if (left <= max_depth)
         return k;
-    return p + (left / ((left + most - 1) / most) + 15) / 16 * 16;
+    return p + (left / ((left + max_depth - 1) / max_depth) + 15) / 16 * 16;
 }
 
 /* Unrolled, or the rows would be kept in memory. */
 #define UNROLL _Pragma("GCC unroll 16")
 
-/* One round: of rows that lie `distance` apart, the upper one gives every second run of `distance` lanes for the
- * lower one's other runs. The masks are computed as vectors, so that compilers see that they are constant:
- * with masks made lane by lane the whole took three times as long. */
+/* One round of a transposition: two rows that lie `distance` apart exchange every second run of `distance` lanes. The
+ * masks are computed as vectors, for compilers to see that they are constant: made lane by lane, they made the
+ * transposition three times as slow. */
 INLINE void NAME(exchange)(vector *rows, const int distance)
 {
     if (distance >= LANES)
@@ -280,7 +294,7 @@ static void NAME(pack_panel)(REAL *packed, const REAL *b, ptrdiff_t b_row, ptrdi
     }
 }
 
-/* m rows of k terms of an `a` that is read across its rows: tile after tile of `panel_of`, in it term after term. */
+/* m rows of k terms of a transposed a: tile after tile of `panel_of`, in each term after term. */
 static void NAME(pack_left)(REAL *packed, const REAL *a, ptrdiff_t a_column, ptrdiff_t m, ptrdiff_t k)
 {
     const ptrdiff_t tiles = (m + TILE_ROWS - 1) / TILE_ROWS;
@@ -292,8 +306,8 @@ static void NAME(pack_left)(REAL *packed, const REAL *a, ptrdiff_t a_column, ptr
         }
 }
 
-/* c (n) := f([c +] a (k) b (k, n) + bias): tiles of one row, up to eight vectors wide. They read whole stretches of b's rows,
- * and one chain of multiply-adds does not wait for itself. */
+/* c (n) := f([c +] a (k) b (k, n) + bias): tiles of one row, up to MAX_VECTORS wide. They read long stretches of b's
+ * rows, and have enough chains of multiply-adds at a time to hide their latency. */
 static void NAME(one_row)(REAL *c, const REAL *a, ptrdiff_t a_column, const REAL *b, ptrdiff_t b_row, ptrdiff_t n,
                           ptrdiff_t k, int accumulate, const REAL *bias, int activation)
 {
@@ -316,8 +330,8 @@ static void NAME(one_row)(REAL *c, const REAL *a, ptrdiff_t a_column, const REAL
         NAME(activation_forward)(c, c, n, activation);
 }
 
-/* c := f([c +] a b + bias) with both factors packed, of an `a` that is read across its rows. */
-static void NAME(gemm_across)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_column, const REAL *b,
+/* c := f([c +] a b + bias) with both factors packed, a transposed. */
+static void NAME(gemm_transposed)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_column, const REAL *b,
                               ptrdiff_t b_row, ptrdiff_t b_column, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                               int accumulate, const REAL *bias, int activation, REAL *packed)
 {
@@ -347,23 +361,24 @@ static void NAME(gemm)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t a_row,
                        int accumulate, const REAL *bias, int activation, void *scratch)
 {
     REAL *packed = scratch;
-    const int across = a_row == 1 && a_column != 1 && k >= WORTH_CUTTING;
+    const int transposed = a_row == 1 && a_column != 1 && k >= MIN_K_TO_SPLIT;
     if (m == 1 && b_column == 1) {
         NAME(one_row)(c, a, a_column, b, b_row, n, k, accumulate, bias, activation);
         return;
     }
-    if (across && m >= ROWS_WORTH_PACKING && n >= COLUMNS_WORTH_PACKING) {
-        NAME(gemm_across)(c, c_row, a, a_column, b, b_row, b_column, m, n, k, accumulate, bias, activation, scratch);
+    if (transposed && m >= MIN_ROWS_TO_PACK && n >= MIN_COLUMNS_TO_PACK) {
+        NAME(gemm_transposed)(c, c_row, a, a_column, b, b_row, b_column, m, n, k, accumulate, bias, activation,
+                              scratch);
         return;
     }
-    const ptrdiff_t deepest = across ? K_BLOCK_ACROSS : K_BLOCK;
-    /* Few rows do not earn back a packing; a narrow b is as good as packed, and a small one in the cache as it is. */
+    const ptrdiff_t deepest = transposed ? K_BLOCK_TRANSPOSED : K_BLOCK;
+    /* Packing does not pay for few rows; a narrow b is as good as packed, and a small one is in the cache as it is. */
     const int direct = b_column == 1 && (m <= TILE_ROWS || b_row <= 128 / (ptrdiff_t)sizeof(REAL)
                                          || k * b_row <= (m <= 3 * TILE_ROWS ? 16384 : 4096) / (ptrdiff_t)sizeof(REAL));
-    /* A b that the second-level cache does not hold comes from further away: ask for it early. */
+    /* A b that does not fit the second-level cache comes from further away: prefetch it. */
     const int far = !direct && k * n > (1 << 18) / (ptrdiff_t)sizeof(REAL);
     ptrdiff_t p = 0, end;
-    do {  /* once also for k = 0 */
+    do {  /* once even for k = 0 */
         end = NAME(block_end)(p, k, deepest);
         const ptrdiff_t depth = end - p;
         for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS) {
@@ -397,7 +412,7 @@ static void NAME(gemm_packed)(REAL *c, ptrdiff_t c_row, const REAL *a, ptrdiff_t
                               const REAL *bias, int activation)
 {
     ptrdiff_t p = 0, end;
-    do {  /* once also for k = 0 */
+    do {  /* once even for k = 0 */
         end = NAME(block_end)(p, k, K_BLOCK);
         for (ptrdiff_t j = 0; j < n; j += TILE_COLUMNS)
             NAME(panel)(c + j, c_row, a + p * a_column, a_row, a_column, 0, packed + j * k + p * TILE_COLUMNS,

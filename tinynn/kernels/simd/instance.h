@@ -2,10 +2,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "../random.h"
 #include "simd.h"
 
-/* First what both need: philox.h computes with vectors of 64-bit numbers. */
 #define REAL double
 #define NAME(name) name##_double
 #define REAL_IS_FLOAT 0

@@ -1,47 +1,41 @@
-/* random.h's Philox: the words of RANDOM_BLOCK consecutive elements, four of each. As many counters at once as a vector
- * has 64-bit numbers, each word in the lower half of its own. */
+/* Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).
+ * A number is a function of (key, counter), so its bits depend on neither the order of the draws nor the threads.
+ * For many counters at once there is words.h. */
+#ifndef TINYNN_PHILOX_H
+#define TINYNN_PHILOX_H
 
-#if VECTOR_BYTES == 16  /* nothing to be gained from two at once */
-static void random_words(uint32_t *words, uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step, uint32_t element)
+#include <stdint.h>
+
+/* What the randomness is for: keeps one purpose's counters apart from another's. */
+enum { FOR_SHUFFLE = 1, FOR_DROPOUT = 2, FOR_AUGMENTATION = 3 };
+
+/* The constants of the paper, for four words. */
+#define PHILOX_ROUNDS 10
+#define PHILOX_MULTIPLIER_0 UINT32_C(0xD2511F53)
+#define PHILOX_MULTIPLIER_1 UINT32_C(0xCD9E8D57)
+#define PHILOX_KEY_STEP_0 UINT32_C(0x9E3779B9)
+#define PHILOX_KEY_STEP_1 UINT32_C(0xBB67AE85)
+
+typedef struct {
+    uint32_t word[4];
+} Random;
+
+/* Four words for one counter: the run's key, and (purpose and who asks, epoch, step, element / 4). */
+static inline Random philox(uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step, uint32_t element)
 {
-    for (uint32_t i = 0; i < RANDOM_BLOCK; i++) {
-        const Random random = philox(key, purpose, epoch, step, element + i);
-        memcpy(words + 4 * i, random.word, sizeof random.word);
+    uint32_t c0 = element, c1 = step, c2 = epoch, c3 = purpose;
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    for (int round = 0; round < PHILOX_ROUNDS; round++) {
+        const uint64_t p0 = (uint64_t)PHILOX_MULTIPLIER_0 * c0, p1 = (uint64_t)PHILOX_MULTIPLIER_1 * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
+        k0 += PHILOX_KEY_STEP_0;
+        k1 += PHILOX_KEY_STEP_1;
     }
-}
-#else
-/* Of the lower halves. */
-INLINE naturals NAME(product)(naturals a, uint32_t b)
-{
-#if VECTOR_BYTES == 64
-    return (naturals)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(b));
-#else
-    return (naturals)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(b));
-#endif
+    const Random result = {{c0, c1, c2, c3}};
+    return result;
 }
 
-static void random_words(uint32_t *words, uint64_t key, uint32_t purpose, uint32_t epoch, uint32_t step, uint32_t element)
-{
-    const integers lane = LANE_NUMBERS;
-    /* Which lanes of two vectors lie next to each other in the end. */
-    const integers lower = (lane >> 1) + (lane & 1) * LANES, upper = lower + LANES / 2;
-    for (int first = 0; first < RANDOM_BLOCK; first += LANES, words += 4 * LANES) {
-        naturals c0 = (naturals)lane + (element + (uint32_t)first), c1 = (naturals){0} + step;
-        naturals c2 = (naturals){0} + epoch, c3 = (naturals){0} + purpose;
-        uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-        for (int round = 0; round < PHILOX_ROUNDS; round++) {
-            const naturals p0 = NAME(product)(c0, PHILOX_MULTIPLIER_0), p1 = NAME(product)(c2, PHILOX_MULTIPLIER_1);
-            c0 = (p1 >> 32) ^ c1 ^ k0;
-            c2 = (p0 >> 32) ^ c3 ^ k1;
-            c1 = p1;
-            c3 = p0;
-            k0 += PHILOX_KEY_STEP_0;
-            k1 += PHILOX_KEY_STEP_1;
-        }
-        const vector low = (vector)((c0 & UINT32_MAX) | c1 << 32), high = (vector)((c2 & UINT32_MAX) | c3 << 32);
-        const vector first_half = NAME(shuffle)(low, high, lower), second_half = NAME(shuffle)(low, high, upper);
-        memcpy(words, &first_half, VECTOR_BYTES);
-        memcpy(words + 2 * LANES, &second_half, VECTOR_BYTES);
-    }
-}
 #endif

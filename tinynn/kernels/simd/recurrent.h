@@ -1,9 +1,13 @@
 /* The part of a recurrent step that is not a matrix product, on one row of `units` hidden units.
- * A row of gates holds its parts one after the other, each of `units` numbers, in Keras' order. */
+ * A row of gates holds its parts one after the other, each of `units` numbers, in Keras' order.
+ * Plain reference: tests/oracles/recurrent.py. */
+#include "functions.h"
+#include "vector.h"
 
 /* gates: IN z = [i f g o] before, OUT after their activations.
  *   c = f c_previous + i g,   h = o tanh(c) */
-static void NAME(lstm_forward)(REAL *gates, REAL *c, REAL *tanh_c, REAL *h, const REAL *c_previous, ptrdiff_t units)
+static void NAME(lstm_cell_forward)(REAL *gates, REAL *c, REAL *tanh_c, REAL *h, const REAL *c_previous,
+                                    ptrdiff_t units)
 {
     REAL *input = gates, *forget = gates + units, *candidate = gates + 2 * units, *output = gates + 3 * units;
     FOR_EACH_VECTOR(units, {
@@ -26,8 +30,8 @@ static void NAME(lstm_forward)(REAL *gates, REAL *c, REAL *tanh_c, REAL *h, cons
 /* dc: IN dL/dc from the later step, OUT dL/dc_previous.  dz may be the same array as gates.
  *   dc += dh o (1 - tanh(c)^2)
  *   dz = [dc g i(1-i), dc c_previous f(1-f), dc i (1-g^2), dh tanh(c) o(1-o)],   dc_previous = dc f */
-static void NAME(lstm_backward)(REAL *dz, REAL *dc, const REAL *dh, const REAL *gates, const REAL *tanh_c,
-                                const REAL *c_previous, ptrdiff_t units)
+static void NAME(lstm_cell_backward)(REAL *dz, REAL *dc, const REAL *dh, const REAL *gates, const REAL *tanh_c,
+                                     const REAL *c_previous, ptrdiff_t units)
 {
     FOR_EACH_VECTOR(units, {
         vector in = LOAD(gates);
@@ -45,9 +49,9 @@ static void NAME(lstm_backward)(REAL *dz, REAL *dc, const REAL *dh, const REAL *
     });
 }
 
-/* gates: IN the input's part x w + b_input = [z r g], OUT after their activations; recurrent: h_previous u + b_recurrent.
+/* gates: IN the input's part x w + b_input = [z r g], OUT after the activations; recurrent: h_previous u + b_recurrent.
  *   z = s(z + recurrent_z),  r = s(r + recurrent_r),  g = tanh(g + r recurrent_g),   h = z h_previous + (1 - z) g */
-static void NAME(gru_forward)(REAL *gates, REAL *h, const REAL *recurrent, const REAL *h_previous, ptrdiff_t units)
+static void NAME(gru_cell_forward)(REAL *gates, REAL *h, const REAL *recurrent, const REAL *h_previous, ptrdiff_t units)
 {
     REAL *update = gates, *reset = gates + units, *candidate = gates + 2 * units;
     FOR_EACH_VECTOR(units, {
@@ -64,8 +68,8 @@ static void NAME(gru_forward)(REAL *gates, REAL *h, const REAL *recurrent, const
 /* dz: gradient of the input's part [z r g], d_recurrent: of the recurrent part; dh_previous: the direct path.
  *   dg = dh (1 - z) (1 - g^2),  dr = dg recurrent_g r(1-r),  dz = dh (h_previous - g) z(1-z)
  *   d_recurrent = [dz, dr, dg r],   dh_previous = dh z */
-static void NAME(gru_backward)(REAL *dz, REAL *d_recurrent, REAL *dh_previous, const REAL *dh, const REAL *gates,
-                               const REAL *recurrent, const REAL *h_previous, ptrdiff_t units)
+static void NAME(gru_cell_backward)(REAL *dz, REAL *d_recurrent, REAL *dh_previous, const REAL *dh, const REAL *gates,
+                                    const REAL *recurrent, const REAL *h_previous, ptrdiff_t units)
 {
     FOR_EACH_VECTOR(units, {
         vector z = LOAD(gates);
@@ -111,7 +115,7 @@ static void NAME(gru_candidate_forward)(REAL *gates, REAL *h, const REAL *h_prev
     });
 }
 
-/* dz may be the same array as gates, dh_previous as dh. The part r of dz is left alone.
+/* dz may be the same array as gates, dh_previous as dh. The part r of dz is not changed.
  *   dz_z = dh (h_previous - g) z(1-z),   dz_g = dh (1 - z) (1 - g^2),   dh_previous = dh z */
 static void NAME(gru_candidate_backward)(REAL *dz, REAL *dh_previous, const REAL *dh, const REAL *gates,
                                          const REAL *h_previous, ptrdiff_t units)

@@ -1,5 +1,10 @@
-/* Sums whose order does not depend on the vector width: element i goes to accumulator i mod 16, each
- * accumulator adds in order, and the sixteen are added as a tree. Rows of a matrix are added in order. */
+/* Sums whose order does not depend on the vector width: element i goes to accumulator i mod 16, each accumulator adds
+ * in order, and the sixteen are added as a tree. Rows of a matrix are added in order. */
+#ifndef REDUCE_H  /* once for each dtype, see undefine.h */
+#define REDUCE_H
+
+#include "functions.h"
+#include "vector.h"
 
 #define ACCUMULATORS 16
 #define VECTORS (ACCUMULATORS / LANES)
@@ -22,7 +27,7 @@ INLINE REAL NAME(fold)(vector x, ptrdiff_t n)
     return x[0];
 }
 
-/* Accumulators as fold does it. */
+/* Sum of the accumulators, as fold adds lanes. */
 INLINE REAL NAME(tree)(const vector *partial)
 {
     vector x[VECTORS];
@@ -34,7 +39,8 @@ INLINE REAL NAME(tree)(const vector *partial)
     return NAME(fold)(x[0], LANES);
 }
 
-/* TERM(i, count) is the vector of terms from element i on; its lanes from count on must be 0. */
+/* The body of a reduction. WHOLE is partial[part] after the LANES terms from element `at` on, FIRST the same where only
+ * `count` of them exist. */
 #define REDUCE(n, WHOLE, FIRST) \
     vector partial[VECTORS] = {{0}}; \
     ptrdiff_t i = 0; \
@@ -103,7 +109,7 @@ static int NAME(all_finite)(const REAL *x, ptrdiff_t n)
     return NAME(fold)(wrong, LANES) == 0;
 }
 
-/* Eight vectors of columns at a time: a row's cache lines are then read whole, one after the other. */
+/* Eight vectors of columns at a time, to read a row's cache lines whole, one after the other. */
 static void NAME(column_sum)(REAL *y, const REAL *x, ptrdiff_t x_row, ptrdiff_t rows, ptrdiff_t n, int accumulate)
 {
     for (; n >= 8 * LANES; n -= 8 * LANES, x += 8 * LANES, y += 8 * LANES) {
@@ -134,7 +140,7 @@ static void NAME(axpy)(REAL *y, const REAL *x, REAL alpha, ptrdiff_t n)
     FOR_EACH_VECTOR(n, { STORE(y, NAME(multiply_add)(NAME(broadcast)(alpha), LOAD(x), LOAD(y))); });
 }
 
-/* Of a row that one vector holds: the same numbers, which do not leave the registers until they are y. */
+/* softmax_forward of a row that fits one vector: the same numbers, in registers until they are y. */
 INLINE REAL NAME(softmax_vector)(REAL *y, REAL *largest_x, const REAL *x, ptrdiff_t n)
 {
     const integers lane = LANE_NUMBERS, there = lane < (INTEGER)n;
@@ -163,42 +169,4 @@ static void NAME(softmax_backward)(REAL *dx, const REAL *dy, const REAL *y, ptrd
     FOR_EACH_VECTOR(n, { STORE(dx, LOAD(y) * (LOAD(dy) - mean)); });
 }
 
-#define CONVERT(function_name, type) \
-    static void NAME(function_name)(REAL *y, const type *x, REAL factor, REAL offset, ptrdiff_t n) \
-    { \
-        if (offset == 0) \
-            for (ptrdiff_t i = 0; i < n; i++) \
-                y[i] = (REAL)x[i] * factor; \
-        else \
-            for (ptrdiff_t i = 0; i < n; i++) \
-                y[i] = (REAL)x[i] * factor + offset; \
-    }
-CONVERT(convert_uint8, unsigned char)
-#if REAL_IS_FLOAT
-CONVERT(convert_other, double)
-#else
-CONVERT(convert_other, float)
 #endif
-
-/* From its own type: often a few numbers only, where the prologue of a vectorised loop would be most of the time. */
-static void NAME(convert_own)(REAL *y, const REAL *x, REAL factor, REAL offset, ptrdiff_t n)
-{
-    if (offset == 0)
-        FOR_EACH_VECTOR(n, { STORE(y, LOAD(x) * factor); });
-    else
-        FOR_EACH_VECTOR(n, { STORE(y, LOAD(x) * factor + offset); });
-}
-
-/* From numbers of a kind. */
-static void NAME(convert)(REAL *y, const void *x, int kind, REAL factor, REAL offset, ptrdiff_t n)
-{
-    if (kind == UINT8) {
-        /* Images become at least four times as large: what is written has left the cache since the last step. */
-        for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof(REAL))
-            __builtin_prefetch(y + i, 1);
-        NAME(convert_uint8)(y, x, factor, offset, n);
-    } else if (kind == (REAL_IS_FLOAT ? FLOAT : DOUBLE))
-        NAME(convert_own)(y, x, factor, offset, n);
-    else
-        NAME(convert_other)(y, x, factor, offset, n);
-}

@@ -1,13 +1,16 @@
 /* The tape: a graph of scalars as one array of instructions, walked both ways. See tape.pyx.
  * value_of and derivative_of say in C what evaluate and differentiate of tinynn/graph/nodes.py say in Python, bit for
  * bit. A sigmoid's slope is computed on the way up, where its exponential is at hand. */
+#include "functions.h"
+#include "types.h"
 
-/* e^-|z| with the bits of exp, which far from the ends needs no care for them. */
+
+/* e^-|z| with the bits of exp; where the result is normal, without exp's care for the ends of the range. */
 INLINE double decay_of(double z)
 {
     double x = -__builtin_fabs(z);
     if (!(x > -700))
-        return NAME(exp_of)(x);
+        return NAME(vector_exp)(NAME(broadcast)(x))[0];
     integers n;
     vector y = NAME(reduced_exp_minus_one)((vector){x}, &n) + 1;
     return (y * NAME(power_of_two)(n))[0];
@@ -64,11 +67,11 @@ INLINE void derivative_of(double *da, double *db, int operation, double d, doubl
     }
 }
 
-/* What an entry holds: the number just computed, if it is that entry's, and else what memory has. A step is one long
- * chain of dependent operations, and a way through memory costs as much as two of them; so this must stay a branch,
- * which processors foresee, and not become a choice between two values, which waits for both. */
-#define FRESH(fresh, otherwise) \
-    if (fresh) { \
+/* The value of an entry: still in a register if it was computed last, else to be loaded. A step is one long chain of
+ * dependent operations, and a store followed by a load costs as much as two of them. So this must stay a branch, which
+ * processors predict, and not become a conditional move, which waits for both values. */
+#define UNLESS_IN_REGISTER(in_register, otherwise) \
+    if (in_register) { \
         __asm__ volatile(""); \
     } else { \
         otherwise; \
@@ -81,8 +84,8 @@ INLINE void walk_up(double *values, double *slopes, const Instruction *instructi
     int last = -1;
     for (const Instruction *at = instructions; at < instructions + length; at++) {
         double a = y, b = y;
-        FRESH(at->first == last, a = values[at->first])
-        FRESH(at->second == last, b = values[at->second])
+        UNLESS_IN_REGISTER(at->first == last, a = values[at->first])
+        UNLESS_IN_REGISTER(at->second == last, b = values[at->second])
         if (at->operation == SIGMOID) {
             double e = decay_of(a);
             slopes[at->result] = sigmoid_slope(e);
@@ -105,7 +108,8 @@ INLINE void walk_down(double *gradients, const double *values, const double *slo
     for (const Instruction *at = instructions + length; at-- > instructions;) {
         /* The second input's gradient was written last: it counts if both are one entry. */
         double dy = db;
-        FRESH(at->result == second, dy = da; FRESH(at->result == first, dy = gradients[at->result]))
+        UNLESS_IN_REGISTER(at->result == second, dy = da;
+                           UNLESS_IN_REGISTER(at->result == first, dy = gradients[at->result]))
         if (at->operation == SIGMOID)
             da = dy * slopes[at->result];
         else

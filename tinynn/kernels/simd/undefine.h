@@ -1,4 +1,8 @@
-/* What differs between the dtypes, forgotten before the next one. */
+/* What differs between the dtypes, undefined before the next one. */
+#undef VECTOR_H
+#undef FUNCTIONS_H
+#undef REDUCE_H
+#undef SAMPLES_H
 #undef REAL
 #undef NAME
 #undef REAL_IS_FLOAT
@@ -28,13 +32,12 @@
 #undef MAP
 #undef TILE_ROWS
 #undef TILE_COLUMNS
-#undef MOST_VECTORS
+#undef MAX_VECTORS
 #undef K_BLOCK
-#undef WORTH_FETCHING
+#undef MIN_K_TO_PREFETCH
 #undef TILE_CASE
 #undef UNROLL
 #undef ACCUMULATORS
 #undef VECTORS
 #undef REDUCE
 #undef CONVERT
-#undef FRESH

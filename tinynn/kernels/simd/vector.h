@@ -1,6 +1,13 @@
 /* Vectors of one instruction set and dtype. Included by instance.h with REAL, NAME and VECTOR_BYTES set, and
- * REAL_IS_FLOAT 1 or 0. GCC's vector extensions carry + - * / and comparisons; what they lack is here:
- * fused multiply-add, square root, partial loads. An instruction set may only change how fast this is. */
+ * REAL_IS_FLOAT 1 or 0. GCC's vector extensions provide + - * / and comparisons; the rest is here: fused multiply-add,
+ * square root, partial loads. The instruction set changes speed, and no bits but those of multiply-adds that the
+ * baseline rounds twice. */
+#ifndef VECTOR_H  /* once for each dtype, see undefine.h */
+#define VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
 #define vector NAME(vector)
@@ -205,7 +212,7 @@ INLINE void NAME(store_first)(REAL *p, vector v, ptrdiff_t n)
 }
 
 /* One pass over n elements: BODY sees `i` and `count` (LANES, or fewer in the last round) and reads and
- * writes with LOAD and STORE, so that the last elements go through the same instructions as the others. */
+ * writes with LOAD and STORE, so the last elements take the same instructions as the others. */
 #define LOAD(p) (count == LANES ? NAME(load)((p) + i) : NAME(load_first)((p) + i, count))
 #define STORE(p, v) \
     do { \
@@ -226,3 +233,5 @@ INLINE void NAME(store_first)(REAL *p, vector v, ptrdiff_t n)
             BODY \
         } \
     } while (0)
+
+#endif

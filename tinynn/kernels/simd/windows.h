@@ -1,4 +1,7 @@
 /* Windows that slide over an image, channels last: vectors run along the channels. */
+#include "reduce.h"
+#include "types.h"
+#include "vector.h"
 
 /* BODY for every vector of channels of every window, and within it EACH_POSITION for its offset `at` in x. */
 #define EACH_WINDOW(BODY) \
@@ -13,7 +16,7 @@
             BODY \
         }
 
-/* Of NaN and numbers, NaN is the largest. */
+/* NaN counts as the largest. Plain reference of all here: tests/oracles/images.py. */
 static void NAME(max_pool)(REAL *y, const REAL *x, const Windows *windows)
 {
     EACH_WINDOW({
@@ -23,8 +26,8 @@ static void NAME(max_pool)(REAL *y, const REAL *x, const Windows *windows)
     })
 }
 
-/* `wanted` is what still waits for the place it came from: all ones in a lane until that has been met. Where windows do
- * not overlap, nothing is there yet to add to. */
+/* `wanted` marks the lanes whose largest number has not been met yet, by all ones. Where windows do not overlap, dx is
+ * not set yet, and stored to instead of added to. */
 INLINE void NAME(max_pool_gradient)(REAL *dx, const REAL *dy, const REAL *x, const REAL *y, const Windows *windows,
                                     const int add)
 {
@@ -68,7 +71,7 @@ static void NAME(average_pool_backward)(REAL *dx, const REAL *dy, const Windows 
 #undef EACH_WINDOW
 #undef EACH_POSITION
 
-/* What a row of `pixels` windows, n numbers each, adds to a row of the image: x[start + step * pixel ...] += windows.
+/* Add a row of `pixels` windows, n numbers each, to a row of the image: x[start + step * pixel ...] += windows.
  * Of a window that reaches beyond the image's `width` numbers, the part inside counts. */
 static void NAME(add_windows)(REAL *x, ptrdiff_t width, ptrdiff_t start, ptrdiff_t step, const REAL *windows,
                               ptrdiff_t window_row, ptrdiff_t pixels, ptrdiff_t n)
