@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -91,19 +91,16 @@ class Optimizer(Configurable, kind="optimizers"):
             if not isinstance(self.learning_rate, schedules.Schedule):
                 self.learning_rate = schedules.get(self.learning_rate)
         else:
-            self._check_real("learning_rate", minimum=0)
+            self._check("learning_rate", minimum=0)
         if self.clipvalue is not None and self.global_clipnorm is not None:
             raise ValueError(f"{name}: give clipvalue or global_clipnorm, not both")
         for limit in ("clipvalue", "global_clipnorm"):
             if getattr(self, limit) is not None:
-                self._check_real(limit, above=0)
-        self._check_flag("use_ema")
-        self._check_real("ema_momentum", minimum=0, below=1)
+                self._check(limit, above=0)
+        self._check("use_ema", check_bool)
+        self._check("ema_momentum", minimum=0, below=1)
         for option, bounds in self.rule_options.items():
-            if bounds is None:
-                self._check_flag(option)
-            else:
-                self._check_real(option, **bounds)
+            self._check(option, check_bool if bounds is None else check_real, **bounds or {})
 
     def check_again(self) -> None:
         """Check the options if one has been set since the last check; raises as `check`."""
@@ -111,17 +108,11 @@ class Optimizer(Configurable, kind="optimizers"):
             self.check()
             object.__setattr__(self, "_checked", True)
 
-    def _check_real(self, option: str, **bounds: float) -> None:
+    def _check(self, option: str, check: Callable[..., Any] = check_real, **bounds: float) -> None:
         value = getattr(self, option)
-        number = check_real(type(self).__name__, option, value, **bounds)
-        if number is not value:
-            setattr(self, option, number)
-
-    def _check_flag(self, option: str) -> None:
-        value = getattr(self, option)
-        flag = check_bool(type(self).__name__, option, value)
-        if flag is not value:
-            setattr(self, option, flag)
+        checked = check(type(self).__name__, option, value, **bounds)
+        if checked is not value:  # setting an option would count as a change
+            setattr(self, option, checked)
 
     def options(self) -> dict[str, float]:
         """Return the options of the update rule by name."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinynn.engine import network as network_module
+from tinynn.engine import graph as network_module
 from tinynn.engine.graph import Network, Tensor, initialize, product, view
 
 
