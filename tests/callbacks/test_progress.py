@@ -104,8 +104,11 @@ def test_close_ends_an_interrupted_line_once(on_terminal):
     progress.on_epoch_begin(0)
     progress.on_progress(3, {"loss": 0.5})
     pickle.dumps(progress)  # the open line stays behind
+    bar = progress._bar  # which closes itself when nothing refers to it
     progress.close()
     progress.close()
+    assert bar.disable
+    assert terminal.getvalue().count("\n") == 1
     assert terminal.getvalue().endswith("\n")
 
 

@@ -17,6 +17,8 @@ PLATEAU = [
     ([1.0, 0.9, 0.8, 0.7], {"patience": 2, "min_delta": 0.5}, [0.1, 0.1, 0.1, 0.05], 0.05),
     # lowered after 1; 2 is cooldown, 3 ends it and counts, so it is lowered after 3, and so on
     ([1.0] * 6, {"patience": 1, "cooldown": 2}, [0.1, 0.1, 0.05, 0.05, 0.025, 0.025], 0.0125),
+    # lowered after 2; no epoch of the cooldown counts: 3 is cooldown, 4 ends it and counts, 5 is the second
+    ([1.0] * 7, {"patience": 2, "cooldown": 2}, [0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025], 0.025),
     # never below min_lr
     ([1.0] * 5, {"patience": 1, "min_lr": 0.04}, [0.1, 0.1, 0.05, 0.04, 0.04], 0.04),
     ([0.1, 0.2, 0.1, 0.3], {"patience": 1, "mode": "max"}, [0.1, 0.1, 0.1, 0.05], 0.05),

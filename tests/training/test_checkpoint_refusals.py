@@ -175,6 +175,8 @@ def set_state(name, value):
         (lambda d: d["training"].pop("given"), "KeyError: 'given'"),
         (lambda d: d.update(training=3), "TypeError"),
         (set_state("epoch", -1), "epoch must be from 0"),
+        (set_state("epoch", 2**32), "epoch must be from 0 to 4294967295, got 4294967296"),
+        (set_state("trained_before", 2**32), "trained_before must be from 0 to 4294967295, got 4294967296"),
         (set_state("step", 1.5), "step must be a whole number"),
         (set_state("step", 10**6), "step must be from 0 to 3, got 1000000"),
         (set_state("totals", [1.0]), "there are 1 totals"),
