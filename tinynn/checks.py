@@ -259,7 +259,7 @@ def check_labels(function: str, argument: str, y: NDArray[Any], classes: int) ->
         if not float(label).is_integer():
             hint = "; expected whole numbers"
         elif label == classes and y.min() == 1 and y.max() == classes:
-            hint = "; do yours start at 1? Then subtract 1"
+            hint = "; do the labels start at 1? Then subtract 1"
         where = index[0] if len(index) == 1 else index
         raise ValueError(f"{function}: {argument} holds the label {label} at index {where}; with {classes} classes "
                          f"labels go from 0 to {classes - 1}{hint}")

@@ -76,7 +76,7 @@ class Initializer(Configurable, kind="initializers"):
 
     def sample(self, shape: Shape, generator: np.random.Generator) -> Sample:
         """Draw float64 values of the given shape."""
-        raise NotImplementedError(f"{type(self).__name__}: an initializer writes the method sample(shape, generator)")
+        raise NotImplementedError(f"{type(self).__name__}: an initializer must define sample(shape, generator)")
 
     def __call__(self, shape: Shape, dtype: DTypeLike, generator: np.random.Generator) -> NDArray[Any]:
         """Draw initial values.
@@ -313,7 +313,7 @@ class FromFunction(Initializer):
         values = np.asarray(self.function(shape, "float64", generator), np.float64)
         if values.shape != shape:
             name = getattr(self.function, "__name__", type(self.function).__name__)
-            raise ValueError(f"initializer {name} returned shape {values.shape}, asked for {shape}")
+            raise ValueError(f"initializer {name}: the result must have shape {shape}, got {values.shape}")
         return values
 
 

@@ -153,8 +153,8 @@ def check_output(loss: Loss, network: Network, output: Tensor) -> None:
     """
     way_out = "for yes or no use Dense(1, activation='sigmoid') with loss='binary_crossentropy'"
     if output.shape[-1] == 1 and loss.categorical:
-        raise ValueError(f"compile: {type(loss).__name__} needs an output for each class, but the model has one, which "
-                         f"is always the whole; {way_out}, or give the last layer as many units as there are classes")
+        raise ValueError(f"compile: {type(loss).__name__} needs one output per class, but the model has one, which "
+                         f"would always be 1; {way_out}, or give the last layer as many units as there are classes")
     makers = {tensor.buffer: node for node in network.nodes for tensor in node.outputs}
     stack = [output.buffer]
     while stack:

@@ -122,9 +122,9 @@ class Accuracy(Metric):
         wrong = ~right & ~np.isnan(targets)  # NaN is the subject of `check_finite`
         if wrong.any():
             index = first_index(wrong)
-            raise ValueError(f"{function}: the metric 'accuracy' counts right answers, but under "
-                             f"{type(loss).__name__} y holds {targets[index]:g} at index {index}, neither 0 nor 1; use "
-                             "'mae', or 'categorical_accuracy' if the largest output is the answer")
+            raise ValueError(f"{function}: y must be 0 or 1 for the metric 'accuracy' with {type(loss).__name__}, got "
+                             f"{targets[index]:g} at index {index}; use 'mae', or 'categorical_accuracy' if the "
+                             "largest output is the prediction")
 
 
 class MeanAbsoluteError(Metric):

@@ -95,7 +95,7 @@ class Schedule(Configurable, kind="schedules"):
         -------
         ndarray of float64, shape (n,)
         """
-        raise NotImplementedError(f"{type(self).__name__}: a schedule writes the method rates(steps)")
+        raise NotImplementedError(f"{type(self).__name__}: a schedule must define rates(steps)")
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of one step, counted from 0."""

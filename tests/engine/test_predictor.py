@@ -50,16 +50,17 @@ def test_it_has_the_bits_of_the_general_path(rows, items, dtype, rng):
     ids=["columns", "no batch", "empty", "more than a batch", "strided", "swapped", "integers", "nan", "inf", "list"],
 )
 def test_what_it_leaves_to_the_general_path(x):
-    assert predicting()._predictor.predict(x, 32, None, True, "auto", ()) is None
+    assert predicting()._core.predictor.predict(x, 32, None, True, "auto", ()) is None
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, True, 2.0, "32", None])
 def test_it_leaves_other_batch_sizes_to_the_general_path(batch_size):
-    assert predicting()._predictor.predict(np.zeros((1, 3), "float32"), batch_size, None, True, 0, ()) is None
+    assert predicting()._core.predictor.predict(np.zeros((1, 3), "float32"), batch_size, None, True, 0, ()) is None
 
 
 def test_unchecked_rows_may_hold_nan():
-    assert np.isnan(predicting()._predictor.predict(np.full((1, 3), np.nan, "float32"), 32, None, False, 2, ())).any()
+    x = np.full((1, 3), np.nan, "float32")
+    assert np.isnan(predicting()._core.predictor.predict(x, 32, None, False, 2, ())).any()
 
 
 def test_it_follows_the_weights(rng):

@@ -159,7 +159,7 @@ class EarlyStopping(Monitor):
             self.stopped_epoch = epoch
             self.model.stop_training = True
             if self.verbose:
-                say(f"Epoch {epoch + 1}: early stopping, {self.monitor} is no better for {self.wait} epochs")
+                say(f"Epoch {epoch + 1}: early stopping, {self.monitor} has not improved for {self.wait} epochs")
 
     def _keep_weights(self, epoch: int) -> None:
         self.best_epoch = epoch

@@ -63,7 +63,7 @@ class ModelCheckpoint(Monitor):
                 raise ValueError("a field has no name")
             self.filepath.format_map({**dict.fromkeys(self._fields, 1.0), "epoch": 1})
         except ValueError as error:
-            raise ValueError(f"ModelCheckpoint: filepath {self.filepath!r} is no valid template ({error}); "
+            raise ValueError(f"ModelCheckpoint: filepath {self.filepath!r} is not a valid template ({error}); "
                              "write {epoch:02d} or {val_loss:.2f}, and {{ }} for braces") from error
         # The part of the path before the first field is known before training.
         self._known_path = ""
@@ -175,8 +175,8 @@ class CSVLogger(Callback):
             if header is None:
                 lines.append(list(row))
             elif set(header) != set(row):
-                raise ValueError(f"CSVLogger: {self.filename!r} has the columns {header}, this training {list(row)}; "
-                                 "choose another file, or append=False to replace it")
+                raise ValueError(f"CSVLogger: {self.filename!r} has the columns {header}, but this training has "
+                                 f"{list(row)}; choose another file, or append=False to replace it")
             self.columns = header or list(row)
         return lines + [[row.get(name, "") for name in self.columns or ()] for row in self._pending]
 

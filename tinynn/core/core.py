@@ -117,7 +117,7 @@ class Core:
         for layer in with_inner(listed):
             if id(layer) in seen:
                 raise ValueError(f"Sequential: the {type(layer).__name__} layer {layer.name or ''!r} is used twice; "
-                                 "make a second one")
+                                 "use layer.clone() for the second one")
             seen.add(id(layer))
         self._check_free(listed)
         self.names = unique_names(listed) if names is None else list(names)
@@ -129,7 +129,7 @@ class Core:
             if layer._built is not None and layer._built.flat is not self.weights:
                 name = "" if layer.name is None else f" {layer.name!r}"
                 raise ValueError(f"Sequential: the {type(layer).__name__} layer{name} belongs to the "
-                                 f"model {layer._built.model!r}, and two models cannot share weights yet; give "
+                                 f"model {layer._built.model!r}, and two models cannot share weights yet; use "
                                  "layer.clone(), build the model and copy the weights: "
                                  "new.set_weights(layer.get_weights())")
 
@@ -211,8 +211,8 @@ class Core:
         names = [metric.name for metric in listed if metric.name]
         for name in names:
             if names.count(name) > 1 or name == "loss":
-                raise ValueError(f"compile: two quantities would be called {name!r}; give each metric a name of its "
-                                 "own")
+                raise ValueError(f"compile: the name {name!r} would occur twice in the logs; give each metric its own "
+                                 "name")
         self.check_untrained("compile")
         self.set_optimizer(rule)
         self.loss, self.metrics = loss, listed
@@ -243,7 +243,8 @@ class Core:
     def check_untrained(self, function: str) -> None:
         """Raise RuntimeError while the model is being trained."""
         if self.lock.is_held():
-            raise RuntimeError(f"{function}: this model is being trained; change it before or after")
+            raise RuntimeError(f"{function}: the model cannot be changed while it is being trained; do it before or "
+                               "after")
 
     # --- plans -----------------------------------------------------------------------------------------
 

@@ -148,7 +148,7 @@ def _fill(core: Core, shape: Shape, tensors: Tensors) -> None:
     core.connect(network, shape)
     extra = {name for name in tensors.keys() - declared.keys() if not name.startswith(STATE)}
     if extra:
-        raise ValueError(f"the file has tensors that the architecture does not: {', '.join(sorted(extra))}")
+        raise ValueError(f"the file has tensors that the architecture does not have: {', '.join(sorted(extra))}")
     weights: NDArray[Any] = aligned(sum(parameter.size for parameter in declared.values()), core.dtype)
     np.concatenate([np.empty(0, core.dtype), *(tensors[path].reshape(-1) for path in declared)], out=weights)
     core.adopt(network, weights, shape)

@@ -210,7 +210,7 @@ def _find_gradients(program: Program) -> None:
                 continue
             if parameter.path in owners:
                 raise NotImplementedError(f"layer {node.layer!r}: the parameter {parameter.path!r} is used by several "
-                                          "ops, which training cannot do yet; give each its own")
+                                          "ops, which training does not support yet; give each its own")
             owners[parameter.path] = node.layer
 
 

@@ -230,8 +230,8 @@ class Network:
             hint = "; did you forget return?" if x is None else ""
             raise TypeError(f"layer {self.path!r}: {what} must be a tensor of the network, got {x!r:.200}{hint}")
         if x.network is not self._key:
-            raise ValueError(f"layer {self.path!r}: {what} is no tensor of this network; use only what connect is "
-                             "given and what the network's methods return")
+            raise ValueError(f"layer {self.path!r}: {what} is not a tensor of this network; use only the tensors "
+                             "passed to connect and those that the network's methods return")
         return x
 
     def _check_parameter(self, parameter: Any, number: int) -> Parameter | None:
@@ -242,8 +242,8 @@ class Network:
             raise TypeError(f"layer {self.path!r}: parameter {number} of an op must be what network.parameter returns, "
                             f"or None, got {parameter!r:.200}")
         if self.parameters.get(parameter.path) is not parameter:
-            raise ValueError(f"layer {self.path!r}: {parameter.path!r} is no parameter of this network; ask for it "
-                             "with network.parameter each time that connect is called")
+            raise ValueError(f"layer {self.path!r}: {parameter.path!r} is not a parameter of this network; call "
+                             "network.parameter in each call of connect")
         return parameter
 
     @property
@@ -341,11 +341,12 @@ class Network:
         """
         if not isinstance(name, str) or name not in ops.registered:
             known = ", ".join(sorted(name for name, op in ops.registered.items() if is_for_layers(op)))
-            raise ValueError(f"layer {self.path!r}: there is no op {name!r}; known are {known}")
+            raise ValueError(f"layer {self.path!r}: unknown op {name!r}; known: {known}")
         op = ops.registered[name]
         if not is_for_layers(op) or attributes.keys() & {"counted", "lengths"}:
-            raise ValueError(f"layer {self.path!r}: op {name!r} with {attributes or 'no attributes'} is none for "
-                             "layers; losses and metrics belong into compile, Python code into network.python")
+            raise ValueError(f"layer {self.path!r}: layers cannot use op {name!r} with "
+                             f"{attributes or 'no attributes'}; pass losses and metrics to "
+                             "compile, and use network.python for Python code")
         inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
         return self._append(op, inputs, parameters, None, attributes)
 
@@ -354,8 +355,8 @@ class Network:
         inputs = [self.check_tensor(x, f"input {number} of op {op.name!r}") for number, x in enumerate(inputs)]
         owned = [self._check_parameter(parameter, number) for number, parameter in enumerate(parameters)]
         if len({x.fold for x in inputs}) > 1:
-            raise ValueError(f"layer {self.path!r}: the inputs of op {op.name!r} have {[x.fold for x in inputs]} rows "
-                             "per sample; fold the steps of all of them, or of none")
+            raise ValueError(f"layer {self.path!r}: the inputs of op {op.name!r} must have the same number of rows per "
+                             f"sample, got {[x.fold for x in inputs]}; fold the steps of all of them, or of none")
         shapes = [x.shape for x in inputs], [p and p.shape for p in owned]
         try:
             if python is None:
@@ -383,7 +384,7 @@ class Network:
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """Return a view with another shape per row. One size may be None; it is inferred if possible."""
-        x = self.check_tensor(x, "what is reshaped")
+        x = self.check_tensor(x, "the input of reshape")
         reshaped = self._view(x.buffer, shape, x.fold)
         size, unknown = product(x.shape), reshaped.shape.count(None)
         known = math.prod(n for n in reshaped.shape if n is not None)
@@ -395,13 +396,13 @@ class Network:
             if fits and unknown == 1:
                 reshaped = self._view(x.buffer, [size // known if n is None else n for n in reshaped.shape], x.fold)
         if not fits:
-            raise ValueError(f"layer {self.path!r}: numbers of shape {x.shape} cannot be reshaped to {reshaped.shape}; "
-                             "give a shape of as many")
+            raise ValueError(f"layer {self.path!r}: shape {x.shape} cannot be reshaped to {reshaped.shape}; give a "
+                             "shape with the same number of elements")
         return reshaped
 
     def fold_steps(self, x: Tensor) -> Tensor:
         """Fold the steps of a sequence into the rows: shape (T, ...) becomes (...), with T times as many rows."""
-        x = self.check_tensor(x, "what is folded")
+        x = self.check_tensor(x, "the input of fold_steps")
         if not x.shape:
             raise ValueError(f"layer {self.path!r}: samples of shape () have no steps to fold")
         steps = x.shape[0]
@@ -409,12 +410,12 @@ class Network:
 
     def unfold_steps(self, x: Tensor, steps: int | None) -> Tensor:
         """Undo `fold_steps`."""
-        x = self.check_tensor(x, "what is unfolded")
+        x = self.check_tensor(x, "the input of unfold_steps")
         shape = self._checked_shape((steps, *x.shape), "a tensor")
         steps = shape[0]
         if steps is not None and x.fold is not None and x.fold % steps:
-            raise ValueError(f"layer {self.path!r}: {x.fold} rows per sample are no whole number of sequences of "
-                             f"{steps} steps; unfold as many as fold_steps folded")
+            raise ValueError(f"layer {self.path!r}: {x.fold} rows per sample cannot be unfolded into sequences of "
+                             f"{steps} steps; unfold as many steps as fold_steps folded")
         return self._view(x.buffer, shape, None if steps is None or x.fold is None else x.fold // steps)
 
 

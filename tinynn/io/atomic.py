@@ -72,7 +72,7 @@ def target_of(path: str | os.PathLike[str]) -> Path:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(mode):
-        raise ValueError(f"{os.fspath(path)!r} would be replaced, but {NOT_REGULAR}; give the path of one")
+        raise ValueError(f"{os.fspath(path)!r}: {NOT_REGULAR}; give the path of one")
     return target
 
 

@@ -13,8 +13,8 @@ class FixedList(list[Layer]):
     """The layers of a model or a wrapper: a read-only list. Its errors say what to do instead of changing it."""
 
     def _refuse(self, *arguments: Any, **keywords: Any) -> Any:
-        raise TypeError("layers: the list of layers cannot be changed, since weights belong to them; append one with "
-                        "model.add(layer), or make another model from layer.clone() of those to keep")
+        raise TypeError("layers: the list is read-only, because the model's weights belong to its layers; append one "
+                        "with model.add(layer), or make a new model from clones of the layers (layer.clone())")
 
     append = extend = insert = remove = pop = clear = sort = reverse = _refuse
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
@@ -33,7 +33,7 @@ def as_layers(layers: Layer | Sequence[Layer], wrapper: str) -> FixedList:
             hint = f"; write {layer.__name__}(...)" if isinstance(layer, type) and issubclass(layer, Layer) else ""
             raise TypeError(f"{wrapper}: layers[{number}] must be a layer, got {layer!r}{hint}")
     if not listed:
-        raise ValueError(f"{wrapper}: needs at least one layer")
+        raise ValueError(f"{wrapper}: layers must not be empty; give at least one layer")
     return FixedList(listed)
 
 
@@ -42,7 +42,7 @@ def connect_chain(layers: Sequence[Layer], names: Sequence[str], network: Networ
     outputs = []
     for name, layer in zip(names, layers, strict=True):
         with network.scope(name, layer.trainable, layer):
-            x = network.check_tensor(layer.connect(network, x), "what connect returns")
+            x = network.check_tensor(layer.connect(network, x), "the result of connect")
         outputs.append(x)
     return outputs
 
@@ -65,7 +65,7 @@ def unique_names(layers: Sequence[Layer]) -> list[str]:
             raise ValueError(f"a layer's name must be a string of 1 to {MAX_CHARACTERS} printable characters without "
                              f"'/', and not 'optimizer', got {name!r:.200}")
         if name in taken:
-            raise ValueError(f"two layers are named {name!r}; give each a name of its own")
+            raise ValueError(f"two layers are named {name!r}; give each its own name")
         taken.add(name)
     names = []
     numbers: dict[str, int] = {}

@@ -33,7 +33,7 @@ def write_weights(flat: np.ndarray, parameters: Sequence[Parameter], weights: Se
                          f"got {len(arrays)}")
     for array, parameter in zip(arrays, parameters, strict=True):
         if array.shape != parameter.shape:
-            raise ValueError(f"{function}: {parameter.path!r} has shape {parameter.shape}, got {array.shape}")
+            raise ValueError(f"{function}: {parameter.path!r} must have shape {parameter.shape}, got {array.shape}")
         if array.dtype.kind not in "fiub":
             raise ValueError(f"{function}: {parameter.path!r} must be numbers, got dtype {array.dtype}")
     with np.errstate(over="ignore"):  # values too large for float32 are found below

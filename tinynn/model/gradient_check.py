@@ -248,8 +248,8 @@ class _Check:
         again = loss(loss.start)
         if again != self.given.here:
             raise ValueError(f"{FUNCTION}: the same samples and weights gave the losses {self.given.here} and {again}; "
-                             "a layer or loss of your own must be a function of what it reads: keep its random "
-                             "numbers fixed while you check it")
+                             "the loss must be deterministic; if a layer or loss of your own draws random numbers, fix "
+                             "its seed")
 
     def tensor(self, path: str) -> TensorCheck:
         """Check one tensor: all or some of its elements, and random directions through all of them."""
@@ -394,7 +394,7 @@ def check_gradients(model: Model, x: Any, y: Any = None, sample_weight: Any = No
     items, indices, targets = samples.at(0)
     if indices is not None:
         if y is not None:
-            raise ValueError(f"{FUNCTION}: y must be left out when x is a data set, which holds its targets itself")
+            raise ValueError(f"{FUNCTION}: y must be omitted if x is a data set, which has its own targets")
         items, y = items[indices], targets
     items = items.reshape(len(samples), *samples.sample_shape).astype(np.float64)
 
@@ -422,5 +422,5 @@ def _culprit(check: _Check, core: Core) -> str | None:
 def _suspect(report: GradientReport) -> str:
     """The message if all gradients are correct once fusion is prevented."""
     wrong = [tensor for tensor in report.tensors if not tensor.ok][-1]
-    return (f"{wrong._name()} is wrong: {wrong._error()}. But each layer by itself is right: look at the ops that are "
-            "fused, there or behind it, such as the last activation with the loss")
+    return (f"{wrong._name()} is wrong: {wrong._error()}. But each layer by itself is correct: the error is in a fused "
+            "op, there or downstream, such as the last activation with the loss")

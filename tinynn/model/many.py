@@ -78,10 +78,10 @@ def fit_many(models: Sequence[Model], x: Any = None, y: Any = None, callbacks: S
             raise TypeError(f"fit_many: models[{number}] must be a Sequential, got {type(model).__name__}")
         first = next(i for i, other in enumerate(models) if other is model)
         if first < number:
-            raise ValueError(f"fit_many: models[{number}] is models[{first}] again; give each model once")
+            raise ValueError(f"fit_many: models[{number}] is the same object as models[{first}]; give each model once")
     for name, of_each in (("callbacks", callbacks), ("each", each)):
         if of_each is not None and len(of_each) != len(models):
-            raise ValueError(f"fit_many: there are {len(models)} models, but {name} for {len(of_each)}")
+            raise ValueError(f"fit_many: {name} must have one entry per model, {len(models)}, got {len(of_each)}")
     merged = [{"verbose": 0, **arguments, "x": x, "y": y, "callbacks": callbacks[number] if callbacks else ()}
               for number in range(len(models))]
     for number, more in enumerate(each or ()):
@@ -96,7 +96,7 @@ def fit_many(models: Sequence[Model], x: Any = None, y: Any = None, callbacks: S
                 raise TypeError(f"fit_many: {where}: fit has no argument {name!r}{nearest(name, known)}")
         for name in ("checkpoint", "resume"):
             if given.get(name) is not None:
-                raise ValueError(f"fit_many: {name} is one model's file; call fit of each model instead")
+                raise ValueError(f"fit_many: {name} must be None: a file holds one model; call fit for each model")
     _check_callbacks([given["callbacks"] for given in merged])
     workers = get_num_threads() if workers is None else check_count("fit_many", "workers", workers)
 
@@ -139,5 +139,5 @@ def _check_callbacks(given: Sequence[Any]) -> None:
     for number, callbacks in enumerate(given):
         for callback in [callbacks] if isinstance(callbacks, Callback) else callbacks or ():
             if getattr(callback, "_state", None) and first.setdefault(id(callback), number) != number:
-                raise ValueError(f"fit_many: the {type(callback).__name__} of models[{number}] is that of "
-                                 f"models[{first[id(callback)]}], too; give each model callbacks of its own")
+                raise ValueError(f"fit_many: models[{first[id(callback)]}] and models[{number}] share a "
+                                 f"{type(callback).__name__}; give each model its own callbacks")

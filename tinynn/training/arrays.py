@@ -183,13 +183,13 @@ def check_same_length(function: str, **arrays: Any) -> int:
     >>> check_same_length("fit", x=np.zeros((3, 2)), y=np.zeros(2))
     Traceback (most recent call last):
     ...
-    ValueError: fit: the first axes must have one length, got x 3, y 2; were rows dropped from one of them?
+    ValueError: fit: the first axes must have the same length, got x 3, y 2; were rows dropped from one of them?
     """
     lengths = {name: len(array) for name, array in arrays.items() if array is not None}
     if len(set(lengths.values())) > 1:
         got = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise ValueError(f"{function}: the first axes must have one length, got {got}; were rows dropped from one of "
-                         "them?")
+        raise ValueError(f"{function}: the first axes must have the same length, got {got}; were rows dropped from one "
+                         "of them?")
     return next(iter(lengths.values()), 0)
 
 

@@ -109,8 +109,8 @@ class Keeper:
                 self._lock = ExitStack()
                 self._lock.enter_context(exclusive_writer(self.path))
             except BlockingIOError as error:
-                words = (f"fit: checkpoint: another training writes {self.path!r} ({error.strerror}); give each "
-                         "training a file of its own")
+                words = (f"fit: checkpoint: another training is writing {self.path!r} ({error.strerror}); give each "
+                         "training its own file")
                 raise BlockingIOError(error.errno, words) from None
             remove_abandoned(self.path)
         metrics: dict[str, Any] = {}
@@ -126,25 +126,25 @@ class Keeper:
         except ValueError as error:
             raise ValueError(f"fit: resume: {error}") from None
         except OSError as error:
-            raise OSError(error.errno, f"fit: resume: cannot read the checkpoint {path!r}: {error.strerror}; leave "
-                                       "resume out to begin anew") from None
+            raise OSError(error.errno, f"fit: resume: cannot read the checkpoint {path!r}: {error.strerror}; omit "
+                                       "resume to start a new training") from None
         description, tensors = unpack(content, path)
         with refused(f"load: {path}"):
             core = assemble(description, tensors)
         if "training" not in description:
-            raise ValueError(f"fit: resume: {path!r} is a model, but no checkpoint; give the path that fit was given "
-                             "as checkpoint")
+            raise ValueError(f"fit: resume: {path!r} is a model file, not a checkpoint; give the path that was passed "
+                             "to fit as checkpoint")
         try:
             training = description["training"]
             different = difference(training["given"], self._given)
             if different:
-                raise ValueError(f"it is of another training: {different}; resume with what that one was given")
+                raise ValueError(f"another training wrote it: {different}; resume with the arguments of that training")
             state = decode(training["state"], tensors)
             counts = (("epoch", 2**32 - 1), ("step", core.iteration), ("trained_before", 2**32 - 1))
             epoch, step, before = (check_count("state", name, state.get(name, 0), 0, most) for name, most in counts)
             start = Position(epoch, step, tuple(map(float, state["totals"])), bool(state["stopped"]), before)
             if start.step and len(start.totals) != 2 + len(core.metrics):
-                raise ValueError(f"there are {len(start.totals)} totals")
+                raise ValueError(f"totals must hold {2 + len(core.metrics)} numbers, got {len(start.totals)}")
             self._saved = core, dict(state["callbacks"])
         except ValueError as error:
             raise ValueError(f"fit: resume: {path!r}: {error}") from None
@@ -160,7 +160,8 @@ class Keeper:
             # Read it back, too: a deeply nested state may be writable but not readable.
             json.loads(json.dumps({"training": self._encoded(self.calls.get_state(), {})}))
         except RecursionError:
-            raise TypeError("fit: checkpoint: the state of the callbacks is nested too deep, or holds itself") from None
+            raise TypeError("fit: checkpoint: the state of the callbacks is nested too deeply, or contains "
+                            "itself") from None
 
     @staticmethod
     def _encoded(state: Any, tensors: Tensors) -> Any:
@@ -221,9 +222,9 @@ class Keeper:
         try:
             write_file(self.path, content)
         except OSError as error:
-            raise OSError(error.errno, f"fit: cannot write the checkpoint {self.path!r}: {error.strerror}. What stood "
-                                       "there is whole, and the model keeps what it has learnt; make room or choose "
-                                       "another path, then resume from there") from error
+            raise OSError(error.errno, f"fit: cannot write the checkpoint {self.path!r}: {error.strerror}. The old "
+                                       "file is intact, and the model keeps its weights; free disk space or choose "
+                                       "another path, then resume from the old file") from error
         self._written = position
         self._restart_interval()
 

@@ -76,12 +76,12 @@ class Samples:
         indices = np.array(indices, order="C")
         if indices.size and (indices.min() < -1 or indices.max() >= len(items)):
             raise ValueError(f"{self.function}: the data set's indices must be from 0 to {len(items) - 1}, or -1 "
-                             f"behind the last item of a sample, got {indices.min()} to {indices.max()}")
+                             f"after the last item of a sample, got {indices.min()} to {indices.max()}")
         indices = indices.astype(np.int64, copy=False)
         missing = indices < 0
         if missing.any() and (missing[:, 0].any() or (missing[:, :-1] & ~missing[:, 1:]).any()):
-            raise ValueError(f"{self.function}: the data set's indices may be -1 only behind the last item of a "
-                             "sample, and each sample needs one item at least")
+            raise ValueError(f"{self.function}: the data set's indices may be -1 only after the last item of a "
+                             "sample, and each sample must have at least one item")
         if self.finite and items.dtype != np.uint8:
             check_finite(items, "the data set's items", self.function, self.dtype)
         return items, indices, targets
@@ -148,7 +148,7 @@ def warn_of_empty_rows(targets: np.ndarray, weights: np.ndarray | None, loss: Lo
     place = f"row {index[0]}" if len(index) == 1 else f"the row at index {index}"
     others = int(empty.sum()) - 1
     also = f" (and {others} more)" if others else ""
-    warn(f"{function}: {place} of y{also} sums to 0, so it belongs to no class and nothing is learnt from it; correct "
+    warn(f"{function}: {place} of y{also} sums to 0, so it belongs to no class and has no effect; correct "
          "the targets, or give such rows sample_weight 0")
     return True
 

@@ -83,7 +83,7 @@ def fit(core: Core, model: Any, x: Any, y: Any, options: FitOptions) -> History:
             training.augmentation = options.augment
             if options.class_weight is not None:
                 if training.targets is None:
-                    raise ValueError("fit: class_weight needs y; a data set holds its targets itself")
+                    raise ValueError("fit: class_weight needs y, but a data set has its own targets; use sample_weight")
                 training.weights = class_weight_to_sample_weight(options.class_weight, as_targets(y, "y", "fit"), "fit",
                                                                  core.dtype)
             validation = None if validation_data is None else _validation(core, validation_data, options)

@@ -52,7 +52,7 @@ class Pass:
             self.weights = np.ascontiguousarray(weights)
         if is_data_set(self.samples.x):
             if y is not None:
-                raise ValueError(f"{function}: y must be left out when x is a data set, which holds its targets itself")
+                raise ValueError(f"{function}: y must be omitted if x is a data set, which has its own targets")
         else:
             if y is None:
                 raise ValueError(f"{function}: y is missing; give the targets of x")

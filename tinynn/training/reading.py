@@ -80,13 +80,13 @@ def _not_an_array(data: Any, argument: str, function: str) -> TypeError:
         keys = ", ".join(map(repr, islice(data, 4))) + (", ..." if len(data) > 4 else "")
         hint = f"; pass one of its values, or join them as columns: np.column_stack(list(values)). Its keys: {keys}"
     elif isinstance(data, (MappingView, Iterator)):
-        hint = "; collect what it gives first: np.stack(list(...))"
+        hint = "; collect its items first: np.stack(list(...))"
     elif isinstance(data, Set):
         hint = ", which has no order; pass a list or an array"
     elif hasattr(data, "toarray"):
-        hint = "; a sparse matrix is passed as x.toarray()"
+        hint = "; convert a sparse matrix with x.toarray()"
     elif isinstance(data, Iterable):
-        hint = ("; collect its samples in arrays first (np.stack, np.concatenate), or give it what a data set has: "
+        hint = ("; collect its samples in arrays first (np.stack, np.concatenate), or make it a data set with "
                 "samples(epoch), sample_shape and len")
     else:
         hint = ""
@@ -138,23 +138,23 @@ def _hint(kind: type, data: Any, argument: str) -> str:
     """Suggest how to convert values of a type that is not a number."""
     if issubclass(kind, (str, bytes)):
         if hasattr(data, "to_numpy") or hasattr(data, "columns"):
-            return ("; text becomes numbers by pandas.get_dummies(...), a column of 0 and 1 for each value, or by "
-                    ".astype('category').cat.codes, a number for each; digits by .astype(float)")
+            return ("; convert text with pandas.get_dummies(...) (a 0/1 column per value) or "
+                    ".astype('category').cat.codes (a number per value), and digits with .astype(float)")
         name = argument if argument.isidentifier() else "..."
-        return (f"; number the names of classes by np.unique({name}, return_inverse=True)[1], and turn digits into "
-                "numbers by .astype(float)")
+        return (f"; convert class names to labels with np.unique({name}, return_inverse=True)[1], and digits to "
+                "numbers with .astype(float)")
     if issubclass(kind, (np.datetime64, np.timedelta64, date, time, timedelta)) or kind.__name__ in _PANDAS_TIMES:
-        return "; turn times into numbers first, such as days since the first of them"
+        return "; convert times to numbers first, such as days since the earliest"
     if issubclass(kind, (complex, np.complexfloating)):
         return "; pass its real and imaginary parts as two features"
     if issubclass(kind, np.void):
-        return "; join its fields by numpy.lib.recfunctions.structured_to_unstructured"
+        return "; join its fields with numpy.lib.recfunctions.structured_to_unstructured"
     if issubclass(kind, int):
         return " up to 1.8e308"
     if kind is type(None):
-        return "; fill in or drop what is missing"
+        return "; fill in or drop missing values"
     if issubclass(kind, (list, tuple, np.ndarray)):
-        return "; do its rows have different lengths? Those of one length are joined by np.stack"
+        return "; do its rows have different lengths? Join rows of the same length with np.stack"
     return ""
 
 
