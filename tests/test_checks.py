@@ -206,7 +206,7 @@ def test_labels_in_range_pass():
     [
         ([0, 3, 10], r"fit: y holds the label 10 at index 2; with 10 classes labels go from 0 to 9$"),
         ([0, -1], r"the label -1 at index 1"),
-        ([1, 2, 10], r"the label 10 at index 2.*do yours start at 1\? Then subtract 1"),
+        ([1, 2, 10], r"the label 10 at index 2.*do the labels start at 1\? Then subtract 1"),
         ([[0, 1], [2, 11]], r"the label 11 at index \(1, 1\)"),
         ([0.0, 1.5], r"the label 1.5 at index 1.*whole numbers"),
         ([0.0, math.nan], r"the label nan at index 1"),
@@ -313,7 +313,7 @@ def test_a_warning_points_at_the_line_outside_the_package():
         model.evaluate(np.ones((1, 1), "f4"), np.ones((1, 1), "f4"))
         model._core.states.clear()
         model.optimizer.momentum = 0.5
-        with pytest.warns(UserWarning, match="velocity begins anew") as caught:
+        with pytest.warns(UserWarning, match="these start from scratch: velocity") as caught:
             call(np.ones((1, 1), "f4"), np.ones((1, 1), "f4"))
         assert [warning.filename for warning in caught] == [__file__]
 

@@ -168,7 +168,7 @@ def test_a_function_that_returns_another_shape_is_named():
     def flat(shape, dtype, generator):
         return np.zeros(3)
 
-    with pytest.raises(ValueError, match=r"initializer flat returned shape \(3,\), asked for \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"initializer flat: the result must have shape \(2, 2\), got \(3,\)"):
         initializers.get(flat)((2, 2), "float32", generator())
 
 
@@ -188,7 +188,7 @@ def test_a_function_that_returns_another_shape_is_named():
         (lambda: Constant()((3,), "float32", None), "generator must be a numpy.random.Generator"),
         (lambda: Constant()((0,), "float32", generator()), "shape must be at least 1"),
         (lambda: Constant()((1.5,), "float32", generator()), "shape must be a whole number"),
-        (lambda: initializers.Initializer()((1,), "float32", generator()), "writes the method sample"),
+        (lambda: initializers.Initializer()((1,), "float32", generator()), "an initializer must define sample"),
     ],
 )
 def test_bad_arguments_are_named(make, message):

@@ -167,7 +167,7 @@ def test_options_that_change_later(rng):
     model.train_on_batch(x, y)
     square = model._core.states["mean_square"]
     model.optimizer.momentum = 0.9
-    with pytest.warns(UserWarning, match="the options of RMSprop have changed .*: its velocity begins anew"):
+    with pytest.warns(UserWarning, match="the options of RMSprop have changed .*; these start from scratch: velocity"):
         model.train_on_batch(x, y)
     assert model._core.states["mean_square"] is square
     model.optimizer.momentum = 0.0

@@ -196,7 +196,8 @@ def test_a_users_class_does_not_take_over_one_of_ours(monkeypatch):
 ], ids=lambda value: type(value).__name__)
 def test_fixed_attributes_cannot_be_changed(fixed, name):
     before = getattr(fixed, name)
-    with pytest.raises(AttributeError, match=f"{type(fixed).__name__}: {name} cannot be changed; make a new"):
+    kind = type(fixed).__name__
+    with pytest.raises(AttributeError, match=f"{kind}: {name} cannot be changed; replace the object with a new {kind}"):
         setattr(fixed, name, 0.3)
     assert getattr(fixed, name) == before
     assert copy.deepcopy(fixed) == pickle.loads(pickle.dumps(fixed)) == fixed

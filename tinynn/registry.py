@@ -204,7 +204,7 @@ class Fixed:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):
             kind = type(self).__name__
-            raise AttributeError(f"{kind}: {name} cannot be changed; replace the object by a new {kind}")
+            raise AttributeError(f"{kind}: {name} cannot be changed; replace the object with a new {kind}")
         super().__setattr__(name, value)
 
 

@@ -90,7 +90,7 @@ def test_a_state_may_also_come_after_training_has_begun():
 def test_early_stopping_says_so(capsys):
     train([EarlyStopping("loss", verbose=1, restore_best_weights=True)], epochs_of("loss", [1.0, 2.0]))
     out = capsys.readouterr().out
-    assert "Epoch 2: early stopping, loss is no better for 1 epochs" in out
+    assert "Epoch 2: early stopping, loss has not improved for 1 epoch\n" in out
     assert "best epoch, 1, restored" in out
 
 

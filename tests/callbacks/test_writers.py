@@ -112,7 +112,7 @@ def test_the_check_leaves_nothing_behind(tmp_path):
 def test_special_files_are_refused_before_training(make, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", "/dev/null"):
-        with pytest.raises(ValueError, match="would be replaced, but it is not a regular file"):
+        with pytest.raises(ValueError, match="' is not a regular file; give the path of one"):
             train([make(path)], epochs_of("loss", [1.0]))
     with pytest.raises(ValueError, match="the path is empty"):
         train([make("")], epochs_of("loss", [1.0]))
@@ -122,10 +122,10 @@ def test_special_files_are_refused_before_training(make, tmp_path):
     "make, message",
     [
         (lambda: ModelCheckpoint("x", save_freq=10), "save_freq must be 'epoch', got 10"),
-        (lambda: ModelCheckpoint("{}"), "no valid template"),
-        (lambda: ModelCheckpoint("{0}"), "no valid template"),
-        (lambda: ModelCheckpoint("{loss"), "no valid template"),
-        (lambda: ModelCheckpoint("{val_loss:02d}"), "no valid template"),
+        (lambda: ModelCheckpoint("{}"), "is not a valid template"),
+        (lambda: ModelCheckpoint("{0}"), "is not a valid template"),
+        (lambda: ModelCheckpoint("{loss"), "is not a valid template"),
+        (lambda: ModelCheckpoint("{val_loss:02d}"), "is not a valid template"),
         (lambda: ModelCheckpoint(3), "PathLike"),
         (lambda: CSVLogger("x", separator=", "), "separator must be one character"),
     ],
@@ -172,7 +172,7 @@ def test_csv_appends(tmp_path):
     train([CSVLogger(path, append=True)], [{"accuracy": 0.2, "loss": 0.25}], first_epoch=1)
     assert path.read_text() == "epoch,loss,accuracy\n0,0.5,0.1\n1,0.25,0.2\n"
     with pytest.raises(
-        ValueError, match=r"has the columns \['epoch', 'loss', 'accuracy'\], this training .*append"
+        ValueError, match=r"has the columns \['epoch', 'loss', 'accuracy'\], but this training has .*append"
     ):
         train([CSVLogger(path, append=True)], epochs_of("loss", [0.5]))
     assert len(path.read_text().splitlines()) == 3

@@ -58,7 +58,7 @@ def test_quiet(here, tmp_path):
         (["--svg", "missing/a.svg"], "--svg: cannot write missing/a.svg: there is no folder missing"),
         (["--svg", "."], "--svg: cannot write .: Is a directory"),
         (["--svg", ""], "--svg: the path is empty; give the path of a file"),
-        (["--svg", "/dev/null"], "--svg: '/dev/null' would be replaced, but it is not a regular file"),
+        (["--svg", "/dev/null"], "--svg: '/dev/null' is not a regular file"),
     ],
 )
 def test_nonsense_is_one_line(here, arguments, message):

@@ -220,7 +220,7 @@ def test_gallery_marks_what_is_wrong():
         (["MODEL", "--report", "."], "--report: cannot write .: Is a directory"),
         (["MODEL", "--report", ""], "--report: the path is empty"),
         (["MODEL", "--gallery", ""], "--gallery: the file's name must end in .png"),
-        (["MODEL", "--report", "/dev/null"], "--report: '/dev/null' would be replaced, but it is not a regular file"),
+        (["MODEL", "--report", "/dev/null"], "--report: '/dev/null' is not a regular file"),
         (["MODEL", "--report", "MODEL"], "is also an input; choose another file"),
         (["MODEL", "--report", "link", "--history", "table"], "--report: link is also an input; choose another file"),
         (["MODEL", "--history", "pipe"], "--history: pipe: it is not a regular file"),

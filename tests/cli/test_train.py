@@ -297,9 +297,9 @@ def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, m
         (["--out", "folder"], "--out: cannot write folder: Is a directory"),
         *((([f"--{option}", ""]), f"--{option}: the path is empty; give the path of a file")
           for option in ("out", "history", "checkpoint")),
-        *((([f"--{option}", file]), f"--{option}: '{file}' would be replaced, but it is not a regular file")
+        *((([f"--{option}", file]), f"--{option}: '{file}' is not a regular file")
           for option in ("out", "history", "checkpoint") for file in ("/dev/null", "pipe")),
-        (["--plot", "pipe.png"], "--plot: 'pipe.png' would be replaced, but it is not a regular file"),
+        (["--plot", "pipe.png"], "--plot: 'pipe.png' is not a regular file"),
         (["--plot", ""], "--plot: the path is empty; give the path of a file"),
         (["--out", "loop"], "--out: cannot write loop: "),
         (["--out", "/proc/x"], "--out: cannot write /proc/x"),

@@ -17,7 +17,7 @@ def test_one_thread_at_a_time():
     right = Exclusive()
     with right.held("fit"):
         assert right.is_held()
-        with pytest.raises(RuntimeError, match="train_on_batch: this model is being trained by another thread"):
+        with pytest.raises(RuntimeError, match="train_on_batch: the model is already being trained; wait"):
             right.taken("train_on_batch")
     assert not right.is_held()
     right.taken("fit").release()

@@ -37,7 +37,7 @@ HOSTILE = {
     "name with a slash": (at(*FIRST, "name", "a/b"), "a layer's name must be"),
     "name that is no text": (at(*FIRST, "name", ["a"]), r"a layer's name must be .*, got \['a'\]"),
     "two equal names": (at(*FIRST, "name", "dense_1"), "two layers are named 'dense_1'"),
-    "no layers": (at("architecture", "layers", []), "has tensors that the architecture does not"),
+    "no layers": (at("architecture", "layers", []), "has tensors that the architecture does not have"),
     "layers that are none": (at("architecture", "layers", [3]), "'int' object is not subscriptable"),
     "shape": (at("architecture", "input_shape", [7]), r"needs 'dense/kernel' with shape \(7, 4\)"),
     "huge shape": (at("architecture", "input_shape", [10**11]), "needs 'dense/kernel' with shape"),
@@ -103,7 +103,7 @@ def test_a_few_bytes_do_not_make_a_huge_model(count):
 def test_tensors_that_do_not_fit():
     description, tensors = parts()
     for change, message in (
-        ({"extra": np.ones(3)}, "has tensors that the architecture does not: extra"),
+        ({"extra": np.ones(3)}, "has tensors that the architecture does not have: extra"),
         ({"optimizer/0": np.ones(3, "f4")}, "the optimizer's vectors do not fit"),
         ({"optimizer/velocity": np.ones(3, "f4")}, "the optimizer's vectors do not fit"),
         ({"optimizer/1": np.ones(3, "f4")}, "the optimizer's vectors do not fit"),

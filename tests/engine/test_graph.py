@@ -74,7 +74,7 @@ def test_ops_keep_the_rows_of_what_they_read():
     x = network.fold_steps(network.input((4, 3)))
     y = network.op("relu", x)
     assert (y.shape, y.fold) == ((3,), 4)
-    with pytest.raises(ValueError, match="there is no op 'reluu'; known are .*relu"):
+    with pytest.raises(ValueError, match="unknown op 'reluu'; known: .*relu"):
         network.op("reluu", x)
 
 

@@ -151,7 +151,7 @@ def test_wrong_attributes(name, attribute, values):
 )
 def test_what_is_no_op_for_layers(name):
     network = Network({})
-    with pytest.raises(ValueError, match="layer '': (there is no op|op .* is none for layers)"):
+    with pytest.raises(ValueError, match="layer '': (unknown op|layers cannot use op .* with no attributes)"):
         network.op(name, [network.input((3,)), network.input((3,))])
 
 
@@ -172,21 +172,21 @@ FOREIGN = OTHER.input((4,))
         (
             lambda network, x: None,
             TypeError,
-            "what connect returns must be a tensor .*, got None; did you forget return",
+            "the result of connect must be a tensor .*, got None; did you forget return",
         ),
-        (lambda network, x: [x], TypeError, "what connect returns must be a tensor"),
-        (lambda network, x: np.ones(4), TypeError, "what connect returns must be a tensor"),
-        (lambda network, x: FOREIGN, ValueError, "what connect returns is no tensor of this network"),
-        (lambda network, x: Tensor(0, (4,)), ValueError, "what connect returns is no tensor of this network"),
+        (lambda network, x: [x], TypeError, "the result of connect must be a tensor"),
+        (lambda network, x: np.ones(4), TypeError, "the result of connect must be a tensor"),
+        (lambda network, x: FOREIGN, ValueError, "the result of connect is not a tensor of this network"),
+        (lambda network, x: Tensor(0, (4,)), ValueError, "the result of connect is not a tensor of this network"),
         (
             lambda network, x: network.op("relu", FOREIGN),
             ValueError,
-            "input 0 of op 'relu' is no tensor of this network",
+            "input 0 of op 'relu' is not a tensor of this network",
         ),
-        (lambda network, x: network.op("add", [x, Tensor(7, (4,))]), ValueError, "input 1 of op 'add' is no tensor"),
+        (lambda network, x: network.op("add", [x, Tensor(7, (4,))]), ValueError, "input 1 of op 'add' is not a tensor"),
         (lambda network, x: network.op("relu", [None]), TypeError, "input 0 of op 'relu' must be a tensor"),
         (lambda network, x: network.op("relu", []), ValueError, "takes 1 input"),
-        (lambda network, x: network.reshape(FOREIGN, (4,)), ValueError, "what is reshaped is no tensor"),
+        (lambda network, x: network.reshape(FOREIGN, (4,)), ValueError, "the input of reshape is not a tensor"),
         (lambda network, x: network.reshape(x, (5,)), ValueError, r"\(4,\) cannot be reshaped to \(5,\)"),
         (lambda network, x: network.reshape(x, (400_000,)), ValueError, "cannot be reshaped"),
         (lambda network, x: network.reshape(x, (3, None)), ValueError, "cannot be reshaped"),
@@ -198,9 +198,9 @@ FOREIGN = OTHER.input((4,))
         (
             lambda network, x: network.unfold_steps(x, 3),
             ValueError,
-            "1 rows per sample are no whole number of sequences of 3",
+            "the input of unfold_steps must have a multiple of 3 rows per sample, got 1",
         ),
-        (lambda network, x: network.unfold_steps(network.fold_steps(x), 3), ValueError, "4 rows per sample are no"),
+        (lambda network, x: network.unfold_steps(network.fold_steps(x), 3), ValueError, "multiple of 3 rows .*, got 4"),
         (lambda network, x: network.unfold_steps(network.fold_steps(x), 0), ValueError, "positive whole"),
         (lambda network, x: network.unfold_steps(network.fold_steps(x), -4), ValueError, "positive whole"),
         (
@@ -211,12 +211,12 @@ FOREIGN = OTHER.input((4,))
         (
             lambda network, x: network.op("add", [x, network.reshape(network.fold_steps(x), (1,))]),
             ValueError,
-            r"the inputs of op 'add' have \[1, 4\] rows per sample",
+            r"the inputs of op 'add' must have the same number of rows per sample, got \[1, 4\]",
         ),
         (
             lambda network, x: network.op("dense", x, [Parameter("own/w", (4, 3), ones, 0)]),
             ValueError,
-            "'own/w' is no parameter of this network",
+            "'own/w' is not a parameter of this network",
         ),
         (
             lambda network, x: network.op("dense", x, [np.ones((4, 3)), None]),
@@ -226,7 +226,7 @@ FOREIGN = OTHER.input((4,))
         (
             lambda network, x: network.op("dense", x, [OTHER.parameter("w", (4, 3), ones), None]),
             ValueError,
-            "'/w' is no parameter of this network",
+            "'/w' is not a parameter of this network",
         ),
         (
             lambda network, x: network.op("dense", x, [network.parameter("w", (3, 4), ones), None]),
@@ -251,7 +251,7 @@ def test_what_connect_may_not_do(connect, error, message):
 
 @pytest.mark.parametrize("outer", [layers.TimeDistributed, lambda inner: layers.Towers(inner, 4)])
 def test_within_other_layers_the_path_is_named(outer):
-    with pytest.raises(TypeError, match="layer '[a-z_]*(/tower_0)?/own': what connect returns must be a tensor"):
+    with pytest.raises(TypeError, match="layer '[a-z_]*(/tower_0)?/own': the result of connect must be a tensor"):
         Sequential([outer(Own(lambda network, x: None))], (4, 2))
 
 
@@ -337,7 +337,7 @@ def test_python_layers_are_checked_too():
 
     for made, shape, error, message in (
         ([None], (4,), TypeError, "the parameters of a layer in Python must be what network.parameter returns"),
-        ([Parameter("a/b", (3,), ones, 0)], (4,), ValueError, "'a/b' is no parameter of this network"),
+        ([Parameter("a/b", (3,), ones, 0)], (4,), ValueError, "'a/b' is not a parameter of this network"),
         ((), (-4,), ValueError, "the shape of the output must hold positive"),
         ((), 4, TypeError, "the shape of the output must be a tuple, got 4"),
     ):

@@ -286,7 +286,7 @@ def test_unknown_op_and_python_layers_are_pickled(rng):
         def connect(self, network, x):
             return network.op("denze", x)
 
-    with pytest.raises(ValueError, match="layer 'wrong': there is no op 'denze'; known are .*dense"):
+    with pytest.raises(ValueError, match="layer 'wrong': unknown op 'denze'; known: .*dense"):
         Sequential([Wrong()], (3,))
     model = Sequential([layers.Dense(3), ScaleFeatures()], (3,))
     other = pickle.loads(pickle.dumps(model))

@@ -12,7 +12,7 @@ from tinynn.layers.chain import unique_names
 def test_wrong_layers(wrapper):
     with pytest.raises(TypeError, match=r"layers\[1\] must be a layer, got 'relu'"):
         wrapper([layers.Dense(2), "relu"])
-    with pytest.raises(ValueError, match="needs at least one layer"):
+    with pytest.raises(ValueError, match="layers must not be empty; give at least one layer"):
         wrapper([])
     with pytest.raises(TypeError, match="layers must be a layer or a list of layers, got 3"):
         wrapper(3)
@@ -60,7 +60,7 @@ def test_the_list_of_layers_cannot_be_changed(change):
     model = Sequential([layers.Dense(2), layers.TimeDistributed(layers.Dense(1))])
     for listed in (model.layers, model.layers[1].layers):
         before = list(listed)
-        with pytest.raises(TypeError, match="the list of layers cannot be changed.*model.add.*layer.clone"):
+        with pytest.raises(TypeError, match="layers: the list is read-only.*model.add.*layer.clone"):
             getattr(listed, change)(*{"insert": (0, before[0]), "__setitem__": (0, before[0])}.get(
                 change, () if change in ("pop", "clear", "sort", "reverse") else (0,)))
         assert list(listed) == before

@@ -42,7 +42,7 @@ def test_wrong_weights_change_nothing():
     kernel, bias = layer.get_weights()
     for weights, error, message in (
         ([kernel], ValueError, r"set_weights: expected 2 arrays \(dense/kernel, dense/bias\), got 1"),
-        ([kernel, bias[:2]], ValueError, r"set_weights: 'dense/bias' has shape \(4,\), got \(2,\)"),
+        ([kernel, bias[:2]], ValueError, r"set_weights: 'dense/bias' must have shape \(4,\), got \(2,\)"),
         ([kernel, bias.astype("c8")], ValueError, "'dense/bias' must be numbers, got dtype complex64"),
         ([kernel, np.full(4, 1e300)], ValueError, "too large for float32"),
         ("weights", TypeError, "weights must be a list of arrays, got str"),
@@ -82,7 +82,7 @@ PARTS = {
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 def test_layers_of_a_built_model_are_refused_elsewhere_with_a_hint(part):
     model = trained(name="mine")
-    with pytest.raises(ValueError, match="the Dense layer.* belongs to the model 'mine', .* give layer.clone"):
+    with pytest.raises(ValueError, match="the Dense layer.* belongs to the model 'mine', .* use layer.clone"):
         Sequential(part(model))
     gc.collect()
 

@@ -239,7 +239,7 @@ def test_data_sets_and_images(rng):
     assert [tensor.shape for tensor in report.tensors] == [(3, 2, 4, 4), (16, 10), (10,)]
     images, y = sums[:3]
     assert str(check_gradients(model, images, y)) == str(report)
-    with pytest.raises(ValueError, match="check_gradients: y must be left out when x is a data set"):
+    with pytest.raises(ValueError, match="check_gradients: y must be omitted if x is a data set"):
         check_gradients(model, sums, y)
 
 

@@ -72,9 +72,9 @@ def test_wrong_arguments(data):
     models = build(2)
     with pytest.raises(TypeError, match=r"fit_many: models\[1\] must be a Sequential, got int"):
         fit_many([models[0], 3], *data)
-    with pytest.raises(ValueError, match=r"fit_many: models\[2\] is models\[0\] again"):
+    with pytest.raises(ValueError, match=r"fit_many: models\[2\] is the same object as models\[0\]"):
         fit_many([*models, models[0]], *data)
-    with pytest.raises(ValueError, match="fit_many: there are 2 models, but callbacks for 1"):
+    with pytest.raises(ValueError, match=r"fit_many: callbacks must have one entry per model \(2\), got 1"):
         fit_many(models, *data, callbacks=[[]])
     with pytest.raises(ValueError, match="fit_many: workers must be at least 1"):
         fit_many(models, *data, workers=0)
@@ -172,11 +172,11 @@ def test_lines_name_their_models(data, capsys):
 @pytest.mark.parametrize(
     "keywords, error, message",
     [
-        ({"each": [{}]}, ValueError, "there are 2 models, but each for 1"),
+        ({"each": [{}]}, ValueError, r"each must have one entry per model \(2\), got 1"),
         ({"each": [{}, 3]}, TypeError, r"each\[1\] must be a dict of arguments of fit, got int"),
         ({"each": [{}, {"epoch": 3}]}, TypeError, r"each\[1\]: fit has no argument 'epoch'; did you mean 'epochs'"),
         ({"batchsize": 3}, TypeError, "arguments: fit has no argument 'batchsize'; did you mean 'batch_size'"),
-        ({"each": [{}, {"checkpoint": "c"}]}, ValueError, "checkpoint is one model's file"),
+        ({"each": [{}, {"checkpoint": "c"}]}, ValueError, "checkpoint must be None: a file holds one model"),
     ],
 )
 def test_wrong_arguments_of_each(keywords, error, message, data):
@@ -189,5 +189,5 @@ def test_wrong_arguments_of_each(keywords, error, message, data):
 
 def test_a_callback_that_remembers_watches_one_model(data):
     stop = callbacks.EarlyStopping("loss")
-    with pytest.raises(ValueError, match=r"the EarlyStopping of models\[1\] is that of models\[0\], too"):
+    with pytest.raises(ValueError, match=r"fit_many: models\[0\] and models\[1\] share one EarlyStopping"):
         fit_many(build(2), *data, callbacks=[[stop], stop])

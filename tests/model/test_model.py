@@ -67,7 +67,7 @@ def test_set_weights_round_trip(dtype):
     ("change", "message"),
     [
         (lambda w: w[:3], "expected 4 arrays .*dense/kernel.*got 3"),
-        (lambda w: [*w[:3], w[3][:1]], r"'dense_1/bias' has shape \(2,\), got \(1,\)"),
+        (lambda w: [*w[:3], w[3][:1]], r"'dense_1/bias' must have shape \(2,\), got \(1,\)"),
         (lambda w: [*w[:3], w[3].astype(complex)], "'dense_1/bias' must be numbers"),
         (lambda w: [*w[:3], np.array([None, None])], "'dense_1/bias' must be numbers"),
         (lambda w: [*w[:3], np.array([1.0, 1e300])], "'dense_1/bias' holds 1e.300, too large for float32"),

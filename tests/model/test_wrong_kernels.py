@@ -157,5 +157,5 @@ def test_a_wrong_kernel_is_caught_and_named(name, what, number, size, begins, sp
         check_gradients(model, x, y)
     message = str(caught.value)
     assert message.startswith(f"check_gradients: {begins} is wrong: element (")
-    assert ("But each layer by itself is right" in message) == name.endswith(" fused")
+    assert ("But each layer by itself is correct" in message) == name.endswith(" fused")
     assert "WRONG" in message

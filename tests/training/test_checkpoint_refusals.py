@@ -82,7 +82,7 @@ def test_the_difference_is_named(what):
     model = make()
     before = model.fingerprint()
     given = {**DENSE, **{name: value for name, value in arguments.items() if name != "model"}}
-    with pytest.raises(ValueError, match=f"fit: resume: 'checkpoint': it is of another training: .*{message}"):
+    with pytest.raises(ValueError, match=f"fit: resume: 'checkpoint': another training wrote it: .*{message}"):
         model.fit(**given, verbose=0, resume="checkpoint")
     assert model.fingerprint() == before
     assert model._core.iteration == 0
@@ -120,12 +120,12 @@ def test_another_version_is_refused(monkeypatch):
 
 
 def test_a_file_that_is_not_a_checkpoint_is_refused():
-    with pytest.raises(FileNotFoundError, match="fit: resume: cannot read the checkpoint 'nowhere': .*leave resume"):
+    with pytest.raises(FileNotFoundError, match="fit: resume: cannot read the checkpoint 'nowhere': .*omit resume"):
         train("sgd", resume="nowhere")
     dense("sgd").save("model", include_optimizer=True)
-    with pytest.raises(ValueError, match="fit: resume: 'model' is a model, but no checkpoint"):
+    with pytest.raises(ValueError, match="fit: resume: 'model' is a model file, not a checkpoint"):
         train("sgd", resume="model")
-    with pytest.raises(ValueError, match="fit_many: resume is one model's file"):
+    with pytest.raises(ValueError, match="fit_many: resume must be None: a file holds one model"):
         fit_many([dense("sgd")], X, Y, resume="model")
 
 
@@ -179,7 +179,7 @@ def set_state(name, value):
         (set_state("trained_before", 2**32), "trained_before must be from 0 to 4294967295, got 4294967296"),
         (set_state("step", 1.5), "step must be a whole number"),
         (set_state("step", 10**6), "step must be from 0 to 3, got 1000000"),
-        (set_state("totals", [1.0]), "there are 1 totals"),
+        (set_state("totals", [1.0]), "totals must hold 3 numbers, got 1"),
         (set_state("callbacks", {"tensor": "training/77"}), "KeyError: 'training/77'"),
         (lambda d: d.update(notes=3), "the entry 'notes' must be a dict"),
     ],

@@ -202,7 +202,7 @@ def test_the_check_can_be_turned_off(model):
     x = np.full((2, 2, 4), np.nan)
     assert np.isnan(model.predict(x, check_finite=False)).all()
     assert np.isnan(model.evaluate(x, [0, 1], check_finite=False)[0])
-    with pytest.raises(FloatingPointError, match="step 1; it began in the input"):
+    with pytest.raises(FloatingPointError, match="step 1; NaN or infinity first appeared in the input"):
         model.fit(x, [0, 1], check_finite=False, verbose=0)
 
 

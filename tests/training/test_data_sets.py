@@ -47,7 +47,7 @@ def test_a_data_set_builds_a_model(rng):
 
 
 HOSTILE = {
-    "index missing first": ("indices", lambda d: d.indices * [0, 1] - [1, 0], "indices may be -1 only behind"),
+    "index missing first": ("indices", lambda d: d.indices * [0, 1] - [1, 0], "may be -1 only after the last item"),
     "index too large": ("indices", lambda d: d.indices + 6, "indices must be from 0 to 5"),
     "index negative": ("indices", lambda d: d.indices - 6, "indices must be from 0 to 5"),
     "index beyond int64": ("indices", lambda d: np.full((9, 2), 2**64 - 1, np.uint64), "indices must be from 0 to 5"),
@@ -133,7 +133,7 @@ def test_empty_and_wrongly_shaped_data_sets(model, rng):
 
 
 def test_targets_and_splits_do_not_go_with_a_data_set(model, rng):
-    with pytest.raises(ValueError, match="y must be left out when x is a data set"):
+    with pytest.raises(ValueError, match="y must be omitted if x is a data set"):
         model.fit(Pairs(rng), np.zeros(9, int), verbose=0)
     with pytest.raises(ValueError, match="validation_split splits arrays"):
         model.fit(Pairs(rng), validation_split=0.2, verbose=0)

@@ -82,7 +82,7 @@ NO_NUMBERS = {
     "digits": (["1", "2"], r"column 'b' of x holds '1' \(str\)"),
     "text among numbers": ([1, "blue"], r"column 'b' of x holds 'blue' \(str\) at index \(1,\)"),
     "dates": (np.array(["2020-01-01", "2020-01-02"], "datetime64[us]"), r"column 'b' of x has dtype datetime64.*times"),
-    "durations": (np.array([1, 2], "timedelta64[s]"), r"column 'b' of x has dtype timedelta64.*times into numbers"),
+    "durations": (np.array([1, 2], "timedelta64[s]"), r"column 'b' of x has dtype timedelta64.*times to numbers"),
     "lists": ([[1, 2], [3]], r"column 'b' of x holds (list\()?\[1, 2\].*np\.stack"),
     "complex": ([1j, 2j], r"column 'b' of x has dtype complex128.*imaginary"),
 }
@@ -174,9 +174,9 @@ def test_pandas_columns_that_are_not_numbers():
     for column, message in (
         (pandas.Series(["a", "b"]).astype("category"), r"holds 'a' \(str\) at index \(0,\).*get_dummies"),
         (pandas.Series(["a", "b"], dtype="string"), r"holds 'a' \(str\) at index \(0,\).*get_dummies"),
-        (dates, "has dtype datetime64.*times into numbers"),
-        (dates.dt.tz_localize("UTC"), r"holds Timestamp.*times into numbers"),
-        (pandas.Series(pandas.period_range("2020", periods=2, freq="M")), r"holds Period.*times into numbers"),
+        (dates, "has dtype datetime64.*times to numbers"),
+        (dates.dt.tz_localize("UTC"), r"holds Timestamp.*times to numbers"),
+        (pandas.Series(pandas.period_range("2020", periods=2, freq="M")), r"holds Period.*times to numbers"),
     ):
         with pytest.raises(TypeError, match=f"fit: column 'b' of x {message}"):
             as_samples(pandas.DataFrame({"a": [1, 2], "b": column}))
@@ -227,16 +227,16 @@ class Pretender:
 @pytest.mark.parametrize(
     "bad, hint",
     [
-        (None, "; fill in or drop what is missing"),
-        ("1.5", r"; number the names of classes by np\.unique\(x, return_inverse=True\)\[1\], and turn digits"),
+        (None, "; fill in or drop missing values"),
+        ("1.5", r"; convert class names to labels with np\.unique\(x, return_inverse=True\)\[1\], and digits"),
         (b"1", r"np\.unique"),
         (1j, "; pass its real and imaginary parts as two features"),
         (np.complex64(1), "imaginary"),
         (10**400, r" up to 1\.8e308$"),
-        (datetime.date(2020, 1, 1), "; turn times into numbers first"),
-        (np.datetime64("2020-01-01"), "; turn times into numbers first"),
-        (np.timedelta64(1, "D"), "; turn times into numbers first"),
-        ([1, 2], r"; do its rows have different lengths\? Those of one length are joined by np\.stack"),
+        (datetime.date(2020, 1, 1), "; convert times to numbers first"),
+        (np.datetime64("2020-01-01"), "; convert times to numbers first"),
+        (np.timedelta64(1, "D"), "; convert times to numbers first"),
+        ([1, 2], r"; do its rows have different lengths\? Join rows of the same length with np\.stack"),
         (np.zeros(2), r"np\.stack"),
         (Pretender(), "expected real numbers$"),
         (object(), "expected real numbers$"),
@@ -271,7 +271,7 @@ def generator():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (generator, r"generator; collect what it gives first: np\.stack\(list\(\.\.\.\)\)"),
+        (generator, r"generator; collect its items first: np\.stack\(list\(\.\.\.\)\)"),
         (lambda: zip([1], [2], strict=True), r"zip; collect"),
         (lambda: map(float, [1]), r"map; collect"),
         (lambda: iter([1.0]), r"list_iterator; collect"),

@@ -159,7 +159,8 @@ class EarlyStopping(Monitor):
             self.stopped_epoch = epoch
             self.model.stop_training = True
             if self.verbose:
-                say(f"Epoch {epoch + 1}: early stopping, {self.monitor} has not improved for {self.wait} epochs")
+                wait = "1 epoch" if self.wait == 1 else f"{self.wait} epochs"
+                say(f"Epoch {epoch + 1}: early stopping, {self.monitor} has not improved for {wait}")
 
     def _keep_weights(self, epoch: int) -> None:
         self.best_epoch = epoch

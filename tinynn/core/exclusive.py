@@ -23,7 +23,8 @@ class Exclusive:
         """Acquire and return the lock; raise RuntimeError if a thread holds it. The caller releases it."""
         lock = self._current()
         if not lock.acquire(blocking=False):
-            raise RuntimeError(f"{function}: this model is being trained by another thread; train a copy, or wait")
+            raise RuntimeError(f"{function}: the model is already being trained; wait until the training ends, or "
+                               "train a copy")
         return lock
 
     @contextmanager

@@ -414,8 +414,8 @@ class Network:
         shape = self._checked_shape((steps, *x.shape), "a tensor")
         steps = shape[0]
         if steps is not None and x.fold is not None and x.fold % steps:
-            raise ValueError(f"layer {self.path!r}: {x.fold} rows per sample cannot be unfolded into sequences of "
-                             f"{steps} steps; unfold as many steps as fold_steps folded")
+            raise ValueError(f"layer {self.path!r}: the input of unfold_steps must have a multiple of {steps} rows per "
+                             f"sample, got {x.fold}; unfold as many steps as fold_steps folded")
         return self._view(x.buffer, shape, None if steps is None or x.fold is None else x.fold // steps)
 
 

@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
-NOT_REGULAR = "it is not a regular file"
-
 
 @contextlib.contextmanager
 def open_regular(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
@@ -39,7 +37,7 @@ def open_regular(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
         if not stat.S_ISREG(mode):
-            raise ValueError(f"{os.fspath(path)}: {NOT_REGULAR}; give the path of one")
+            raise ValueError(f"{os.fspath(path)}: it is not a regular file; give the path of one")
         with open(handle, "rb", closefd=False) as stream:
             yield stream
     finally:
@@ -72,7 +70,7 @@ def target_of(path: str | os.PathLike[str]) -> Path:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(mode):
-        raise ValueError(f"{os.fspath(path)!r}: {NOT_REGULAR}; give the path of one")
+        raise ValueError(f"{os.fspath(path)!r} is not a regular file; give the path of one")
     return target
 
 

@@ -248,8 +248,8 @@ class _Check:
         again = loss(loss.start)
         if again != self.given.here:
             raise ValueError(f"{FUNCTION}: the same samples and weights gave the losses {self.given.here} and {again}; "
-                             "the loss must be deterministic; if a layer or loss of your own draws random numbers, fix "
-                             "its seed")
+                             "the loss must be deterministic; if a layer or loss of your own draws random numbers, let "
+                             "it draw the same ones in every call")
 
     def tensor(self, path: str) -> TensorCheck:
         """Check one tensor: all or some of its elements, and random directions through all of them."""

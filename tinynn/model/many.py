@@ -81,7 +81,7 @@ def fit_many(models: Sequence[Model], x: Any = None, y: Any = None, callbacks: S
             raise ValueError(f"fit_many: models[{number}] is the same object as models[{first}]; give each model once")
     for name, of_each in (("callbacks", callbacks), ("each", each)):
         if of_each is not None and len(of_each) != len(models):
-            raise ValueError(f"fit_many: {name} must have one entry per model, {len(models)}, got {len(of_each)}")
+            raise ValueError(f"fit_many: {name} must have one entry per model ({len(models)}), got {len(of_each)}")
     merged = [{"verbose": 0, **arguments, "x": x, "y": y, "callbacks": callbacks[number] if callbacks else ()}
               for number in range(len(models))]
     for number, more in enumerate(each or ()):
@@ -139,5 +139,5 @@ def _check_callbacks(given: Sequence[Any]) -> None:
     for number, callbacks in enumerate(given):
         for callback in [callbacks] if isinstance(callbacks, Callback) else callbacks or ():
             if getattr(callback, "_state", None) and first.setdefault(id(callback), number) != number:
-                raise ValueError(f"fit_many: models[{first[id(callback)]}] and models[{number}] share a "
+                raise ValueError(f"fit_many: models[{first[id(callback)]}] and models[{number}] share one "
                                  f"{type(callback).__name__}; give each model its own callbacks")

@@ -109,7 +109,7 @@ class Keeper:
                 self._lock = ExitStack()
                 self._lock.enter_context(exclusive_writer(self.path))
             except BlockingIOError as error:
-                words = (f"fit: checkpoint: another training is writing {self.path!r} ({error.strerror}); give each "
+                words = (f"fit: checkpoint: {self.path!r} is in use by another training ({error.strerror}); give each "
                          "training its own file")
                 raise BlockingIOError(error.errno, words) from None
             remove_abandoned(self.path)
@@ -222,9 +222,9 @@ class Keeper:
         try:
             write_file(self.path, content)
         except OSError as error:
-            raise OSError(error.errno, f"fit: cannot write the checkpoint {self.path!r}: {error.strerror}. The old "
-                                       "file is intact, and the model keeps its weights; free disk space or choose "
-                                       "another path, then resume from the old file") from error
+            raise OSError(error.errno, f"fit: cannot write the checkpoint {self.path!r}: {error.strerror}. An "
+                                       "earlier checkpoint there is intact, and the model keeps its weights; free "
+                                       "disk space or choose another path, then resume from it") from error
         self._written = position
         self._restart_interval()
 

@@ -48,8 +48,8 @@ def optimizer_states(core: Core) -> list[NDArray[Any]]:
     names = core.optimizer.states()
     new = [name for name in names if name not in core.states]
     if new and core.iteration:
-        warn(f"the options of {type(core.optimizer).__name__} have changed since its last step: its {', '.join(new)} "
-             "starts anew")
+        warn(f"the options of {type(core.optimizer).__name__} have changed since its last step; these start from "
+             f"scratch: {', '.join(new)}")
     for name in new:
         core.states[name] = aligned_copy(weights) if name == AVERAGE else aligned(weights.size, core.dtype, np.zeros)
     for name in core.states.keys() - set(names):
@@ -76,9 +76,9 @@ def check_reason(job: Job, reason: int, function: str) -> None:
         raise job.python_error() or RuntimeError(f"{function}: an op written in Python failed")
     if reason == NOT_FINITE:
         raise FloatingPointError(
-            f"{function}: the loss became {job.last_loss} in step {job.next_step + 1}; the first numbers that are "
-            f"not finite are in {job.first_not_finite()}. The model keeps its weights from before this step; try a "
-            "smaller learning rate")
+            f"{function}: the loss became {job.last_loss} in step {job.next_step + 1}; NaN or infinity first "
+            f"appeared in {job.first_not_finite()}. The model keeps its weights from before this step; try a smaller "
+            "learning rate")
 
 
 def logs_of(job: Job, core: Core) -> dict[str, float]:
