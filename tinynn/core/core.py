@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinynn import losses, metrics, optimizers
-from tinynn.checks import nearest
 from tinynn.core.exclusive import Exclusive
 from tinynn.engine.compiler import compile_program
 from tinynn.engine.graph import MAX_CHARACTERS, Network, Parameter, Shape, Tensor, initialize
@@ -24,6 +23,7 @@ from tinynn.layers.base import Layer, LayerWeights, do_nothing
 from tinynn.layers.chain import FixedList, as_layers, connect_chain, unique_names, with_inner
 from tinynn.losses import Loss
 from tinynn.metrics import Metric
+from tinynn.names import nearest
 from tinynn.optimizers import Optimizer
 
 #: Size of the cache of plans: each new length of a sequence adds one.
