@@ -46,7 +46,6 @@ TESTED_ELSEWHERE = {
     "tinynn.kernels.recurrent": "kernels/test_recurrent_ops.py",
     "tinynn.kernels.categorical": "kernels/test_losses.py",
     "tinynn.datasets._checks": "datasets/test_digit_sums.py",
-    "tinynn.graph.checks": "graph/test_report_network.py",
 }
 
 IMPORT = re.compile(

@@ -16,6 +16,7 @@ from tinynn.checks import (
     check_labels,
     check_pair,
     check_real,
+    check_seed,
     check_shape,
     described,
     first_index,
@@ -255,6 +256,20 @@ def test_values_are_described_by_their_type_and_not_at_length():
     assert described("x" * 98) == repr("x" * 98) + " (str)"
     assert described("x" * 99) == "'" + "x" * 96 + "... (str)"
     assert (shortened("y" * 100), shortened("y" * 101)) == ("y" * 100, "y" * 97 + "...")
+
+
+# --- seeds -------------------------------------------------------------------------------------------
+
+
+def test_seeds():
+    for given in (np.random.default_rng(3), np.random.SeedSequence(3)):
+        assert check_seed("f", given) is given
+    assert check_seed("f", np.uint8(3)).generate_state(2).tolist() == np.random.SeedSequence(3).generate_state(2).tolist()
+    with pytest.raises(ValueError, match="^f: rng must be at least 0, got -1$"):
+        check_seed("f", -1)
+    for wrong in (None, 1.0, True, "3", np.random.RandomState(0)):
+        with pytest.raises(TypeError, match="^f: rng must be an int, a SeedSequence or a Generator, got "):
+            check_seed("f", wrong)
 
 
 # --- warnings ----------------------------------------------------------------------------------------

@@ -218,6 +218,28 @@ def check_shape(function: str, argument: str, shape: Any) -> tuple[int | None, .
     return tuple(None if n is None else operator.index(n) for n in sizes)
 
 
+def check_seed(function: str, rng: Any) -> np.random.Generator | np.random.SeedSequence:
+    """Check what random numbers come from: a Generator, a SeedSequence, or a whole number that seeds one.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    ValueError
+        If the number is negative.
+
+    Examples
+    --------
+    >>> check_seed("Sequential", 7).entropy
+    7
+    """
+    if isinstance(rng, (np.random.Generator, np.random.SeedSequence)):
+        return rng
+    if not is_whole(rng):
+        raise TypeError(f"{function}: rng must be an int, a SeedSequence or a Generator, got {described(rng)}")
+    return np.random.SeedSequence(check_count(function, "rng", rng, minimum=0))
+
+
 def check_labels(function: str, argument: str, y: NDArray[Any], classes: int) -> NDArray[np.int64]:
     """Check class labels: whole numbers from 0 to classes - 1.
 
