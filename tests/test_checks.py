@@ -264,7 +264,7 @@ def test_values_are_described_by_their_type_and_not_at_length():
 def test_seeds():
     for given in (np.random.default_rng(3), np.random.SeedSequence(3)):
         assert check_seed("f", given) is given
-    assert check_seed("f", np.uint8(3)).generate_state(2).tolist() == np.random.SeedSequence(3).generate_state(2).tolist()
+    assert check_seed("f", np.uint8(3)).entropy == 3
     with pytest.raises(ValueError, match="^f: rng must be at least 0, got -1$"):
         check_seed("f", -1)
     for wrong in (None, 1.0, True, "3", np.random.RandomState(0)):
