@@ -73,3 +73,12 @@ def test_both_tables_of_the_comparison_say_the_same():
     least, most = map(report.three_digits, (min(ratios), max(ratios)))
     mean = re.search(r"Geometric mean of the ratios: ([\d.]+)\.", page)[1]
     assert f"Over all {len(full)} workloads the last column is {least} to {most}, geometric mean {mean}.\n" in README
+
+
+def test_the_map_names_files_that_exist():
+    """A name in the map is a path in the checkout, in tinynn/, or a file somewhere in tinynn/."""
+    chart = README[README.index("## The map of the source") : README.index("## For developers")]
+    names = [name for name in re.findall(r"`([^`]+)`", chart) if re.fullmatch(r"[\w./]+(/|\.\w+)", name)]
+    assert len(names) > 15
+    for name in names:
+        assert (ROOT / name).exists() or (ROOT / "tinynn" / name).exists() or list((ROOT / "tinynn").rglob(name)), name

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from tinynn.checks import nearest, simplified
+from tinynn.names import nearest, simplified
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="Configurable")

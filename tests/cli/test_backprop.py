@@ -44,10 +44,10 @@ def test_quiet(here, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--lr", "nan"], "explain: lr must be a finite number, got nan"),
-        (["--lr", "-0.1"], "explain: lr must be 0 or more, got -0.1"),
+        (["--lr", "nan"], "explain: lr must be a finite number >= 0, got nan"),
+        (["--lr", "-0.1"], "explain: lr must be a finite number >= 0, got -0.1"),
         (["--lr", "1e308"], "weights"),
-        (["--steps", "-1"], "explain: steps must be 0 or more, got -1"),
+        (["--steps", "-1"], "explain: steps must be at least 0, got -1"),
         (["--steps", "1.5"], "argument --steps: invalid int value: '1.5'"),
         (["--weights", "1", "2"], "WorkedExample: weights must be a list of 5 numbers (w1 to w5), got 2"),
         (

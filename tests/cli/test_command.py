@@ -50,19 +50,19 @@ def test_errors_are_one_line_and_code_2(tinynn_command):
     [
         ([], "tinynn: the following arguments are required: COMMAND; see tinynn --help\n"),
         (["tarin"], "tinynn: argument COMMAND: invalid choice: 'tarin'; known: backprop, train, evaluate, predict, "
-                    "bench, info; did you mean train?; see tinynn --help\n"),
-        (["Info"], "did you mean info?"),
+                    "bench, info; did you mean 'train'?; see tinynn --help\n"),
+        (["Info"], "did you mean 'info'?"),
         (["xyz"], "predict, bench, info; see tinynn"),
-        (["--versoin"], "tinynn: unrecognized arguments: --versoin; did you mean --version?"),
+        (["--versoin"], "tinynn: unrecognized arguments: --versoin; did you mean '--version'?"),
         (["info", "--nonsense"], "tinynn info: unrecognized arguments: --nonsense; see tinynn info --help\n"),
-        (["info", "--dat", "x"], "tinynn info: unrecognized arguments: --dat x; did you mean --data?"),
-        (["train", "--epoch=3"], "tinynn train: unrecognized arguments: --epoch=3; did you mean --epochs?"),
-        (["train", "--Seed", "3"], "did you mean --seed?"),
+        (["info", "--dat", "x"], "tinynn info: unrecognized arguments: --dat x; did you mean '--data'?"),
+        (["train", "--epoch=3"], "tinynn train: unrecognized arguments: --epoch=3; did you mean '--epochs'?"),
+        (["train", "--Seed", "3"], "did you mean '--seed'?"),
         (["train", "data"], "tinynn train: unrecognized arguments: data; see"),
-        (["train", "--protocol", "fxied"], "invalid choice: 'fxied'; known: resampled, fixed; did you mean fixed?"),
+        (["train", "--protocol", "fxied"], "invalid choice: 'fxied'; known: resampled, fixed; did you mean 'fixed'?"),
         (["train", "--network", "share"], "unknown network 'share'; known: shared, wide, conv, baseline, improved;"),
-        (["backprop", "--wieghts", "1"], "did you mean --weights?"),
-        (["evaluate", "m", "--galery", "a"], "did you mean --gallery?"),
+        (["backprop", "--wieghts", "1"], "did you mean '--weights'?"),
+        (["evaluate", "m", "--galery", "a"], "did you mean '--gallery'?"),
     ],
 )
 def test_wrong_arguments(here, arguments, message):

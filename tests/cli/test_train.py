@@ -289,7 +289,7 @@ def test_without_matplotlib_a_plot_is_an_error_before_training(here, tmp_path, m
         (["--lr", "-0.1"], "argument --lr: must be a finite number above 0, got '-0.1'"),
         (["--lr", "-1e-3"], "argument --lr: must be a finite number above 0, got '-1e-3'"),
         (["--lr", "nan"], "argument --lr: must be a finite number above 0, got 'nan'"),
-        (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean --epochs?"),
+        (["--epoch", "3"], "unrecognized arguments: --epoch 3; did you mean '--epochs'?"),
         (["--digits", "10_001"], "argument --digits: must be a whole number of at most 10,000, got '10_001'"),
         (["--epochs", "9" * 20], "argument --epochs: must be a whole number of at most 1,000,000,000, got '99999"),
         (["--data", "nowhere"], "no MNIST: nowhere does not exist"),

@@ -150,7 +150,7 @@ def test_an_index_out_of_range(images, labels, index):
 
 @pytest.mark.parametrize("index", [1.0, "0", None, True])
 def test_an_index_of_a_wrong_type(images, labels, index):
-    with pytest.raises(TypeError, match="index must be an integer or a slice"):
+    with pytest.raises(TypeError, match="index must be a whole number or a slice"):
         make(images, labels)[index]
 
 
@@ -278,12 +278,12 @@ class TestFromSums:
     "change, error, message",
     [
         ({"digits": 0}, ValueError, "digits must be at least 1, got 0"),
-        ({"digits": 2.5}, TypeError, "digits must be an integer, got 2.5 of type float"),
+        ({"digits": 2.5}, TypeError, "digits must be a whole number, got 2.5"),
         ({"fewest": 0}, ValueError, "fewest must be at least 1, got 0"),
         ({"fewest": 11}, ValueError, "fewest must be at most digits, 10, got 11"),
-        ({"fewest": "2"}, TypeError, "fewest must be an integer, got '2' of type str"),
+        ({"fewest": "2"}, TypeError, "fewest must be a whole number, got '2'"),
         ({"size": 0}, ValueError, "size must be at least 1, got 0"),
-        ({"size": True}, TypeError, "size must be an integer, got True"),
+        ({"size": True}, TypeError, "size must be a whole number, got True"),
         ({"rng": None}, TypeError, "rng must be an int, a SeedSequence or a Generator, got None"),
         (
             {"images": np.zeros((0, 28, 28), np.uint8), "labels": np.zeros(0, int)},

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tinynn.datasets._random import integer, key_from, permutation, raw_bits, uniform_integers
+from tinynn.datasets._random import key_from, permutation, raw_bits, uniform_integers
 
 KEY = np.array([3, 5], dtype=np.uint64)
 MASK = 2**64 - 1
@@ -98,12 +98,6 @@ def test_the_global_state_is_not_touched():
     before = np.random.get_state()[1].copy()
     permutation(key_from(0, "test"), b"test", 10)
     assert (np.random.get_state()[1] == before).all()
-
-
-def test_integer():
-    assert integer(np.uint8(3), "n", "caller", minimum=3) == 3
-    assert integer(-3, "n", "caller") == -3
-    assert type(integer(np.int64(1), "n", "caller")) is int
 
 
 @pytest.mark.parametrize("count", [2**60, 10**30])

@@ -72,7 +72,7 @@ def test_nothing_left_to_train_on(validation):
     "change, error, message",
     [
         ({"validation": 0}, ValueError, "validation must be at least 1, got 0"),
-        ({"validation": 0.1}, TypeError, "validation must be an integer, got 0.1"),
+        ({"validation": 0.1}, TypeError, "validation must be a whole number, got 0.1"),
         ({"images": np.zeros((0, 2))}, ValueError, "images must have at least one image"),
         ({"labels": np.zeros(3, dtype=int)}, ValueError, r"labels must be of shape \(4,\), .* got \(3,\)"),
         ({"labels": np.zeros(4)}, TypeError, "labels must be of an integer dtype, got float64"),

@@ -32,7 +32,7 @@ BINARY = {"multiply": MultiplicationNode, "add": AdditionNode, "half_squared_err
 
 @pytest.mark.parametrize(
     "module",
-    ["", ".nodes", ".compiled", ".report_network", ".worked_example", ".checks", ".explanation", ".drawing"],
+    ["", ".nodes", ".compiled", ".report_network", ".worked_example", ".explanation", ".drawing"],
 )
 def test_the_examples_in_the_documentation_run(module):
     assert doctest.testmod(importlib.import_module(f"tinynn.graph{module}")).failed == 0
@@ -295,9 +295,9 @@ def test_saturated_units_give_their_limit_and_no_gradient(kind, z):
     [
         (float("nan"), ValueError, "value must be a finite number, got nan"),
         (float("-inf"), ValueError, "value must be a finite number, got -inf"),
-        (10**400, ValueError, "too large for a float64"),
-        ("3", TypeError, "value must be a number, got '3' \\(str\\)"),
-        (None, TypeError, "value must be a number, got None"),
+        (10**400, ValueError, "must be a finite number, got 10000"),
+        ("3", TypeError, "value must be a real number, got '3' \\(str\\)"),
+        (None, TypeError, "value must be a real number, got None"),
         (1j, TypeError, "complex"),
         (np.complex64(1), TypeError, "complex64"),
         (np.ones(1), TypeError, "ndarray"),
@@ -357,7 +357,7 @@ def test_a_refused_backward_leaves_the_gradients():
     for d in (float("nan"), float("inf")):
         with pytest.raises(ValueError, match="backward: d must be"):
             node.backward(d)
-    with pytest.raises(TypeError, match="backward: d must be a number, got None"):
+    with pytest.raises(TypeError, match="backward: d must be a real number, got None"):
         node.backward(None)
     with pytest.raises(RuntimeError, match="no output yet"):
         AdditionNode([node, a]).backward()

@@ -166,13 +166,13 @@ def test_training_reaches_a_target_that_can_be_reached():
         ([1.0] * 6, ValueError, "weights must be .*, got 6"),
         ([], ValueError, "weights must be .*, got 0"),
         ([1.0, 2.0, float("nan"), 4.0, 5.0], ValueError, "weights\\[2\\] \\(w3\\) must be a finite number, got nan"),
-        ([1.0, 2.0, 3.0, 4.0, "5"], TypeError, "weights\\[4\\] \\(w5\\) must be a number, got '5'"),
+        ([1.0, 2.0, 3.0, 4.0, "5"], TypeError, "weights\\[4\\] \\(w5\\) must be a real number, got '5'"),
         (5, TypeError, "weights must be a list of 5 numbers .*, got 5 \\(int\\)"),
         (np.array(5.0), TypeError, "must be a list of 5 numbers"),
         ("12345", TypeError, "must be a list"),
         ({1, 2, 3, 4, 5}, TypeError, "must be a list"),
         (dict.fromkeys(range(5)), TypeError, "must be a list"),
-        (np.ones((5, 1)), TypeError, "must be a number"),
+        (np.ones((5, 1)), TypeError, "must be a real number"),
         (None, TypeError, "must be a list"),
     ],
 )
@@ -195,7 +195,7 @@ def test_weights_in_other_forms(weights):
 def test_wrong_input_and_target():
     with pytest.raises(ValueError, match="ReportNetwork: x must be a finite number, got nan"):
         ReportNetwork(x=float("nan"))
-    with pytest.raises(TypeError, match="ReportNetwork: y must be a number, got 'three'"):
+    with pytest.raises(TypeError, match="ReportNetwork: y must be a real number, got 'three'"):
         ReportNetwork(y="three")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tinynn.callbacks.base import HOOKS, Callback, Logs
-from tinynn.checks import nearest
+from tinynn.names import nearest
 
 
 def _overrides(callback: Callback, hook: str) -> bool:

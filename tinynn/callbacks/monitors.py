@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tinynn.callbacks.base import Callback, Logs, is_count, is_list_of, is_number, is_optional
-from tinynn.checks import check_count, check_real, nearest
+from tinynn.checks import check_count, check_real
+from tinynn.names import nearest
 
 
 def check_known(names: Iterable[str], known: Iterable[str], function: str, argument: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -35,6 +34,8 @@ class LearningRateScheduler(Callback):
     adds = ("learning_rate",)
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        import inspect  # only now: import time counts
+
         if not callable(schedule):
             raise TypeError(f"LearningRateScheduler: schedule must be callable, got {type(schedule).__name__}")
         self.schedule = schedule

@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from tinynn.checks import nearest
 from tinynn.cli.console import say
+from tinynn.names import nearest
 
 MAX_COUNT = 10**9  # of samples, epochs, threads, ...
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinynn import losses, metrics, optimizers
-from tinynn.checks import nearest
+from tinynn.checks import check_seed
 from tinynn.core.exclusive import Exclusive
 from tinynn.engine.compiler import compile_program
 from tinynn.engine.graph import MAX_CHARACTERS, Network, Parameter, Shape, Tensor, initialize
@@ -24,6 +24,7 @@ from tinynn.layers.base import Layer, LayerWeights, do_nothing
 from tinynn.layers.chain import FixedList, as_layers, connect_chain, unique_names, with_inner
 from tinynn.losses import Loss
 from tinynn.metrics import Metric
+from tinynn.names import nearest
 from tinynn.optimizers import Optimizer
 
 #: Size of the cache of plans: each new length of a sequence adds one.
@@ -298,12 +299,7 @@ class Core:
 
 def key_from(rng: Any) -> int:
     """Derive a 64-bit key from an int, SeedSequence or Generator."""
+    rng = check_seed("Sequential", rng)
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(0, 2**64, dtype=np.uint64))
-    if isinstance(rng, np.random.SeedSequence):
-        return int(rng.generate_state(1, np.uint64)[0])
-    if isinstance(rng, bool) or not hasattr(rng, "__index__"):
-        raise TypeError(f"Sequential: rng must be an int, a SeedSequence or a Generator, got {rng!r}")
-    if int(rng) < 0:
-        raise ValueError(f"Sequential: rng must be at least 0, got {rng}")
-    return int(np.random.SeedSequence(int(rng)).generate_state(1, np.uint64)[0])
+    return int(rng.generate_state(1, np.uint64)[0])

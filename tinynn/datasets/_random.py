@@ -6,11 +6,12 @@ Only the raw bits of NumPy's Philox are used. NumPy guarantees that they never c
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from tinynn.checks import check_seed
 
 
 def key_from(rng: Any, caller: str) -> npt.NDArray[np.uint64]:
@@ -23,12 +24,9 @@ def key_from(rng: Any, caller: str) -> npt.NDArray[np.uint64]:
     caller : str
         The function named in errors.
     """
+    rng = check_seed(caller, rng)
     if isinstance(rng, np.random.Generator):
         return np.asarray(rng.integers(0, 2**64, size=2, dtype=np.uint64), dtype=np.uint64)
-    if not isinstance(rng, np.random.SeedSequence):
-        rng = np.random.SeedSequence(
-            integer(rng, "rng", caller, minimum=0, instead="an int, a SeedSequence or a Generator")
-        )
     return np.asarray(rng.generate_state(2, np.uint64), dtype=np.uint64)
 
 
@@ -56,20 +54,3 @@ def uniform_integers(bits: npt.NDArray[np.uint64], bound: int) -> npt.NDArray[np
 def permutation(key: npt.NDArray[np.uint64], purpose: bytes, count: int) -> npt.NDArray[np.int64]:
     """Return the numbers 0..count-1 in a random order."""
     return np.argsort(raw_bits(key, purpose, 0, count), kind="stable").astype(np.int64)
-
-
-def integer(
-    value: Any, name: str, caller: str, minimum: int | None = None, instead: str = "an integer"
-) -> int:
-    """Return `value` as an int of at least `minimum`; raise TypeError or ValueError if it is not one."""
-    if isinstance(value, (bool, np.bool_)):  # True would pass for 1
-        raise TypeError(f"{caller}: {name} must be {instead}, got {value!r}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(
-            f"{caller}: {name} must be {instead}, got {value!r} of type {type(value).__name__}"
-        ) from None
-    if minimum is not None and number < minimum:
-        raise ValueError(f"{caller}: {name} must be at least {minimum}, got {number}")
-    return number

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tinynn.checks import check_count, described, is_whole
 from tinynn.datasets._checks import check_range, checked_images, checked_integers, checked_labels
-from tinynn.datasets._random import integer, key_from, permutation, raw_bits, uniform_integers
+from tinynn.datasets._random import key_from, permutation, raw_bits, uniform_integers
 
 
 class DigitSums:
@@ -86,11 +88,11 @@ class DigitSums:
         self.images = checked_images(images, caller)
         self.labels: npt.NDArray[Any] | None = checked_labels(labels, len(self.images), caller)
         check_range(self.labels, 9, "labels", "a digit each", caller)
-        self.digits = integer(digits, "digits", caller, minimum=1)
-        self.fewest = self.digits if fewest is None else integer(fewest, "fewest", caller, minimum=1)
+        self.digits = check_count(caller, "digits", digits)
+        self.fewest = self.digits if fewest is None else check_count(caller, "fewest", fewest)
         if self.fewest > self.digits:
             raise ValueError(f"{caller}: fewest must be at most digits, {self.digits}, got {fewest}")
-        self._size = integer(size, "size", caller, minimum=1)
+        self._size = check_count(caller, "size", size)
         self._key = key_from(rng, caller)
         self.resample = bool(resample)
         self._first = self._draw(0)
@@ -191,7 +193,7 @@ class DigitSums:
         images = checked_images(images, caller)
         labels = checked_labels(labels, len(images), caller)
         check_range(labels, 9, "labels", "a digit each", caller)
-        digits = integer(digits, "digits", caller, minimum=1)
+        digits = check_count(caller, "digits", digits)
         size = len(images) // digits
         if size == 0:
             raise ValueError(f"{caller}: images must be at least {digits}, enough for one sum, got {len(images)}")
@@ -250,7 +252,7 @@ class DigitSums:
         targets : numpy.ndarray
             The sums, int64 of shape (size,), read-only.
         """
-        epoch = integer(epoch, "epoch", "DigitSums.samples", minimum=0)
+        epoch = check_count("DigitSums.samples", "epoch", epoch, minimum=0)
         return (self.images, *(self._draw(epoch) if self.resample and epoch else self._first))
 
     def __getitem__(self, index: int | slice) -> tuple[npt.NDArray[Any], Any]:
@@ -258,7 +260,9 @@ class DigitSums:
         indices, sums = self._first
         if isinstance(index, slice):
             return self._gather(indices[index]), sums[index]
-        number = integer(index, "index", "DigitSums", instead="an integer or a slice")
+        if not is_whole(index):
+            raise TypeError(f"DigitSums: index must be a whole number or a slice, got {described(index)}")
+        number = operator.index(index)
         if not -self._size <= number < self._size:
             raise IndexError(f"DigitSums: index must be from {-self._size:,} to {self._size - 1:,}, got {number}")
         return self._gather(indices[number]), int(sums[number])

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinynn.checks import check_count
 from tinynn.datasets._checks import checked_images, checked_labels
-from tinynn.datasets._random import integer, key_from, permutation
+from tinynn.datasets._random import key_from, permutation
 
 Images = npt.NDArray[Any]
 Labels = npt.NDArray[Any]
@@ -55,7 +56,7 @@ def split_images(
     caller = "split_images"
     images = checked_images(images, caller)
     labels = checked_labels(labels, len(images), caller)
-    validation = integer(validation, "validation", caller, minimum=1)
+    validation = check_count(caller, "validation", validation)
     if validation >= len(images):
         raise ValueError(
             f"{caller}: validation must be less than {len(images):,}, the number of images, got {validation:,}"

@@ -194,7 +194,6 @@ def _find_gradients(program: Program) -> None:
     for node in reversed(program.nodes[:program.loss]):
         if any(tensor.buffer in reached for tensor in node.outputs):
             reached.update(tensor.buffer for tensor in node.inputs)
-            program.dead_outputs.update(t.buffer for t in node.outputs if t.buffer not in reached)
     program.gradients = needed & reached
     counts: dict[int, int] = {}
     for node in program.nodes[:program.loss + 1]:

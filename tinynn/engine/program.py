@@ -22,8 +22,6 @@ class Program:
         Maps the number of each buffer in use to its number of elements per sample.
     gradients : set of int
         Buffers that need a gradient.
-    dead_outputs : set of int
-        Outputs that the loss does not depend on, of ops with another output that it depends on.
     input, target : Tensor
         The tensors into which a batch is gathered.
     output : Tensor
@@ -52,7 +50,6 @@ class Program:
     offset: float = 0.0
     buffers: dict[int, int] = field(default_factory=dict)
     gradients: set[int] = field(default_factory=set)
-    dead_outputs: set[int] = field(default_factory=set)
     flops: int = 0
 
 

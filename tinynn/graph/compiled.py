@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from tinynn.graph import checks
+from tinynn.checks import check_count, check_real
 from tinynn.graph.nodes import Leaf, Node, VariableNode, topological_order
 from tinynn.kernels.tape import Tape
 
@@ -112,8 +112,8 @@ class CompiledGraph:
         FloatingPointError
             If a step would make a variable infinite or NaN. The variables are then those before that step.
         """
-        steps = checks.count("train: steps", steps)
-        lr = checks.learning_rate("train: lr", lr)
+        steps = check_count("train", "steps", steps, minimum=0)
+        lr = check_real("train", "lr", lr, minimum=0)
         if steps == 0:
             return self.forward()
         self._load()

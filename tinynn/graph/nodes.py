@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
-from tinynn.graph import checks
+from tinynn.checks import check_real
 from tinynn.kernels.tape import OPERATIONS, exp, tanh
 
 
@@ -174,7 +174,7 @@ class Node:
         TypeError, ValueError
             If `d` is not a finite number.
         """
-        d = checks.finite_number(f"{type(self).__name__}.backward: d", d)
+        d = check_real(f"{type(self).__name__}.backward", "d", d)
         order = topological_order(self)
         for node in order:
             if node._output is None:
@@ -203,7 +203,7 @@ class Leaf(Node):
 
     def __init__(self, value: float, *, name: str | None = None) -> None:
         super().__init__((), name=name)
-        self._value = checks.finite_number(f"{self.label}: value", value)
+        self._value = check_real(self.label, "value", value)
         self._output = self._value
 
     @property
@@ -270,7 +270,7 @@ class VariableNode(Leaf):
 
     @value.setter
     def value(self, value: float) -> None:
-        self._value = checks.finite_number(f"{self.label}: value", value)
+        self._value = check_real(self.label, "value", value)
 
 
 class MultiplicationNode(Node):

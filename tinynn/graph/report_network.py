@@ -12,9 +12,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
 
-from tinynn.graph import checks
+from tinynn.checks import check_real, described
 from tinynn.graph.compiled import CompiledGraph, compile_graph
 from tinynn.graph.nodes import (
     AdditionNode,
@@ -52,9 +53,9 @@ class ReportNetwork:
         self, x: float = 2.0, y: float = 3.0, weights: Sequence[float] = (2.0, 1.0, 2.0, 4.0, 1.0)
     ) -> None:
         kind = type(self).__name__
-        numbers = checks.finite_numbers(f"{kind}: weights", weights, WEIGHT_NAMES)
-        self._x = ConstantNode(checks.finite_number(f"{kind}: x", x), name="x")
-        self._y = ConstantNode(checks.finite_number(f"{kind}: y", y), name="y")
+        numbers = _numbers(kind, weights)
+        self._x = ConstantNode(check_real(kind, "x", x), name="x")
+        self._y = ConstantNode(check_real(kind, "y", y), name="y")
         self._weights = [VariableNode(number, name=name) for name, number in zip(WEIGHT_NAMES, numbers, strict=True)]
         w1, w2, w3, w4, w5 = self._weights
 
@@ -111,7 +112,7 @@ class ReportNetwork:
         Traceback (most recent call last):
         TypeError: set_weights: weights must be a list of 5 numbers (w1 to w5), got 5 (int)
         """
-        numbers = checks.finite_numbers("set_weights: weights", weights, WEIGHT_NAMES)
+        numbers = _numbers("set_weights", weights)
         for node, number in zip(self._weights, numbers, strict=True):
             node.value = number
 
@@ -139,7 +140,7 @@ class ReportNetwork:
         FloatingPointError
             If a weight would become infinite or NaN. No weight is changed then.
         """
-        lr = checks.learning_rate("step: lr", lr)
+        lr = check_real("step", "lr", lr, minimum=0)
         loss = self.forward()
         self.backward()
         new = [weight - lr * dw for weight, dw in zip(self.get_weights(), self.gradients(), strict=True)]
@@ -184,3 +185,24 @@ class ReportNetwork:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(x={self.x!r}, y={self.y!r}, weights={self.get_weights()!r})"
+
+
+def _numbers(function: str, weights: Any) -> list[float]:
+    """The weights as a list of floats, one for each name in `WEIGHT_NAMES`.
+
+    Raises
+    ------
+    TypeError
+        If they are not a sequence of numbers.
+    ValueError
+        If there are more or fewer, or if one is NaN or infinite.
+    """
+    expected = f"a list of {len(WEIGHT_NAMES)} numbers ({WEIGHT_NAMES[0]} to {WEIGHT_NAMES[-1]})"
+    ordered = isinstance(weights, Iterable) and not isinstance(weights, str | bytes | Mapping | Set)
+    if not ordered or getattr(weights, "shape", None) == ():
+        raise TypeError(f"{function}: weights must be {expected}, got {described(weights)}")
+    items = list(weights)
+    if len(items) != len(WEIGHT_NAMES):
+        raise ValueError(f"{function}: weights must be {expected}, got {len(items)}")
+    return [check_real(function, f"weights[{i}] ({name})", item)
+            for i, (name, item) in enumerate(zip(WEIGHT_NAMES, items, strict=True))]

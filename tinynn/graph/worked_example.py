@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from os import PathLike
 
-from tinynn.graph import checks, drawing, explanation
+from tinynn.checks import check_count, check_real
+from tinynn.graph import drawing, explanation
 from tinynn.graph.report_network import ReportNetwork
 from tinynn.io.atomic import write_file
 
@@ -78,7 +79,7 @@ class WorkedExample(ReportNetwork):
         Backpropagation by hand
         """
         return explanation.explain(
-            self._copy(), checks.learning_rate("explain: lr", lr), checks.count("explain: steps", steps)
+            self._copy(), check_real("explain", "lr", lr, minimum=0), check_count("explain", "steps", steps, minimum=0)
         )
 
     def svg(self, path: str | PathLike[str] | None = None, lr: float = 0.1, steps: int = 1) -> str:
@@ -113,7 +114,7 @@ class WorkedExample(ReportNetwork):
         >>> WorkedExample().svg().startswith("<svg")
         True
         """
-        lr, steps = checks.learning_rate("svg: lr", lr), checks.count("svg: steps", steps)
+        lr, steps = check_real("svg", "lr", lr, minimum=0), check_count("svg", "steps", steps, minimum=0)
         copy = self._copy()
         copy.train(max(0, steps - 1), lr)
         copy.forward()

@@ -12,9 +12,10 @@ from typing import Any
 from tinynn.callbacks.base import Callback
 from tinynn.callbacks.history import History
 from tinynn.callbacks.progress import label
-from tinynn.checks import check_count, nearest
+from tinynn.checks import check_count
 from tinynn.engine.pool import get_num_threads, limit_this_thread
 from tinynn.model.model import Model
+from tinynn.names import nearest
 
 #: After Ctrl-C, seconds between two checks whether all models have stopped.
 POLL = 0.02

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from tinynn.augmentation import Augmentation
 from tinynn.callbacks.history import History
 from tinynn.callbacks.progress import check_verbose
-from tinynn.checks import nearest
 from tinynn.core.core import Core
 from tinynn.core.saved import architecture_of, assemble, describe, refused, tensors_of
 from tinynn.engine.graph import Shape
@@ -25,6 +24,7 @@ from tinynn.layers.weights import read_weights, write_weights
 from tinynn.losses import Loss
 from tinynn.metrics import Metric
 from tinynn.model.summary import summary_of
+from tinynn.names import nearest
 from tinynn.optimizers import Optimizer
 from tinynn.training import batches, loop
 from tinynn.training.passes import ALL
