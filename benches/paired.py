@@ -62,7 +62,7 @@ SLICE = 0.03
 GROUPS = 4
 """Of four slices, A B B A, in a round."""
 
-FEWEST_ROUNDS = 6
+MIN_ROUNDS = 6
 """The interval of fewer would be endless."""
 
 LATE = 120
@@ -380,7 +380,7 @@ def row_of(name, sides, directory, seconds):
     np.savez(directory / "weights.npz", *workload.initial_weights())
     rounds, end = [], time.perf_counter() + seconds
     try:
-        while len(rounds) < FEWEST_ROUNDS or time.perf_counter() < end:
+        while len(rounds) < MIN_ROUNDS or time.perf_counter() < end:
             rounds.append(round_of(workload, sides, directory))
     except LeftOut as left:
         return {"name": name, "missing": {"side": left.side.when, "reason": f"{left.side.words}: {left}"}}

@@ -380,7 +380,7 @@ def test_a_slow_down_is_found(fake, tmp_path, capsys):
     found = json.loads(file.read_text(encoding="utf-8"))
     (of_row,) = found["rows"]
     assert of_row["processor"]["ratio"] == pytest.approx(2, rel=0.3)
-    assert len(of_row["processor"]["rounds"]) == of_row["rounds"] == paired.FEWEST_ROUNDS
+    assert len(of_row["processor"]["rounds"]) == of_row["rounds"] == paired.MIN_ROUNDS
     assert of_row["processor"]["low"] <= of_row["processor"]["ratio"] <= of_row["processor"]["high"]
     assert 0 < of_row["before"]["best"] <= of_row["before"]["median"]
     assert [side["threads"] for side in found["sides"]] == [1, 1]
@@ -388,7 +388,7 @@ def test_a_slow_down_is_found(fake, tmp_path, capsys):
 
 def test_every_workload_runs(fake, tmp_path, monkeypatch, capsys):
     fake("old"), fake("new")
-    monkeypatch.setattr(paired, "FEWEST_ROUNDS", 1)
+    monkeypatch.setattr(paired, "MIN_ROUNDS", 1)
     monkeypatch.setattr(paired, "interval", lambda values: (min(values), max(values)))  # of one there is none
     file = tmp_path / "results.json"
     paired.main(["old", "new", "--seconds", "1e-9", "--limit", "1e9", "--json", str(file)])

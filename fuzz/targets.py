@@ -26,8 +26,8 @@ from tinynn.io.format import canonical, digest
 from tinynn.optimizers import schedules
 
 #: What a loaded model may need to be tried out.
-MOST_BYTES = 1 << 24
-MOST_FLOPS = 1 << 24
+MAX_BYTES = 1 << 24
+MAX_FLOPS = 1 << 24
 
 
 # --- models ------------------------------------------------------------------------------------------------
@@ -132,12 +132,12 @@ def use(model: Sequential) -> None:
     try:
         shape = tuple(n or 2 for n in model.input_shape or (2,))
         plan = model._core.plan("predict", shape)
-        if plan.layout(2)["bytes"] > MOST_BYTES or plan.program.flops > MOST_FLOPS:
+        if plan.layout(2)["bytes"] > MAX_BYTES or plan.program.flops > MAX_FLOPS:
             return
         x = np.ones((2, *shape), np.float32)
         y = model.predict(x)
         assert y.shape[0] == 2
-        if model.optimizer is not None and model._core.plan("train", shape).layout(2)["bytes"] <= MOST_BYTES:
+        if model.optimizer is not None and model._core.plan("train", shape).layout(2)["bytes"] <= MAX_BYTES:
             model.fit(x, np.zeros(y.shape[:-1], int) if model.loss.labels else y, epochs=1, verbose=0)
     except (ArithmeticError, AttributeError, MemoryError, NotImplementedError, RecursionError, TypeError, ValueError):
         pass

@@ -24,7 +24,7 @@ from benches.peers.workloads import (
 )
 
 SCAN_FLOPS = 3e9
-FEWEST_STEPS, MOST_STEPS = 2, 2000
+MIN_STEPS, MAX_STEPS = 2, 2000
 """Of a scan. Few, as in ours.py."""
 TOY_STEPS = 100_000
 CHANNELS_LAST = "NHWC", "HWIO", "NHWC"
@@ -55,7 +55,7 @@ class Peer:
             x = np.ascontiguousarray(x.swapaxes(0, 1)) if x.ndim == 3 else x
             self.batch = jnp.asarray(x), jnp.asarray(labels, jnp.int32)
             weights = [[jnp.asarray(w) for w in of_layer] for of_layer in workload.weights_by_layer(weights)]
-            self.steps = int(min(max(SCAN_FLOPS / workload.flops, FEWEST_STEPS), MOST_STEPS))
+            self.steps = int(min(max(SCAN_FLOPS / workload.flops, MIN_STEPS), MAX_STEPS))
             if not workload.trains:
                 self.weights = weights
                 self.predictor = jax.jit(lambda weights, x: jax.nn.softmax(logits(workload, weights, x)))

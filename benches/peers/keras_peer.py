@@ -14,7 +14,7 @@ from benches.peers.workloads import Convolution, Dense, Flatten, Pooling, Recurr
 
 CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}
 FLOPS_OF_A_FIT = 2e9
-FEWEST_STEPS, MOST_STEPS = 8, 1000
+MIN_STEPS, MAX_STEPS = 8, 1000
 UNROLLED = 10
 
 
@@ -39,7 +39,7 @@ class Peer:
             self.x = tf.constant(x)
             self.predictor = tf.function(lambda x: tf.nn.softmax(self.model(x, training=False)), jit_compile=True)
             return
-        self.steps = int(min(max(FLOPS_OF_A_FIT / workload.flops, FEWEST_STEPS), MOST_STEPS))
+        self.steps = int(min(max(FLOPS_OF_A_FIT / workload.flops, MIN_STEPS), MAX_STEPS))
         self.data = tf.data.Dataset.from_tensors((tf.constant(x), tf.constant(labels, tf.int32))).repeat()
         self.model.compile(
             keras.optimizers.Adam(peers.CHECK_RATE, peers.BETA_1, peers.BETA_2, peers.EPSILON),

@@ -24,7 +24,7 @@ from tinynn import layers
 from tinynn.optimizers import Adam
 
 CELLS = {"lstm": "LSTM", "gru": "GRU", "rnn": "SimpleRNN"}
-FEWEST_STEPS, MOST_STEPS = 2, 2000
+MIN_STEPS, MAX_STEPS = 2, 2000
 """Of an epoch. Few, for the best of short samples is compared, and PyTorch's are of one step."""
 
 
@@ -69,7 +69,7 @@ class Peer:
             x, _ = self.workload.samples()
             return {"tinynn": (lambda: self.model.predict(x), 1)}
         self.model.optimizer.learning_rate = peers.MEASURED_RATE
-        steps = int(min(max(self.flops_of_an_epoch / self.workload.flops, FEWEST_STEPS), MOST_STEPS))
+        steps = int(min(max(self.flops_of_an_epoch / self.workload.flops, MIN_STEPS), MAX_STEPS))
         data = self._data(steps)
         return {"tinynn": (lambda: self._fit(data), steps)}
 
