@@ -139,9 +139,9 @@ class Keeper:
             different = difference(training["given"], self._given)
             if different:
                 raise ValueError(f"another training wrote it: {different}; resume with the arguments of that training")
-            state = decode(training["state"], tensors)
+            state = {"trained_before": 0, **decode(training["state"], tensors)}  # 0.1.0 did not write it
             counts = (("epoch", 2**32 - 1), ("step", core.iteration), ("trained_before", 2**32 - 1))
-            epoch, step, before = (check_count("state", name, state.get(name, 0), 0, most) for name, most in counts)
+            epoch, step, before = (check_count("state", name, state[name], 0, most) for name, most in counts)
             start = Position(epoch, step, tuple(map(float, state["totals"])), bool(state["stopped"]), before)
             if start.step and len(start.totals) != 2 + len(core.metrics):
                 raise ValueError(f"totals must hold {2 + len(core.metrics)} numbers, got {len(start.totals)}")

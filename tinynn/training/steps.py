@@ -37,7 +37,7 @@ def start(job: Job, core: Core, plan: Plan, steps: int, update: bool = True) -> 
         return np.empty(0)
     rates: NDArray[np.float64] = core.optimizer.rates(iteration, steps)
     job.set_training(ops.registered[core.optimizer.rule], core.optimizer.configuration(), rates, iteration,
-              optimizer_states(core), core.key, core.optimizer.limits())
+                     optimizer_states(core), core.key, core.optimizer.limits())
     return rates
 
 
