@@ -104,7 +104,7 @@ def test_wrong_layers():
     with pytest.raises(TypeError, match="must be a layer"):
         Sequential([layers.Dense])
     shared = layers.Dense(2)
-    with pytest.raises(ValueError, match="Dense layer.* is used twice"):
+    with pytest.raises(ValueError, match="Sequential: the Dense layer is used twice; use layer.clone"):
         Sequential([shared, shared])
     with pytest.raises(ValueError, match="two layers are named 'a'"):
         Sequential([layers.Dense(2, name="a"), layers.Dense(2, name="a")])

@@ -31,6 +31,11 @@ from tinynn.optimizers import Optimizer
 MAX_PLANS = 64
 
 
+def _called(layer: Layer) -> str:
+    """What an error calls a layer: its class, and its name if it has one."""
+    return f"the {type(layer).__name__} layer" + (f" {layer.name!r}" if layer.name else "")
+
+
 class Core:
     """The state of a chain of layers.
 
@@ -117,8 +122,7 @@ class Core:
         seen: set[int] = set()
         for layer in with_inner(listed):
             if id(layer) in seen:
-                raise ValueError(f"Sequential: the {type(layer).__name__} layer {layer.name or ''!r} is used twice; "
-                                 "use layer.clone() for the second one")
+                raise ValueError(f"Sequential: {_called(layer)} is used twice; use layer.clone() for the second one")
             seen.add(id(layer))
         self._check_free(listed)
         self.names = unique_names(listed) if names is None else list(names)
@@ -128,11 +132,9 @@ class Core:
         """Raise ValueError if a layer belongs to another model: its weights would not come along."""
         for layer in with_inner(layers) if self.owns_layers else ():
             if layer._built is not None and layer._built.flat is not self.weights:
-                name = "" if layer.name is None else f" {layer.name!r}"
-                raise ValueError(f"Sequential: the {type(layer).__name__} layer{name} belongs to the "
-                                 f"model {layer._built.model!r}, and two models cannot share weights yet; use "
-                                 "layer.clone(), build the model and copy the weights: "
-                                 "new.set_weights(layer.get_weights())")
+                raise ValueError(f"Sequential: {_called(layer)} belongs to the model {layer._built.model!r}, and two "
+                                 "models cannot share weights yet; use layer.clone(), build the model and copy the "
+                                 "weights: new.set_weights(layer.get_weights())")
 
     def add(self, layer: Layer) -> None:
         """Append a layer. The other layers keep their weights; the optimizer's state is reset."""
@@ -244,8 +246,8 @@ class Core:
     def check_untrained(self, function: str) -> None:
         """Raise RuntimeError while the model is being trained."""
         if self.lock.is_held():
-            raise RuntimeError(f"{function}: the model cannot be changed while it is being trained; do it before or "
-                               "after")
+            raise RuntimeError(f"{function}: the model cannot be changed while it is being trained; do this before "
+                               "or after training")
 
     # --- plans -----------------------------------------------------------------------------------------
 
