@@ -69,7 +69,11 @@ def test_links_lead_somewhere(name):
         path, _, anchor = link.partition("#")
         target = page.parent / path if path else page
         assert target.exists(), link
-        assert not anchor or anchor in anchors(target), link
+        if lines := re.fullmatch(r"L(\d+)-L(\d+)", anchor):
+            count = len(target.read_text(encoding="utf-8").splitlines())
+            assert 1 <= int(lines[1]) <= int(lines[2]) <= count, link
+        else:
+            assert not anchor or anchor in anchors(target), link
 
 
 def test_the_picture_of_the_readme_can_be_drawn_again(tmp_path, monkeypatch):
