@@ -11,8 +11,6 @@ activation applied. In backward a row's gradient is multiplied by its weight, wh
 The losses over classes are in categorical.pyx.
 """
 
-import math
-
 from tinynn.kernels.op import register, register_fusion
 
 from tinynn.kernels.machine cimport RELU, SIGMOID, Range, Worker, claim, real, simd, vector_dot, vector_sum

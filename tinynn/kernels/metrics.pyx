@@ -5,8 +5,6 @@
     mean absolute error     sum_k |p_k - t_k| / K
 """
 
-import math
-
 from tinynn.kernels._signatures import within
 from tinynn.kernels.op import register
 
