@@ -60,7 +60,7 @@ class Loss(Configurable, kind="losses"):
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
 
-class KernelLoss(Fixed, Loss):
+class _KernelLoss(Fixed, Loss):
     """Base of the losses that a kernel computes."""
 
     op: ClassVar[str]
@@ -69,21 +69,21 @@ class KernelLoss(Fixed, Loss):
         return LossSpec(f"{self.op}_from_logits" if self.from_logits else self.op, self.labels)
 
 
-class MeanSquaredError(KernelLoss):
+class MeanSquaredError(_KernelLoss):
     """Mean of ``(prediction - target)^2`` over the last axis."""
 
     op = "mean_squared_error"
     regression = True
 
 
-class HalfSquaredError(KernelLoss):
+class HalfSquaredError(_KernelLoss):
     """Sum of ``(prediction - target)^2 / 2`` over the last axis, the loss of the report (see README.md)."""
 
     op = "half_squared_error"
     regression = True
 
 
-class BinaryCrossentropy(KernelLoss):
+class BinaryCrossentropy(_KernelLoss):
     """``-t log p - (1 - t) log(1 - p)``, mean over the last axis.
 
     Parameters
@@ -99,7 +99,7 @@ class BinaryCrossentropy(KernelLoss):
         self.from_logits = from_logits
 
 
-class CategoricalCrossentropy(KernelLoss):
+class CategoricalCrossentropy(_KernelLoss):
     """``-sum_k t_k log(p_k / sum_j p_j)`` over the last axis, for targets with the prediction's shape (one-hot).
 
     Parameters
@@ -126,7 +126,7 @@ class CategoricalCrossentropy(KernelLoss):
         return targets
 
 
-class SparseCategoricalCrossentropy(KernelLoss):
+class SparseCategoricalCrossentropy(_KernelLoss):
     """`CategoricalCrossentropy` for targets that are labels, 0, 1, ...
 
     Parameters

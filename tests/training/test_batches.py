@@ -226,9 +226,13 @@ def test_losses_and_metrics_that_look_closer_take_the_general_path(rng):
         def backward(self, prediction, target):
             return np.sign(prediction - target) / prediction.shape[-1]
 
+    class Shifted(losses.MeanSquaredError):
+        def prepare(self, targets):
+            return targets + 1
+
     x, y = batch("numbers", rng)
     model = compiled("numbers")
-    for loss, metrics, serves in ((Mine(), [], False), ("categorical_crossentropy", [], False),
+    for loss, metrics, serves in ((Mine(), [], False), (Shifted(), [], False), ("categorical_crossentropy", [], False),
                                   ("mse", ["accuracy"], False), ("mse", ["mae"], True)):
         model.compile("sgd", loss, metrics)
         assert Batches.supports(model._core) is serves

@@ -14,7 +14,7 @@ from tinynn.engine.plan import Plan
 from tinynn.engine.predictor import BatchTrainer
 from tinynn.kernels import op as ops
 from tinynn.layers.chain import with_inner
-from tinynn.losses import KernelLoss
+from tinynn.losses import Loss
 from tinynn.metrics import Metric
 from tinynn.training.data import is_data_set
 from tinynn.training.passes import ALL, Pass
@@ -101,7 +101,8 @@ class Batches:
     def supports(core: Core) -> bool:
         """Whether the checks of `BatchTrainer` suffice for the targets of the core's loss and metrics."""
         _, loss = core.compiled("train_on_batch")
-        if not isinstance(loss, KernelLoss) or (loss.categorical and not loss.labels):  # rows may sum to 0
+        plain = loss.spec().python is None and type(loss).prepare is Loss.prepare
+        if not plain or (loss.categorical and not loss.labels):  # rows may sum to 0
             return False
         return not loss.regression or all(type(metric).check_targets is Metric.check_targets for metric in core.metrics)
 
