@@ -114,15 +114,31 @@ def test_frozen_layers_in_front_need_none():
     assert compiled.gradients == {compiled.nodes[1].outputs[0].buffer}
 
 
-def test_a_tensor_read_twice_is_refused_in_training():
+def test_several_readers_of_a_tensor_get_gradients_of_their_own():
     network = Network({})
     x = network.input((3,))
     w = network.parameter("w", (3, 3), lambda shape, dtype, generator: np.ones(shape))
     hidden = network.op("dense", x, [w, None])
-    y = network.op("add", [network.op("relu", hidden), network.op("tanh", hidden)])
-    assert names(compile_program(network, x, y)) == ["dense", "relu", "tanh", "add"]
-    with pytest.raises(NotImplementedError, match="read by several ops"):
-        compile_program(network, x, y, LossSpec("mean_squared_error"), (), (3,), training=True)
+    y = network.op("add", [network.op("softmax", hidden), hidden, network.reshape(hidden, (3,))])
+    assert names(compile_program(network, x, y)) == ["dense", "softmax", "add"]
+    compiled = compile_program(network, x, y, LossSpec("mean_squared_error"), (), (3,), training=True)
+    assert names(compiled) == ["dense", "fan_out", "softmax", "add", "mean_squared_error"]
+    assert compiled.nodes[compiled.loss].op == "mean_squared_error"
+    handed = [tensor.buffer for tensor in compiled.nodes[1].outputs]
+    assert compiled.aliases == dict.fromkeys(handed, hidden.buffer)
+    assert [tensor.buffer for node in compiled.nodes[2:4] for tensor in node.inputs][:1] == handed[:1]
+    assert [tensor.buffer for tensor in compiled.nodes[3].inputs][1:] == handed[1:]
+    assert {hidden.buffer, *handed} <= compiled.gradients
+
+
+def test_readers_without_a_gradient_read_the_tensor_itself():
+    network = Network({})
+    x = network.input((3,))
+    w = network.parameter("w", (3, 3), lambda shape, dtype, generator: np.ones(shape))
+    y = network.op("add", [network.op("dense", x, [w, None]), network.op("relu", x), x])
+    compiled = compile_program(network, x, y, LossSpec("mean_squared_error"), (), (3,), training=True)
+    assert names(compiled) == ["dense", "relu", "add", "mean_squared_error"]
+    assert not compiled.aliases
 
 
 def test_sizes():

@@ -1,4 +1,4 @@
-"""The ops repeat, split, stack and add against NumPy: every count, shape and missing gradient."""
+"""The ops repeat, split, stack, add and fan_out against NumPy: every count, shape and missing gradient."""
 
 import numpy as np
 import pytest
@@ -94,3 +94,16 @@ def test_shapes_with_unknown_dimensions():
     assert registered["split"].shapes([(2, None)], [], {}) == [(None,), (None,)]
     assert registered["stack"].shapes([(None, 3), (None, 3)], [], {}) == [(2, None, 3)]
     assert registered["add"].shapes([(None, 3), (None, 3)], [], {}) == [(None, 3)]
+
+
+def test_fan_out(dtype, rng):
+    for dy in cases(rng, dtype):
+        x, count = dy[:, 0].copy(), dy.shape[1]
+        ys, op_run = run("fan_out", x, n=count)
+        for y in ys:
+            assert_same_bits(y, x)
+        (dx,), _ = op_run.backward([np.ascontiguousarray(dy[:, n]) for n in range(count)])
+        expected = dy[:, 0].copy()
+        for n in range(1, count):  # in their order, which no number of threads changes
+            expected += dy[:, n]
+        assert_same_bits(dx, expected)

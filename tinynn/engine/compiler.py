@@ -44,6 +44,7 @@ def compile_program(network: Network, x: Tensor, y: Tensor, loss: LossSpec | Non
     find_items(program)
     if training:
         _find_gradients(program)
+        _insert_fan_outs(program)
     for node in program.nodes:
         for tensor in (*node.inputs, *node.outputs):
             program.buffers[tensor.buffer] = _per_sample(tensor)
@@ -195,13 +196,6 @@ def _find_gradients(program: Program) -> None:
         if any(tensor.buffer in reached for tensor in node.outputs):
             reached.update(tensor.buffer for tensor in node.inputs)
     program.gradients = needed & reached
-    counts: dict[int, int] = {}
-    for node in program.nodes[:program.loss + 1]:
-        for tensor in node.inputs:
-            counts[tensor.buffer] = counts.get(tensor.buffer, 0) + 1
-    shared = [buffer for buffer, count in counts.items() if count > 1 and buffer in program.gradients]
-    if shared:
-        raise NotImplementedError(f"buffers {shared} are read by several ops; join them with the op 'add' first")
     owners: dict[str, str] = {}
     for node in program.nodes[:program.loss]:
         for parameter in node.parameters:
@@ -211,6 +205,39 @@ def _find_gradients(program: Program) -> None:
                 raise NotImplementedError(f"layer {node.layer!r}: the parameter {parameter.path!r} is used by several "
                                           "ops, which training does not support yet; give each its own")
             owners[parameter.path] = node.layer
+
+
+def _insert_fan_outs(program: Program) -> None:
+    """Give each op that reads a tensor a gradient of its own where several do; an op after the maker adds them up.
+
+    The values stay where they are. The sum is in the order of the readers, whatever the threads.
+    """
+    assert program.loss is not None
+    readers: dict[int, list[tuple[int, int]]] = {}
+    for number, node in enumerate(program.nodes[:program.loss + 1]):
+        for place, tensor in enumerate(node.inputs):
+            if tensor.buffer in program.gradients:
+                readers.setdefault(tensor.buffer, []).append((number, place))
+    unused = 1 + max(tensor.buffer for node in program.nodes for tensor in (*node.inputs, *node.outputs))
+    inserted: dict[int, list[Node]] = {}
+    for number, node in enumerate(program.nodes[:program.loss]):
+        for made in node.outputs:
+            shared = readers.get(made.buffer, [])
+            if len(shared) < 2:
+                continue
+            handed = []
+            for reader, place in shared:
+                tensor = program.nodes[reader].inputs[place]
+                program.nodes[reader].inputs[place] = replace(tensor, buffer=unused)
+                handed.append(replace(made, buffer=unused))
+                program.aliases[unused] = made.buffer
+                program.gradients.add(unused)
+                unused += 1
+            inserted.setdefault(number, []).append(
+                replace(node, op="fan_out", inputs=[made], outputs=handed, parameters=[],
+                        attributes={"n": len(handed)}, python=None))
+    program.nodes = [each for number, node in enumerate(program.nodes) for each in (node, *inserted.get(number, ()))]
+    program.loss += sum(map(len, inserted.values()))
 
 
 def _flops(program: Program) -> int:

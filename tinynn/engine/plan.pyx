@@ -276,10 +276,12 @@ cdef class Plan:
 
         integers = {program.target.buffer} if program.labels else set()
         layout = {
-            "values": {b: take(capacity * n * (8 if b in integers else item)) for b, n in program.buffers.items()},
+            "values": {b: take(capacity * n * (8 if b in integers else item)) for b, n in program.buffers.items()
+                       if b not in program.aliases},
             "gradients": {b: take(capacity * program.buffers[b] * item) for b in program.gradients},
             "weights": take(capacity * program.loss_rows * item), "d_losses": take(capacity * program.loss_rows * item),
             "counts": take(capacity * 8), "workspaces": []}
+        layout["values"].update({b: layout["values"][source] for b, source in program.aliases.items()})
         temporary = 0
         for node, (sizes, _) in zip(program.nodes, self.constants):
             op, rows = ops.registered[node.op], capacity * node.inputs[0].fold

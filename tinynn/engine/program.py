@@ -22,6 +22,8 @@ class Program:
         Maps the number of each buffer in use to its number of elements per sample.
     gradients : set of int
         Buffers that need a gradient.
+    aliases : dict
+        Buffers that hold the values of another one, with a gradient of their own: what each of several readers reads.
     input, target : Tensor
         The tensors into which a batch is gathered.
     output : Tensor
@@ -50,6 +52,7 @@ class Program:
     offset: float = 0.0
     buffers: dict[int, int] = field(default_factory=dict)
     gradients: set[int] = field(default_factory=set)
+    aliases: dict[int, int] = field(default_factory=dict)
     flops: int = 0
 
 

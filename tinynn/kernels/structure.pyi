@@ -4,3 +4,4 @@ repeat: Op
 split: Op
 stack: Op
 add: Op
+fan_out: Op

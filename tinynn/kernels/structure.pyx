@@ -1,11 +1,13 @@
-"""Ops on whole tensors: repeat one as steps, split steps apart, stack tensors as steps, add tensors.
+"""Ops on whole tensors: repeat one as steps, split steps apart, stack tensors as steps, add tensors, hand one to many.
 
     repeat   y[n] = x                  dx = sum_n dy[n]             x (B, F)  y (B, N, F)
     split    y_n = x[n]                dx[n] = dy_n                 x (B, N, F)  y_n (B, F)
     stack    y[n] = x_n                dx_n = dy[n]                 x_n (B, F)  y (B, N, F)
     add      y = sum_n x_n             dx_n = dy                    x_n (B, F)  y (B, F)
+    fan_out  y_n = x                   dx = sum_n dy_n              x (B, F)  y_n (B, F)
 
-They make up the layers RepeatVector and Towers, and whatever joins branches.
+They make up the layers RepeatVector and Towers, and whatever joins branches. The compiler inserts fan_out where several
+ops read one tensor.
 """
 
 import math
@@ -231,9 +233,58 @@ cdef class Add(Op):
         return (sizes[0] - 1) * sizes[1]
 
 
+# --- fan_out -------------------------------------------------------------------------------------------
+
+cdef void fan_out_forward(
+        void** y,                                           # OUT N times (B * F); the engine gives x itself
+        const real* x,                                      # IN (B * F)
+        Py_ssize_t size, Py_ssize_t N, Worker* worker) noexcept nogil:
+    """y_n = x"""
+    cdef Range part
+    cdef Py_ssize_t n
+    if y[0] == x:
+        return
+    while claim(worker, size, GRAIN // 4, &part):
+        for n in range(N):
+            memcpy(<real*> y[n] + part.start, x + part.start, (part.stop - part.start) * sizeof(real))
+
+
+cdef void run_fan_out_forward(RealCall* call, Worker* worker) noexcept nogil:
+    fan_out_forward(<void**> call.outputs, call.inputs[0], call.rows * call.sizes[1], call.sizes[0], worker)
+
+
+cdef void run_fan_out_backward(RealCall* call, Worker* worker) noexcept nogil:
+    """dx = sum_n dy_n, n ascending"""
+    add_forward(call.d_inputs[0], <void**> call.d_outputs, call.rows * call.sizes[1], call.sizes[0], worker)
+
+
+cdef class FanOut(Op):
+    """Inputs [x (...)], outputs N times [x (...)], attribute n."""
+
+    def __cinit__(self):
+        self.forward = [<Run> run_fan_out_forward[FloatCall], <Run> run_fan_out_forward[DoubleCall]]
+        self.backward = [<Run> run_fan_out_backward[FloatCall], <Run> run_fan_out_backward[DoubleCall]]
+
+    def options(self):
+        return {"n": count}
+
+    def required(self):
+        return ("n",)
+
+    def together(self, shape):
+        return 1
+
+    def shapes(self, inputs, parameters, attributes):
+        return [tuple(inputs[0])] * attributes["n"]
+
+    def sizes(self, inputs, parameters, attributes):
+        return attributes["n"], math.prod(inputs[0])
+
+
 repeat = Repeat("repeat")
 split = Split("split")
 stack = Stack("stack")
 add = Add("add")
-for op in (repeat, split, stack, add):
+fan_out = FanOut("fan_out")
+for op in (repeat, split, stack, add, fan_out):
     register(op)
