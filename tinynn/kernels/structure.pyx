@@ -259,11 +259,14 @@ cdef void run_fan_out_backward(RealCall* call, Worker* worker) noexcept nogil:
 
 
 cdef class FanOut(Op):
-    """Inputs [x (...)], outputs N times [x (...)], attribute n."""
+    """Inputs [x (...)], outputs N times [x (...)], attribute n. Only the compiler inserts it."""
 
     def __cinit__(self):
         self.forward = [<Run> run_fan_out_forward[FloatCall], <Run> run_fan_out_forward[DoubleCall]]
         self.backward = [<Run> run_fan_out_backward[FloatCall], <Run> run_fan_out_backward[DoubleCall]]
+
+    def for_layers(self):
+        return False
 
     def options(self):
         return {"n": count}
