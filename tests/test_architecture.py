@@ -155,7 +155,8 @@ def functions(path):
                 yield node.name, node.end_lineno - first.lineno + 1
         return
     text = re.sub(r'^ *r?"""(?:.|\n)*?"""\n', "", text, flags=re.MULTILINE)
-    for found in re.finditer(r"^( *)(?:cdef (?!class)|cpdef |def )[^=\n]*?(\w+)\((?:[^)]|\n)*\)[^\n]*:\n", text, re.MULTILINE):
+    head = r"^( *)(?:cdef (?!class)|cpdef |def )[^=\n]*?(\w+)\((?:[^)]|\n)*\)[^\n]*:\n"
+    for found in re.finditer(head, text, re.MULTILINE):
         body = re.match(rf"(?:{found[1]} +[^\n]*\n| *\n)*", text[found.end():])[0]
         yield found[2], len(body.rstrip().splitlines())
 
