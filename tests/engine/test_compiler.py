@@ -131,6 +131,17 @@ def test_several_readers_of_a_tensor_get_gradients_of_their_own():
     assert {hidden.buffer, *handed} <= compiled.gradients
 
 
+def test_a_reader_that_the_loss_does_not_depend_on_gets_none():
+    """It has no backward pass: its part of the sum would be whatever the memory holds."""
+    network = Network({})
+    x = network.input((3,))
+    w = network.parameter("w", (3, 3), lambda shape, dtype, generator: np.ones(shape))
+    y = network.op("dense", x, [w, None])
+    network.op("tanh", y)
+    compiled = compile_program(network, x, y, LossSpec("mean_squared_error"), (), (3,), training=True)
+    assert names(compiled) == ["dense", "tanh", "mean_squared_error"]
+
+
 def test_readers_without_a_gradient_read_the_tensor_itself():
     network = Network({})
     x = network.input((3,))

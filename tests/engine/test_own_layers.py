@@ -297,22 +297,6 @@ def test_folded_steps_must_be_unfolded_for_a_loss():
         model.evaluate(np.ones((2, 5, 3), "f4"), np.ones((2, 3), "f4"))
 
 
-def test_a_parameter_of_two_ops_cannot_be_trained_yet():
-    """Its gradient would be that of one of them."""
-
-    def connect(network, x):
-        w = network.parameter("w", (4, 4), ones)
-        return network.op("dense", network.op("dense", x, [w, None]), [w, None])
-
-    model = built(connect)
-    np.testing.assert_array_equal(model.predict(np.ones((1, 4), "f4")), np.full((1, 4), 16))
-    model.compile("sgd", "mse")
-    with pytest.raises(NotImplementedError, match="the parameter 'own/w' is used by several ops"):
-        model.fit(np.ones((2, 4), "f4"), np.ones((2, 4), "f4"), verbose=0)
-    model.layers[0].trainable = False
-    model.evaluate(np.ones((2, 4), "f4"), np.ones((2, 4), "f4"))
-
-
 def test_a_reshape_may_leave_one_size_open():
     assert used(lambda network, x: network.reshape(x, (2, None))).shape == (3, 2, 2)
     network = Network({})

@@ -44,6 +44,7 @@ def compile_program(network: Network, x: Tensor, y: Tensor, loss: LossSpec | Non
     find_items(program)
     if training:
         _find_gradients(program)
+        _share_parameters(program)
         _insert_fan_outs(program)
     for node in program.nodes:
         for tensor in (*node.inputs, *node.outputs):
@@ -196,15 +197,38 @@ def _find_gradients(program: Program) -> None:
         if any(tensor.buffer in reached for tensor in node.outputs):
             reached.update(tensor.buffer for tensor in node.inputs)
     program.gradients = needed & reached
-    owners: dict[str, str] = {}
-    for node in program.nodes[:program.loss]:
-        for parameter in node.parameters:
-            if parameter is None or not (parameter.trainable or ops.registered[node.op].keeps_statistics()):
-                continue
-            if parameter.path in owners:
-                raise NotImplementedError(f"layer {node.layer!r}: the parameter {parameter.path!r} is used by several "
-                                          "ops, which training does not support yet; give each its own")
-            owners[parameter.path] = node.layer
+
+
+def _runs_backward(program: Program, node: Node) -> bool:
+    """Whether an op before the loss has a backward pass."""
+    return not program.gradients.isdisjoint(tensor.buffer for tensor in node.outputs)
+
+
+def _share_parameters(program: Program) -> None:
+    """Let ops with common parameters add up their gradients: backward, the last one writes and the others add.
+
+    Raises
+    ------
+    NotImplementedError
+        If an op has some parameters in common with later ones and others of its own, if one op has a parameter twice,
+        if ops of parallel branches have one in common, or if statistics belong to several ops.
+    """
+    later: dict[str, list[Node]] = {}
+    for node in reversed(program.nodes[:program.loss]):
+        statistics = ops.registered[node.op].keeps_statistics()
+        paths = [p.path for p in node.parameters if p is not None and (p.trainable or statistics)]
+        common = [path for path in paths if path in later]
+        beside = {other.branch for path in common for other in later[path] if other.stage == node.stage}
+        twice = [path for path in paths if paths.count(path) > 1]
+        if twice or common and (len(common) < len(paths) or statistics or beside - {node.branch}):
+            raise NotImplementedError(f"layer {node.layer!r}: the parameter {(twice or common)[0]!r} is used several "
+                                      "times in a way that training does not support: ops may share all their "
+                                      "parameters or none, not the statistics of batch normalization, and nothing "
+                                      "between parallel branches")
+        if _runs_backward(program, node):
+            node.accumulate = bool(common)
+            for path in paths:
+                later.setdefault(path, []).append(node)
 
 
 def _insert_fan_outs(program: Program) -> None:
@@ -215,6 +239,8 @@ def _insert_fan_outs(program: Program) -> None:
     assert program.loss is not None
     readers: dict[int, list[tuple[int, int]]] = {}
     for number, node in enumerate(program.nodes[:program.loss + 1]):
+        if number != program.loss and not _runs_backward(program, node):
+            continue  # it would leave its part of the sum unwritten
         for place, tensor in enumerate(node.inputs):
             if tensor.buffer in program.gradients:
                 readers.setdefault(tensor.buffer, []).append((number, place))
@@ -235,7 +261,7 @@ def _insert_fan_outs(program: Program) -> None:
                 unused += 1
             inserted.setdefault(number, []).append(
                 replace(node, op="fan_out", inputs=[made], outputs=handed, parameters=[],
-                        attributes={"n": len(handed)}, python=None))
+                        attributes={"n": len(handed)}, python=None, accumulate=False))
     program.nodes = [each for number, node in enumerate(program.nodes) for each in (node, *inserted.get(number, ()))]
     program.loss += sum(map(len, inserted.values()))
 

@@ -124,6 +124,8 @@ class Node:
         Stages run one after another. The branches of a stage are independent of each other.
     scope : Scope or None
         The layer that declared it.
+    accumulate : bool
+        Whether its backward pass adds to the gradients of its parameters, which later ops have written already.
     """
 
     op: str
@@ -135,6 +137,7 @@ class Node:
     branch: int
     scope: Scope | None
     python: Any = None
+    accumulate: bool = False
 
     @property
     def layer(self) -> str:

@@ -115,6 +115,7 @@ cdef class Arena:
         call.parameters = table([p and plan.weights[p.offset:].ctypes.data for p in node.parameters], keep)
         call.d_parameters = table([plan.gradients[p.offset:].ctypes.data if p and p.path in plan.learning else None
                                    for p in node.parameters], keep)
+        call.accumulate = node.accumulate
         call.workspace = <void*> (base + <uintptr_t> layout["workspaces"][number])
         call.temporary = <void*> (base + <uintptr_t> (layout["temporary"] + node.branch * layout["temporary_bytes"]))
         call.step = &self.step

@@ -60,8 +60,8 @@ cdef list views(void** data, list shapes, int kind, tuple integers=()):
             for i, shape in enumerate(shapes)]
 
 
-def write(to, value, what, name) -> None:
-    """Copy the value that a function returned into an array, which is None if it is not needed."""
+def write(to, value, what, name, bint add=False) -> None:
+    """Copy the value that a function returned into an array, or add it; the array is None if it is not needed."""
     if to is None:
         return
     value = np.asarray(value)
@@ -69,7 +69,10 @@ def write(to, value, what, name) -> None:
         raise ValueError(f"{name}: {what} must have shape {to.shape}, got {value.shape}")
     if value.dtype.kind not in "biuf":
         raise TypeError(f"{name}: {what} must be real numbers, got dtype {value.dtype}")
-    to[...] = value
+    if add:
+        to += value
+    else:
+        to[...] = value
 
 
 cdef void call_forward(Call* call, int kind) noexcept with gil:
@@ -108,7 +111,8 @@ cdef void call_backward(Call* call, int kind, bint loss) noexcept with gil:
             raise ValueError(f"{function.name}: backward must return {expected} arrays, got {len(gradients)}; return "
                              "the gradient of the input, then that of each parameter")
         for number, (to, gradient) in enumerate(zip(d_inputs + d_parameters, gradients)):
-            write(to, gradient, f"gradient {number} from backward", function.name)
+            write(to, gradient, f"gradient {number} from backward", function.name,
+                  call.accumulate and number >= len(inputs))
     except BaseException as error:
         function.errors[<uintptr_t> call.failed] = error
         call.failed[0] = 1
