@@ -4,22 +4,9 @@ import numpy as np
 import pytest
 
 import tinynn
+from tests.model.small_layers import Residual
 from tests.numerics import assert_close
 from tinynn import Sequential, layers
-from tinynn.initializers import GlorotUniform
-
-
-class Residual(layers.Layer):
-    """y = x + tanh(x w), and x once more for each of `more`."""
-
-    def __init__(self, more=0, name=None):
-        self.more = more
-        self.name = name
-
-    def connect(self, network, x):
-        w = network.parameter("kernel", (x.shape[-1], x.shape[-1]), GlorotUniform())
-        inner = network.op("tanh", network.op("dense", x, [w, None]))
-        return network.op("add", [x, inner, *[x] * self.more])
 
 
 class TwoViews(layers.Layer):

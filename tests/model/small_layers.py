@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinynn import layers, losses
+from tinynn.initializers import GlorotUniform
 
 
 class Scale(layers.PythonLayer):
@@ -38,3 +39,16 @@ class FourthPower(losses.Loss):
 def frozen(layer):
     layer.trainable = False
     return layer
+
+
+class Residual(layers.Layer):
+    """y = x + tanh(x w), and x once more for each of `more`."""
+
+    def __init__(self, more=0, name=None):
+        self.more = more
+        self.name = name
+
+    def connect(self, network, x):
+        w = network.parameter("kernel", (x.shape[-1], x.shape[-1]), GlorotUniform())
+        inner = network.op("tanh", network.op("dense", x, [w, None]))
+        return network.op("add", [x, inner, *[x] * self.more])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.model.reference import randomized, target_for
-from tests.model.small_layers import FourthPower, Scale, SumOfSteps, frozen
+from tests.model.small_layers import FourthPower, Residual, Scale, SumOfSteps, frozen
 from tests.model.spoiling import all_by_a_hundredth, backward_in_float64, one_by_a_tenth, spoiled
 from tinynn import Sequential, check_gradients, layers, losses
 from tinynn.engine.graph import product
@@ -57,6 +57,7 @@ CASES = {
     "split": around(lambda: layers.Towers(layers.Dense(3, "tanh"), 2), shape=(2, 3)),
     "stack": around(lambda: layers.Towers(layers.Dense(3, "tanh"), 2), shape=(2, 3)),
     "add": around(SumOfSteps, shape=(3, 2)),
+    "fan_out": around(Residual),
     "sum_distribution": around(lambda: layers.Dense(3, "softmax"), layers.SumDistribution, shape=(2, 3)),
     "half_squared_error": ending(None, "half_squared_error"),
     "mean_squared_error": ending("tanh", "mean_squared_error"),
@@ -112,6 +113,8 @@ def spoilings():
         for number, tensor in enumerate(inputs):
             if name == "stack":
                 begins = f"layer 'towers': the gradient of 'tower_{number}/dense/bias'"
+            elif name == "fan_out":
+                begins = "layer 'residual': the gradient of its input"
             elif name.endswith(" fused"):
                 layer, _, parameter = list(model._core.parameters)[-1].partition("/")
                 begins = f"layer {layer!r}: the gradient of {parameter!r}"
