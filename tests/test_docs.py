@@ -68,6 +68,8 @@ def test_links_lead_somewhere(name):
     for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
         path, _, anchor = link.partition("#")
         target = page.parent / path if path else page
+        if path.startswith("../tinynn/") and not (ROOT / "tinynn").is_dir():
+            continue  # the source is not here, only its tests
         assert target.exists(), link
         if lines := re.fullmatch(r"L(\d+)-L(\d+)", anchor):
             count = len(target.read_text(encoding="utf-8").splitlines())
