@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tinynn.callbacks.base import Callback, Logs, is_count, is_list_of, is_number, is_optional
-from tinynn.checks import check_count, check_real
+from tinynn.checks import check_choice, check_count, check_real
 from tinynn.names import nearest
 
 
@@ -42,8 +42,7 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str, mode: str, min_delta: float, verbose: int) -> None:
         name = type(self).__name__
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"{name}: mode must be 'auto', 'min' or 'max', got {mode!r}")
+        check_choice(name, "mode", mode, ("auto", "min", "max"))
         if not isinstance(monitor, str):
             raise TypeError(f"{name}: monitor must be the name of a quantity, got {monitor!r}")
         self.monitor = monitor

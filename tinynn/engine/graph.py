@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinynn.checks import is_whole
 from tinynn.engine.memory import aligned
 from tinynn.engine.python_op import PythonFunction
 from tinynn.kernels import op as ops
@@ -207,7 +208,7 @@ class Network:
         if isinstance(shape, str) or not hasattr(shape, "__iter__"):
             raise TypeError(f"layer {self.path!r}: the shape of {what} must be a tuple, got {shape!r}")
         shape = tuple(shape)
-        if any(n is not None and (isinstance(n, bool) or not hasattr(n, "__index__") or n < 1) for n in shape):
+        if any(n is not None and not (is_whole(n) and n >= 1) for n in shape):
             raise ValueError(f"layer {self.path!r}: the shape of {what} must hold positive whole numbers, or None "
                              f"where one is not known yet, got {shape}")
         return tuple(None if n is None else int(n) for n in shape)

@@ -217,9 +217,12 @@ class Model:
         RuntimeError
             If another thread is training this model.
         """
-        options = loop.FitOptions(batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
-                                  class_weight, sample_weight, initial_epoch, check_finite, augment, checkpoint,
-                                  checkpoint_every, resume, hash_data)
+        options = loop.FitOptions(
+            batch_size=batch_size, epochs=epochs, verbose=verbose, callbacks=callbacks,
+            validation_split=validation_split, validation_data=validation_data, shuffle=shuffle,
+            class_weight=class_weight, sample_weight=sample_weight,
+            initial_epoch=initial_epoch, check_finite=check_finite, augment=augment, checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every, resume=resume, hash_data=hash_data)
         return loop.fit(self._core, self, x, y, options)
 
     @overload

@@ -39,26 +39,26 @@ from tinynn.training.steps import logs_of, run, start, undone_on_failure
 MAX_EPOCHS = 2**32 - 1
 
 
-@dataclass
+@dataclass(kw_only=True)
 class FitOptions:
     """The options of `tinynn.Sequential.fit`, checked."""
 
-    batch_size: int = 32
-    epochs: int = 1
-    verbose: Literal["auto", 0, 1, 2] | bool = "auto"
-    callbacks: Any = ()
-    validation_split: float = 0.0
-    validation_data: Any = None
-    shuffle: bool = True
-    class_weight: Mapping[int, float] | None = None
-    sample_weight: Any = None
-    initial_epoch: int = 0
-    check_finite: bool = True
-    augment: Augmentation | None = None
-    checkpoint: str | os.PathLike[str] | None = None
-    checkpoint_every: float = 60.0
-    resume: str | os.PathLike[str] | None = None
-    hash_data: bool = False
+    batch_size: int
+    epochs: int
+    verbose: Literal["auto", 0, 1, 2] | bool
+    callbacks: Any
+    validation_split: float
+    validation_data: Any
+    shuffle: bool
+    class_weight: Mapping[int, float] | None
+    sample_weight: Any
+    initial_epoch: int
+    check_finite: bool
+    augment: Augmentation | None
+    checkpoint: str | os.PathLike[str] | None
+    checkpoint_every: float
+    resume: str | os.PathLike[str] | None
+    hash_data: bool
 
     def __post_init__(self) -> None:
         self.epochs = check_count("fit", "epochs", self.epochs)
